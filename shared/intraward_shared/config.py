@@ -34,9 +34,13 @@ def load_toml(path: Path | str, model: type[Model]) -> Model:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(path, "", "no such file", remedy="check the path, or make one with the init command") from None
+        raise ConfigError(
+            path, "", "no such file", remedy="check the path, or make one with the init command"
+        ) from None
     except (OSError, UnicodeDecodeError):
-        raise ConfigError(path, "", "cannot be read as UTF-8 text", remedy="check permissions and encoding") from None
+        raise ConfigError(
+            path, "", "cannot be read as UTF-8 text", remedy="check permissions and encoding"
+        ) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(path, "", f"not valid TOML: {error}", remedy="mend the line named") from None
     return parse(raw, model, path)

@@ -107,6 +107,7 @@ class TrainingSpec(Strict):
     score_clip: Real = Field(default=3.0, gt=0)
     head_learning_rate: Real = Field(default=0.01, gt=0, le=1)
     candidates: int = Field(default=2, ge=2, le=8)
+    bf16: bool = False
 
 
 class Slot(Strict):
@@ -144,7 +145,9 @@ class RoundPlan(Strict):
     inputs: dict[Literal["policy", "reference", "reward"], Digest] = Field(
         description="adapter digests; the one that is trained is 'policy' (sft, ppo, dpo) or 'reward'"
     )
-    public_data: Digest | None = Field(default=None, description="digest of public records; then the stage is free")
+    public_data: Digest | None = Field(
+        default=None, description="digest of public records; then the stage is free"
+    )
     training: TrainingSpec
     mechanism: Mechanism | None = None
     schedule: Digest | None = Field(default=None, description="digest of the signed ProgramSchedule")
@@ -239,7 +242,9 @@ def open_signed(data: bytes, domain: str, model: type[Value], trusted: str) -> V
         raise ContractError("a signed value holds strings only")
     payload = envelope["payload"].encode()
     if envelope["public"] != trusted:
-        raise SignatureError("signed by a key that is not the trusted one", remedy="compare the pinned public key")
+        raise SignatureError(
+            "signed by a key that is not the trusted one", remedy="compare the pinned public key"
+        )
     verify(trusted, domain, payload, envelope["signature"])
     return from_bytes(payload, model)
 

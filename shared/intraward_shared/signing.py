@@ -104,13 +104,17 @@ class SigningKey:
         try:
             mode, raw = path.stat().st_mode, path.read_bytes()
         except OSError:
-            raise ConfigError(path, "", "signing key cannot be read", remedy="run init, or restore the key") from None
+            raise ConfigError(
+                path, "", "signing key cannot be read", remedy="run init, or restore the key"
+            ) from None
         if mode & 0o077:
             raise ConfigError(path, "", "signing key is open to other users", remedy="chmod 600 the file")
         try:
             return cls(Ed25519PrivateKey.from_private_bytes(bytes.fromhex(raw.decode("ascii").strip())))
         except ValueError:
-            raise ConfigError(path, "", "not a signing key", remedy="restore the key from your backup") from None
+            raise ConfigError(
+                path, "", "not a signing key", remedy="restore the key from your backup"
+            ) from None
 
     def save(self, path: Path) -> None:
         """Write the key as hex with mode 0600; never overwrites."""
@@ -136,5 +140,6 @@ def verify(public: str, domain: str, data: bytes, signature: str) -> None:
         key.verify(bytes.fromhex(signature), domain.encode() + b"\x00" + data)
     except (InvalidSignature, ValueError):
         raise SignatureError(
-            f"signature in domain {domain!r} does not verify", remedy="check which key signed it and that the file is whole"
+            f"signature in domain {domain!r} does not verify",
+            remedy="check which key signed it and that the file is whole",
         ) from None

@@ -1,0 +1,202 @@
+"""Token batches, sampling with a key-value cache, and scoring of prompt and answer texts.
+
+Prompt and completion are tokenised apart and the end token appended, so that no merge crosses the
+boundary (facts on PPO, A.3). Prompts are padded on the left with position ids from the mask; scored
+sequences on the right. Sampling draws from an explicit ``torch.Generator``, never a global one;
+there is no top-k or top-p, so the behaviour policy is the one whose log-probabilities are computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from intraward_shared.modeling import AdaptedModel, BaseModel
+
+
+def prompt_ids(base: BaseModel, prompt: str, limit: int) -> list[int]:
+    """Ids of a prompt, through the chat template where the tokenizer has one; keeps the last ``limit``."""
+    tokenizer = base.tokenizer
+    if tokenizer.chat_template:
+        turn = [{"role": "user", "content": prompt}]
+        text = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+    else:
+        text = prompt
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])[-limit:]
+
+
+def completion_ids(base: BaseModel, completion: str, limit: int) -> list[int]:
+    """Ids of an answer with the end token; at most ``limit``, the end token kept."""
+    ids = list(base.tokenizer(completion, add_special_tokens=False)["input_ids"])[: limit - 1]
+    return [*ids, int(base.tokenizer.eos_token_id)]
+
+
+@dataclass(frozen=True, repr=False)
+class Sequences:
+    """Right-padded prompt+completion rows.
+
+    ids, mask: ``(rows, tokens)``; completion: ``(rows, tokens)`` true on completion tokens.
+    """
+
+    ids: Tensor
+    mask: Tensor
+    completion: Tensor
+
+    def __len__(self) -> int:
+        return int(self.ids.shape[0])
+
+
+def pad_sequences(
+    base: BaseModel, rows: Sequence[tuple[list[int], list[int]]], length: int | None = None
+) -> Sequences:
+    """Right-pad rows of (prompt ids, completion ids), to ``length`` tokens if given."""
+    width = length or max((len(p) + len(c) for p, c in rows), default=1)
+    ids = torch.full((len(rows), width), int(base.tokenizer.pad_token_id))
+    mask = torch.zeros((len(rows), width), dtype=torch.long)
+    completion = torch.zeros((len(rows), width), dtype=torch.bool)
+    for row, (prompt, answer) in enumerate(rows):
+        end = len(prompt) + len(answer)
+        ids[row, :end] = torch.tensor(prompt + answer)
+        mask[row, :end] = 1
+        completion[row, len(prompt) : end] = True
+    return Sequences(ids.to(base.device), mask.to(base.device), completion.to(base.device))
+
+
+def encode_pairs(
+    base: BaseModel,
+    texts: Sequence[tuple[str, str]],
+    max_prompt: int,
+    max_completion: int,
+    length: int | None = None,
+) -> Sequences:
+    """Tokenise and pad (prompt, completion) texts."""
+    rows = [(prompt_ids(base, p, max_prompt), completion_ids(base, c, max_completion)) for p, c in texts]
+    return pad_sequences(base, rows, length)
+
+
+@dataclass(frozen=True, repr=False)
+class Rollout:
+    """A batch of sampled completions.
+
+    prompts, prompt_mask: ``(rows, prompt tokens)`` left padded; completions, completion_mask:
+    ``(rows, new tokens)``, mask true up to and including the first end token; logprobs ``(rows, new
+    tokens)`` under the sampling distribution (temperature applied), zero outside the mask.
+    """
+
+    prompts: Tensor
+    prompt_mask: Tensor
+    completions: Tensor
+    completion_mask: Tensor
+    logprobs: Tensor
+
+    @property
+    def ended(self) -> Tensor:
+        """``(rows,)`` true where the end token was sampled."""
+        eos_at_end = self.completions.gather(1, (self.completion_mask.sum(1, keepdim=True) - 1).clamp(min=0))
+        return eos_at_end.squeeze(1) == self._eos
+
+    _eos: int = -1
+
+
+def left_pad(base: BaseModel, rows: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
+    """Left-padded ids and mask ``(rows, tokens)``."""
+    width = max((len(row) for row in rows), default=1)
+    ids = torch.full((len(rows), width), int(base.tokenizer.pad_token_id))
+    mask = torch.zeros((len(rows), width), dtype=torch.long)
+    for index, row in enumerate(rows):
+        ids[index, width - len(row) :] = torch.tensor(row)
+        mask[index, width - len(row) :] = 1
+    return ids.to(base.device), mask.to(base.device)
+
+
+@torch.no_grad()
+def sample(
+    model: AdaptedModel,
+    prompts: Sequence[list[int]],
+    max_new: int,
+    generator: torch.Generator,
+    temperature: float = 1.0,
+) -> Rollout:
+    """Sample one completion per row of prompt ids with the model's active adapter.
+
+    Args:
+        prompts: ids of each prompt, ragged.
+        max_new: most tokens to sample, the end token included.
+        generator: source of randomness (on the CPU).
+        temperature: 0 means greedy.
+    """
+    eos, pad = int(model.base.tokenizer.eos_token_id), int(model.base.tokenizer.pad_token_id)
+    ids, mask = left_pad(model.base, prompts)
+    start, start_mask, cache = ids, mask, DynamicCache()
+    alive = torch.ones(len(ids), dtype=torch.bool, device=ids.device)
+    tokens, kept, scores = [], [], []
+    for _ in range(max_new):
+        hidden, cache = model.hidden(ids, mask, cache)
+        logits = model.logits(hidden[:, -1]) / (temperature or 1.0)
+        logprobs = logits.log_softmax(-1)
+        if temperature:
+            chosen = torch.multinomial(logprobs.exp().cpu(), 1, generator=generator).to(ids.device)
+        else:
+            chosen = logits.argmax(-1, keepdim=True)
+        tokens.append(torch.where(alive[:, None], chosen, pad))
+        scores.append(torch.where(alive[:, None], logprobs.gather(1, chosen), 0.0))
+        kept.append(alive[:, None].clone())
+        alive = alive & (chosen.squeeze(1) != eos)
+        ids, mask = tokens[-1], torch.cat([mask, kept[-1].long()], dim=1)
+        if not alive.any():
+            break
+    return Rollout(start, start_mask, torch.cat(tokens, 1), torch.cat(kept, 1), torch.cat(scores, 1), eos)
+
+
+def decode(base: BaseModel, rollout: Rollout) -> list[str]:
+    """Texts of a rollout's completions, special tokens removed."""
+    rows = zip(rollout.completions.tolist(), rollout.completion_mask.tolist(), strict=True)
+    kept = [[token for token, keep in zip(row, flags, strict=True) if keep] for row, flags in rows]
+    return [str(text).strip() for text in base.tokenizer.batch_decode(kept, skip_special_tokens=True)]
+
+
+def batches(count: int, size: int) -> Iterator[slice]:
+    """Consecutive slices of at most ``size``."""
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
+
+
+def generate_texts(
+    model: AdaptedModel,
+    prompts: Sequence[str],
+    *,
+    max_prompt: int,
+    max_new: int,
+    generator: torch.Generator,
+    temperature: float = 1.0,
+    batch: int = 128,
+) -> list[str]:
+    """One sampled answer per prompt text, in order."""
+    answers: list[str] = []
+    for part in batches(len(prompts), batch):
+        rows = [prompt_ids(model.base, prompt, max_prompt) for prompt in prompts[part]]
+        answers += decode(model.base, sample(model, rows, max_new, generator, temperature))
+    return answers
+
+
+@torch.no_grad()
+def score_texts(
+    model: AdaptedModel,
+    texts: Sequence[tuple[str, str]],
+    *,
+    max_prompt: int,
+    max_completion: int,
+    batch: int = 128,
+) -> Tensor:
+    """Reward ``(rows,)`` of (prompt, answer) texts with the active adapter and the score head."""
+    scores = [
+        model.rewards(rows.ids, rows.mask)
+        for rows in (
+            encode_pairs(model.base, texts[part], max_prompt, max_completion)
+            for part in batches(len(texts), batch)
+        )
+    ]
+    return torch.cat(scores).cpu() if scores else torch.zeros(0)
