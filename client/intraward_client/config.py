@@ -1,0 +1,88 @@
+"""SitePolicy: the hospital's own terms, the only source of parameters that could weaken privacy.
+
+Rule 3 of DESIGN.md. Read strictly from ``policy.toml``; a plan is measured against it in
+``plancheck`` before a row is read. Every bound is a bound on what a coordinator may ask for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from intraward_shared.config import Strict, load_toml
+from intraward_shared.protocol import Digest, Name
+from intraward_shared.stages import Stage
+
+PublicKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class PrivacyTerms(Strict):
+    """Privacy unit, lifetime budget and the weakest mechanism that the site accepts."""
+
+    unit: Literal["patient"] = "patient"
+    adjacency: Literal["add_remove"] = "add_remove"
+    delta: float = Field(gt=0, le=1e-5)
+    declared_max_patients: int = Field(ge=1, description="declared bound n_max, not the true count")
+    lifetime_epsilon: float = Field(gt=0, le=100)
+    min_noise_multiplier: float = Field(ge=0.3)
+    max_sample_rate: float = Field(gt=0, le=1)
+    max_steps_per_round: int = Field(ge=1)
+    max_records_per_patient: int = Field(ge=1, le=64)
+
+    @model_validator(mode="after")
+    def _delta_fits_patients(self) -> Self:
+        if self.delta > 1 / (10 * self.declared_max_patients):
+            raise ValueError("delta must be at most 1 / (10 * declared_max_patients)")
+        return self
+
+
+class ModelTerms(Strict):
+    """The pinned base model and the largest adapter and texts that a plan may use."""
+
+    path: str
+    sha256: Digest
+    max_lora_r: int = Field(default=64, ge=1)
+    max_tokens: int = Field(default=2048, ge=1)
+    device: str = "cpu"
+
+
+class CoordinatorTerms(Strict):
+    """Whose plans are read at all."""
+
+    public_key: PublicKey
+
+
+class DeidTerms(Strict):
+    """De-identification profile and number of worker processes."""
+
+    profile: Literal["safe-harbor", "research"] = "safe-harbor"
+    workers: int = Field(default=1, ge=1, le=64)
+
+
+class SimulationTerms(Strict):
+    """``allowed`` admits seeded noise. Everything the site then signs says that it is simulated."""
+
+    allowed: bool = False
+
+
+class SitePolicy(Strict):
+    """One hospital's policy file."""
+
+    site: Name
+    stages: tuple[Stage, ...] = (Stage.SFT, Stage.LABEL, Stage.REWARD, Stage.PPO, Stage.DPO)
+    privacy: PrivacyTerms
+    model: ModelTerms
+    coordinator: CoordinatorTerms
+    deid: DeidTerms = DeidTerms()
+    simulation: SimulationTerms = SimulationTerms()
+
+
+def load_policy(path: Path) -> SitePolicy:
+    """Read and validate a policy file.
+
+    Raises:
+        ConfigError: names the file and the key.
+    """
+    return load_toml(path, SitePolicy)

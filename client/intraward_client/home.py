@@ -1,0 +1,93 @@
+"""Where a hospital node keeps its things: one folder, one place for each, private to its user."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SiteHome:
+    """Paths below a site's folder. ``ledger.jsonl`` and ``outbox`` hold no text; the vault is encrypted."""
+
+    root: Path
+
+    @property
+    def policy(self) -> Path:
+        """The hospital's own terms."""
+        return self.root / "policy.toml"
+
+    @property
+    def signing_key(self) -> Path:
+        """Ed25519 key that signs ledger and updates."""
+        return self.root / "keys" / "signing.key"
+
+    @property
+    def vault_keys(self) -> Path:
+        """Folder of the vault's key-encryption key; put it on another volume."""
+        return self.root / "keys" / "vault"
+
+    @property
+    def vault(self) -> Path:
+        """Encrypted database."""
+        return self.root / "vault.db"
+
+    @property
+    def ledger(self) -> Path:
+        """Append-only privacy ledger."""
+        return self.root / "ledger.jsonl"
+
+    @property
+    def outbox(self) -> Path:
+        """Sealed updates that left or may leave; sent again byte for byte, never made again."""
+        return self.root / "outbox"
+
+    @property
+    def receipt(self) -> Path:
+        """Last countersigned ledger head."""
+        return self.root / "receipt.json"
+
+    @property
+    def adapters(self) -> Path:
+        """Released adapters that the operator installed."""
+        return self.root / "adapters"
+
+    @property
+    def socket(self) -> Path:
+        """The ward's Unix-domain socket, in a folder that only ward and gateway may enter."""
+        return self.root / "run" / "ward.sock"
+
+    @property
+    def log(self) -> Path:
+        """What the operator may read: slot, plan and code of each request; no text, no count."""
+        return self.root / "ward.log"
+
+    def make(self) -> None:
+        """Create the folders with mode 0700 (0750 for the socket's)."""
+        for folder in (self.root, self.root / "keys", self.outbox, self.adapters):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.socket.parent.mkdir(exist_ok=True, mode=0o750)
+
+    def note(self, event: dict[str, Any]) -> None:
+        """Append one line to the operator's log."""
+        with self.log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(event, sort_keys=True) + "\n")
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file so that after a crash it is there whole or not at all (mode 0600)."""
+    temporary = path.with_suffix(path.suffix + ".part")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,18 @@
+"""LocalUpdate: what training hands to the gate. Its tensors are the noised difference, nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from intraward_shared.adapters import State
+
+
+@dataclass(frozen=True)
+class LocalUpdate:
+    """Tensors ``after - before`` of exactly the names that the plan's round trains (float32).
+
+    Only ``egress.seal`` turns it into bytes that may leave.
+    """
+
+    plan_digest: str
+    tensors: State = field(repr=False)

@@ -1,0 +1,319 @@
+"""The ward: the data-side process. Plan in, sealed update out, and nothing else.
+
+``execute`` is the whole of rule 4 of DESIGN.md in the order it must happen: verify, check against
+the policy, gate, RESERVE (fsync), read rows, train, seal, persist the sealed bytes (fsync), RELEASE
+(fsync), answer. A crash at any point wastes budget at most: sealed bytes that exist are sent again,
+an attempt without sealed bytes is ABORTed and may be retried with fresh noise and a new charge, at
+most three times. After a row was read the only thing said outside is ``ABORTED``.
+
+Two front ends call the same object: simulation directly, and ``wardsocket`` for a gateway in
+another process. Free stages (public data, released adapters) run without touching the vault.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from intraward_client import egress
+from intraward_client.config import SitePolicy, load_policy
+from intraward_client.home import SiteHome, write_durably
+from intraward_client.plancheck import check_plan
+from intraward_client.privacy.budget import Budget
+from intraward_client.privacy.noise import NoiseSource
+from intraward_client.store.datasets import PairRecord, PromptRecord, SftRecord, TrainingTable
+from intraward_client.store.vault import Vault
+from intraward_client.training.inputs import TrainingInputs
+from intraward_client.training.label import generate_candidates
+from intraward_client.training.train import train
+from intraward_client.training.update import LocalUpdate
+from intraward_shared.adapters import State
+from intraward_shared.adapters import decode as decode_adapter
+from intraward_shared.errors import ContractError, IntrawardError, PlanRefused
+from intraward_shared.ledger import Ledger, LedgerEntry
+from intraward_shared.modeling import BaseModel, load_base
+from intraward_shared.protocol import (
+    PLAN_DOMAIN,
+    PROGRAM_DOMAIN,
+    RECEIPT_DOMAIN,
+    ProgramSchedule,
+    Receipt,
+    RoundPlan,
+    open_signed,
+    request_blobs,
+    to_bytes,
+    unpack_parts,
+)
+from intraward_shared.signing import SigningKey, canonical_json, parse_canonical
+from intraward_shared.stages import Stage
+
+
+class Labeller(Protocol):
+    """Who judges candidates right after they were generated; only simulation has one (clinicians do not hurry)."""
+
+    def __call__(self, vault: Vault) -> None:
+        """Judge what is unlabelled in the vault."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A verified request: signed plan, schedule and inputs, all named by digests in the plan."""
+
+    plan: RoundPlan
+    schedule: tuple[bytes, ProgramSchedule] | None
+    inputs: Mapping[str, State]
+    public: tuple[dict[str, str], ...] | None
+
+
+class Ward:
+    """One hospital's data side. Holds vault, keys, ledger and model; has no network."""
+
+    def __init__(
+        self,
+        home: SiteHome,
+        *,
+        labeller: Labeller | None = None,
+        progress: Callable[[str, float], None] | None = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        """Open the site.
+
+        Args:
+            home: an initialised site folder.
+            labeller: simulation only.
+            progress: told stage name and share done, for the operator's terminal.
+            clock: the site's time; simulation passes none and lives by slot times.
+
+        Raises:
+            IntrawardError: policy, keys, ledger or vault cannot be opened.
+        """
+        self.home = home
+        self.policy: SitePolicy = load_policy(home.policy)
+        self._key = SigningKey.load(home.signing_key)
+        self._ledger = Ledger.open(home.ledger, self._key)
+        self._labeller, self._progress, self._clock = labeller, progress, clock
+        self._base: BaseModel | None = None
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Give the ledger back to other writers."""
+        self._ledger.close()
+
+    def describe(self) -> bytes:
+        """Who this is and what it takes part in; depends on configuration only."""
+        return canonical_json(
+            {
+                "site": self.policy.site,
+                "public": self._key.public,
+                "stages": [s.value for s in self.policy.stages],
+            }
+        )
+
+    def execute(self, request: bytes) -> bytes:
+        """Run one request; always answers, with a sealed update or a code (``egress.reply``)."""
+        with self._lock:
+            try:
+                parsed = self._open(request)
+            except IntrawardError as error:
+                return self._refused(error, None)
+            return self._execute(parsed)
+
+    def _execute(self, request: Request) -> bytes:
+        plan = request.plan
+        try:
+            kept = self._kept(plan)
+            if kept is not None:
+                return egress.reply("OK", kept)
+            check_plan(plan, self.policy, request.schedule, request.inputs, self._now(plan))
+            self._load_base()
+            entry = self._reserve(request)
+        except IntrawardError as error:
+            return self._refused(error, plan)
+        try:
+            sealed = self._train_and_seal(request, entry)
+        except Exception as error:  # whatever it was: rows were read, so outside it is ABORTED and no more
+            self._ledger.abort(plan.digest)
+            name = error.code if isinstance(error, IntrawardError) else type(error).__name__
+            self.home.note({"time": plan.slot_time, "plan": plan.digest, "code": "ABORTED", "operator": name})
+            return egress.reply("ABORTED")
+        return egress.reply("OK", sealed)
+
+    def _open(self, request: bytes) -> Request:
+        parts = unpack_parts(request)
+        if not {"plan", "schedule", "receipt"} <= set(parts):
+            raise ContractError("a request holds a plan, a schedule and a receipt")
+        trusted = self.policy.coordinator.public_key
+        plan = open_signed(parts["plan"], PLAN_DOMAIN, RoundPlan, trusted)
+        schedule = None
+        if parts["schedule"]:
+            value = open_signed(parts["schedule"], PROGRAM_DOMAIN, ProgramSchedule, trusted)
+            schedule = (to_bytes(value), value)
+        if parts["receipt"]:
+            self._take_receipt(parts["receipt"], trusted)
+        blobs = request_blobs(parts)
+        wanted = set(plan.inputs.values()) | ({plan.public_data} if plan.public_data else set())
+        if set(blobs) != wanted:
+            raise ContractError("a request holds exactly the inputs that its plan names")
+        inputs = {role: decode_adapter(blobs[name]) for role, name in plan.inputs.items()}
+        public = parse_public(blobs[plan.public_data]) if plan.public_data else None
+        return Request(plan, schedule, inputs, public)
+
+    def _take_receipt(self, data: bytes, trusted: str) -> None:
+        receipt = open_signed(data, RECEIPT_DOMAIN, Receipt, trusted)
+        if receipt.site != self.policy.site:
+            raise ContractError("the receipt is for another site")
+        self._ledger.check_receipt(receipt)
+        write_durably(self.home.receipt, data)
+
+    def _sealed_path(self, plan: RoundPlan):  # type: ignore[no-untyped-def]
+        return self.home.outbox / f"{plan.digest}.sealed"
+
+    def _kept(self, plan: RoundPlan) -> bytes | None:
+        """Sealed bytes of an earlier execution; RELEASEs them first if a crash came in between."""
+        path = self._sealed_path(plan)
+        if not path.exists():
+            return None
+        sealed: bytes = path.read_bytes()
+        self._ledger.ensure_released(plan.digest, sealed)
+        return sealed
+
+    def _reserve(self, request: Request) -> LedgerEntry:
+        plan = request.plan
+        budget = Budget(self._ledger, self.policy.privacy.lifetime_epsilon, self.policy.privacy.delta)
+        self._ledger.abort_dead_attempt(plan.digest)
+        if plan.mechanism is not None and request.schedule is not None and plan.schedule is not None:
+            budget.admit_schedule(request.schedule[1], plan.slot_time)
+        budget.admit(plan)
+        return self._ledger.reserve(plan)
+
+    def _train_and_seal(self, request: Request, entry: LedgerEntry) -> bytes:
+        plan = request.plan
+        update = self._label(request) if plan.stage is Stage.LABEL else self._train(request, entry)
+        sealed = egress.seal(update, plan, self.policy.site, (entry.sequence, entry.hash), self._key)
+        write_durably(self._sealed_path(plan), sealed)
+        self._ledger.ensure_released(plan.digest, sealed)
+        self.home.note({"time": plan.slot_time, "plan": plan.digest, "code": "OK", "bytes": len(sealed)})
+        return sealed
+
+    def _train(self, request: Request, entry: LedgerEntry) -> LocalUpdate:
+        plan = request.plan
+        if request.public is not None:
+            table = public_table(plan.stage, request.public)
+        else:
+            with self._vault() as vault:
+                table = private_table(plan.stage, vault)
+        inputs = TrainingInputs(plan, self._load_base(), request.inputs, table)
+        return train(inputs, self._noise(plan, entry), self._report(plan))
+
+    def _label(self, request: Request) -> LocalUpdate:
+        plan = request.plan
+        with self._vault() as vault:
+            generate_candidates(
+                plan,
+                self._load_base(),
+                request.inputs["policy"],
+                vault,
+                self._noise_for_label(plan),
+                self._report(plan),
+            )
+            if self._labeller is not None:
+                self._labeller(vault)
+        return LocalUpdate(plan.digest, {})
+
+    def _noise(self, plan: RoundPlan, entry: LedgerEntry) -> NoiseSource:
+        if plan.seed is not None:
+            return NoiseSource.seeded(plan.seed, self.policy.site, plan.digest, entry.attempt)
+        return NoiseSource.fresh(entry.hash, entry.attempt)
+
+    def _noise_for_label(self, plan: RoundPlan) -> NoiseSource:
+        """Randomness of the candidates; the same at each retry in simulation, since nothing is charged."""
+        if plan.seed is not None:
+            return NoiseSource.seeded(plan.seed, self.policy.site, plan.digest, 1)
+        return NoiseSource.fresh(plan.digest, 1)
+
+    def _vault(self) -> Vault:
+        return Vault.open(self.home.vault, self.home.vault_keys)
+
+    def _load_base(self) -> BaseModel:
+        if self._base is None:
+            terms = self.policy.model
+            self._base = load_base(terms.path, terms.sha256, terms.device)
+        return self._base
+
+    def _now(self, plan: RoundPlan) -> datetime:
+        if self._clock is not None:
+            return self._clock()
+        if self.policy.simulation.allowed:  # a simulated site lives by the program's virtual clock
+            return datetime.strptime(plan.slot_time, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        return datetime.now(UTC)
+
+    def _report(self, plan: RoundPlan) -> Callable[[float], None] | None:
+        if self._progress is None:
+            return None
+        tell, name = self._progress, f"{self.policy.site} {plan.stage.value} {plan.stage_round}"
+        return lambda share: tell(name, share)
+
+    def _refused(self, error: IntrawardError, plan: RoundPlan | None) -> bytes:
+        """Nothing was read: the code says which kind of refusal; its detail stays in the operator's log."""
+        rule = error.rule if isinstance(error, PlanRefused) else ""
+        self.home.note(
+            {
+                "time": plan.slot_time if plan else "",
+                "plan": plan.digest if plan else "",
+                "code": error.code,
+                "rule": rule,
+                "operator": str(error),
+            }
+        )
+        return egress.reply(error.code if error.code in egress.REPLY_CODES else "PLAN_REFUSED")
+
+
+def parse_public(data: bytes) -> tuple[dict[str, str], ...]:
+    """Public records: a canonical JSON list of objects of strings."""
+    rows = parse_canonical(data)
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and all(isinstance(v, str) for v in row.values()) for row in rows
+    ):
+        raise ContractError("public data is a canonical JSON list of objects of strings")
+    return tuple(rows)
+
+
+def public_table(stage: Stage, rows: tuple[dict[str, str], ...]) -> TrainingTable:
+    """Public records as the stage's table; the unit is ``public``.
+
+    Raises:
+        ContractError: a row lacks a field that the stage needs.
+    """
+    try:
+        if stage is Stage.SFT:
+            return TrainingTable(tuple(SftRecord("public", r["prompt"], r["completion"]) for r in rows))
+        if stage is Stage.PPO:
+            return TrainingTable(
+                tuple(PromptRecord("public", str(index), r["prompt"]) for index, r in enumerate(rows))
+            )
+        return TrainingTable(
+            tuple(PairRecord("public", r["prompt"], r["chosen"], r["rejected"], 0.0) for r in rows)
+        )
+    except KeyError:
+        raise ContractError(f"public data lacks a field that stage {stage.value} needs") from None
+
+
+def private_table(stage: Stage, vault: Vault) -> TrainingTable:
+    """The stage's table from the vault; every row belongs to one patient."""
+    if stage is Stage.SFT:
+        return vault.sft_table()
+    if stage is Stage.PPO:
+        return vault.prompt_table()
+    return vault.preference_table()
+
+
+def site_status(home: SiteHome) -> dict[str, object]:
+    """What ``status`` may say: configuration and ledger only, the same for a site without patients."""
+    policy = load_policy(home.policy)
+    log = home.log.read_text(encoding="utf-8").splitlines() if home.log.exists() else []
+    last = json.loads(log[-1]) if log else {}
+    return {"site": policy.site, "last_time": last.get("time", ""), "last_code": last.get("code", "")}

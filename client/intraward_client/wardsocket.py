@@ -1,0 +1,84 @@
+"""The ward behind a Unix-domain socket: three calls, bytes in and bytes out.
+
+DESIGN.md section 3: the ward has no network; a gateway in another process, under another user,
+reaches it only here. The socket is bound by us in a 0750 folder before uvicorn starts, because
+uvicorn's own ``uds=`` makes it open to everyone. No core dump is written (RLIMIT_CORE = 0).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import socket
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from intraward_client.ward import Ward
+from intraward_shared.errors import ConfigError
+
+MAX_REQUEST_BYTES = 1 << 30
+
+
+def bind(path: Path) -> socket.socket:
+    """Bind a listening socket with mode 0660 at ``path``; a dead socket file is replaced.
+
+    Raises:
+        ConfigError: another ward answers there, or the path is too long for a socket.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    if path.exists():
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.connect(str(path))
+            raise ConfigError(path, "", "another ward is listening here", remedy="stop it first")
+        path.unlink()
+    old = os.umask(0o117)
+    try:
+        listener.bind(str(path))
+    except OSError:
+        raise ConfigError(
+            path, "", "the socket cannot be made here", remedy="use a shorter path (100 bytes) or mend its permissions"
+        ) from None
+    finally:
+        os.umask(old)
+    listener.listen(16)
+    return listener
+
+
+def application(ward: Ward) -> Starlette:
+    """``POST /execute``, ``GET /describe``; no other route, no error page with details."""
+
+    async def execute(request: Request) -> Response:
+        chunks, size = [], 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > MAX_REQUEST_BYTES:
+                return Response(status_code=413)
+            chunks.append(chunk)
+        return Response(await run_in_threadpool(ward.execute, b"".join(chunks)))
+
+    async def describe(request: Request) -> Response:
+        return Response(ward.describe())
+
+    return Starlette(
+        routes=[Route("/execute", execute, methods=["POST"]), Route("/describe", describe, methods=["GET"])]
+    )
+
+
+def serve(ward: Ward) -> None:
+    """Serve until a signal stops it."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    listener = bind(ward.home.socket)
+    config = uvicorn.Config(application(ward), log_level="warning", access_log=False, lifespan="off")
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        ward.home.socket.unlink(missing_ok=True)
+        ward.close()
