@@ -46,7 +46,9 @@ class WardSocket:
             with httpx.Client(transport=self._transport, timeout=TIMEOUT_SECONDS) as client:
                 response = client.request(method, f"http://ward{path}", content=body)
         except httpx.HTTPError:
-            raise RoundFailed("the ward does not answer", remedy="start it: intraward-client ward --home DIR") from None
+            raise RoundFailed(
+                "the ward does not answer", remedy="start it: intraward-client ward --home DIR"
+            ) from None
         if response.status_code != 200:
             raise RoundFailed("the ward refused the call", remedy="see the ward's own log")
         return response.content

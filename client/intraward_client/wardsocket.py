@@ -44,7 +44,10 @@ def bind(path: Path) -> socket.socket:
         listener.bind(str(path))
     except OSError:
         raise ConfigError(
-            path, "", "the socket cannot be made here", remedy="use a shorter path (100 bytes) or mend its permissions"
+            path,
+            "",
+            "the socket cannot be made here",
+            remedy="use a shorter path (100 bytes) or mend its permissions",
         ) from None
     finally:
         os.umask(old)
