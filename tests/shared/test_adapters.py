@@ -1,0 +1,79 @@
+"""Adapters have one encoding, and their arithmetic is done in float64."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intraward_shared.adapters import apply_update, decode, difference, encode, l2_norm, state_digest
+from intraward_shared.errors import ContractError, IntrawardError
+
+
+def state() -> dict[str, np.ndarray]:
+    return {"b.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "a.weight": np.ones((1, 2), np.float32)}
+
+
+def test_round_trip_and_order_does_not_matter() -> None:
+    data = encode(state())
+    assert encode(dict(reversed(state().items()))) == data
+    again = decode(data)
+    assert set(again) == {"a.weight", "b.weight"}
+    assert all(np.array_equal(again[name], array) for name, array in state().items())
+
+
+def test_an_empty_adapter_is_an_adapter() -> None:
+    assert decode(encode({})) == {}
+
+
+def test_other_types_are_refused() -> None:
+    with pytest.raises(ContractError):
+        encode({"a": np.ones(2)})
+    from safetensors.numpy import save
+
+    with pytest.raises(ContractError):
+        decode(save({"a": np.ones(2)}))
+    with pytest.raises(ContractError):
+        decode(save(state(), metadata={"note": "x"}))
+
+
+def test_hostile_headers_are_refused() -> None:
+    good = encode(state())
+    body = json.dumps(
+        {
+            "a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+            "b": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+        }
+    ).encode()
+    for data in [
+        b"",
+        good[:-1],
+        good + b"\0",
+        struct.pack("<Q", 100_000_000) + b"{}",
+        struct.pack("<Q", len(body)) + body + b"\0" * 8,
+    ]:
+        with pytest.raises(ContractError):
+            decode(data)
+
+
+@given(st.binary(max_size=400))
+def test_no_bytes_make_decode_raise_anything_else(data: bytes) -> None:
+    try:
+        decode(data)
+    except IntrawardError:
+        pass
+
+
+def test_difference_and_apply_are_inverse_to_one_rounding() -> None:
+    before, after = state(), {k: v + np.float32(0.1) for k, v in state().items()}
+    out = apply_update(before, difference(after, before))
+    assert all(np.allclose(out[k], after[k], atol=1e-6) for k in after)
+    assert state_digest(before) != state_digest(after)
+
+
+def test_norm_is_over_all_tensors() -> None:
+    assert l2_norm({"a": np.full((3,), 2, np.float32), "b": np.full((1,), 2, np.float32)}) == pytest.approx(
+        4.0
+    )
