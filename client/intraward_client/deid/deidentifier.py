@@ -1,0 +1,265 @@
+"""The de-identifier: raw note in, de-identified note or quarantine reason out.
+
+Keeps rules 1 and 2 of DESIGN.md. One way through: normalise and check, detect (Presidio, the rule pack,
+the known identifiers, every other mention of a name found), replace, look again. Detectors are united,
+not voted on. Whatever goes wrong with a note, its outcome is `Quarantined` with a fixed reason code; the
+text is in no exception, no log line and no file. `self_test` refuses an unfit installation at start.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from typing import Literal
+
+import regex
+from presidio_analyzer import RecognizerResult
+from presidio_anonymizer import AnonymizerEngine
+from presidio_anonymizer.entities import OperatorConfig
+from presidio_anonymizer.entities import RecognizerResult as AnonymizerSpan
+from pydantic import Field
+
+from intraward_client.deid import canaries, residue
+from intraward_client.deid.filters import is_eponym, keep
+from intraward_client.deid.intake_checks import normalise, reason_to_refuse
+from intraward_client.deid.known import KnownIdentifiers
+from intraward_client.deid.lexicon import is_clinical, is_word
+from intraward_client.deid.model import MODEL_NAME, MODEL_SHA256, load_engine
+from intraward_client.deid.note import DeidentifiedNote, DeidReceipt, Quarantined, seal_note
+from intraward_client.deid.raw import RawNote, reveal
+from intraward_client.deid.recognizers import CLASS_OF, REQUIRED, build_analyzer, pack_digest
+from intraward_client.deid.surrogates import OPERATOR, PatientKey, SurrogateOperator
+from intraward_shared.config import Strict
+from intraward_shared.errors import DeidError
+
+Outcome = DeidentifiedNote | Quarantined
+Progress = Callable[[int, int], None]
+Span = tuple[int, int, str]
+_NAME_WORD = regex.compile(r"\p{L}[\p{L}\p{M}'-]{2,}")
+_MIN_SECRET = 16
+
+
+class DeidSettings(Strict):
+    """What the site may choose; the rule pack itself is code."""
+
+    profile: Literal["safe-harbor", "research"] = "safe-harbor"
+    model: str = MODEL_NAME
+    model_sha256: str = MODEL_SHA256
+    max_chars: int = Field(default=20_000, gt=0, le=200_000)
+    timeout_seconds: float = Field(default=10.0, gt=0)
+    reference_year: int = Field(default_factory=lambda: date.today().year, ge=2000, le=2200)
+    canaries: tuple[str, ...] = Field(default=(), repr=False)
+
+
+class Deidentifier:
+    """One engine with its rule pack. ``secret`` (16 bytes or more) keys surrogates and never leaves the site.
+
+    Raises:
+        DeidError: the secret is short, or the model is missing or not the pinned one.
+    """
+
+    def __init__(self, settings: DeidSettings, secret: bytes) -> None:
+        if len(secret) < _MIN_SECRET:
+            raise DeidError("the de-identification secret is too short", remedy="use 16 random bytes or more")
+        self._settings, self._secret = settings, secret
+        engine, self._words = load_engine(settings.model, settings.model_sha256)
+        self._engine = engine
+        self._analyzer = build_analyzer(engine, self._words)
+        self._anonymizer = AnonymizerEngine()
+        self._anonymizer.add_anonymizer(SurrogateOperator)
+        self._pack_sha256 = pack_digest()
+        _quiet_presidio()
+
+    def __repr__(self) -> str:
+        return f"Deidentifier(profile={self._settings.profile!r})"
+
+    @property
+    def settings(self) -> DeidSettings:
+        """The settings this engine was built with."""
+        return self._settings
+
+    @property
+    def pack_sha256(self) -> str:
+        """Digest of the rule pack, as receipts name it."""
+        return self._pack_sha256
+
+    def self_test(self) -> None:
+        """Refuse to run when a detector is absent, a canary survives, or a clinical phrase does not.
+
+        Raises:
+            DeidError: with the entity type or canary class that failed, never its text.
+        """
+        missing = REQUIRED - set(self._analyzer.get_supported_entities("en"))
+        if missing:
+            raise DeidError(f"no detector for {sorted(missing)[0]}", remedy="install the client extra again")
+        entities = self._engine.process_text(canaries.MODEL_ONLY, "en").entities
+        if not {"PERSON", "LOCATION"} <= {entity.label_ for entity in entities}:
+            raise DeidError("the model finds no names", remedy="install the client extra again")
+        for kind, text, secrets in canaries.CANARIES:
+            outcome = self.deidentify_text(text, "self-test", {})
+            if isinstance(outcome, Quarantined) or any(secret in outcome.text for secret in secrets):
+                raise DeidError(
+                    f"the self-test canary of class {kind} was not removed", remedy="do not use this build"
+                )
+        for phrase in canaries.PHRASES:
+            outcome = self.deidentify_text(phrase, "self-test", {})
+            if isinstance(outcome, Quarantined) or outcome.text != phrase:
+                raise DeidError(
+                    "a plain clinical phrase did not survive the self-test", remedy="do not use this build"
+                )
+
+    def deidentify(self, raw: RawNote) -> Outcome:
+        """De-identify one note; every failure is a `Quarantined`."""
+        text, known = reveal(raw)
+        return self._run(raw.note_id, raw.patient_id, text, known)
+
+    def deidentify_text(self, text: str, patient_id: str, known: Mapping[str, str]) -> Outcome:
+        """De-identify text a person typed (rationale, correction, draft), by the same way."""
+        return self._run("", patient_id, text, known)
+
+    def deidentify_many(
+        self, notes: Sequence[RawNote], workers: int = 1, progress: Progress | None = None
+    ) -> Iterator[Outcome]:
+        """De-identify ``notes`` in order; ``workers`` > 1 uses that many processes, one engine each."""
+        if workers > 1 and len(notes) > 1:
+            from intraward_client.deid.pool import deidentify_in_pool
+
+            outcomes = deidentify_in_pool(self._settings, self._secret, notes, workers)
+        else:
+            outcomes = (self.deidentify(note) for note in notes)
+        for done, outcome in enumerate(outcomes, start=1):
+            if progress is not None:
+                progress(done, len(notes))
+            yield outcome
+
+    def find(self, text: str, known: Mapping[str, str] | None = None) -> tuple[Span, ...]:
+        """Non-overlapping spans ``(start, end, class)`` in ``text``; for the evaluation."""
+        return self._detect(text, KnownIdentifiers(known or {}, self._words))
+
+    def _run(self, note_id: str, patient_id: str, text: str, known: Mapping[str, str]) -> Outcome:
+        try:
+            return self._clean(note_id, patient_id, text, known)
+        except TimeoutError:
+            return Quarantined(note_id, patient_id, "timeout")
+        except Exception:
+            return Quarantined(note_id, patient_id, "error")
+
+    def _clean(self, note_id: str, patient_id: str, text: str, known: Mapping[str, str]) -> Outcome:
+        started = time.monotonic()
+        plain = normalise(text)
+        refusal = reason_to_refuse(plain, self._settings.max_chars, self._words)
+        if refusal:
+            return Quarantined(note_id, patient_id, refusal)
+        identifiers = KnownIdentifiers(
+            {key: normalise(value) for key, value in known.items()}, self._words, patient_id
+        )
+        spans = self._detect(plain, identifiers)
+        output, replaced = self._replace(plain, spans, patient_id, identifiers)
+        reason = residue.second_look(residue.mask(output, replaced), identifiers, self._settings.canaries)
+        if reason is None and any(map(residue.squash(output).__contains__, self._canaries())):
+            reason = "residue:canary"
+        if time.monotonic() - started > self._settings.timeout_seconds:
+            reason = (
+                "timeout"  # Presidio skips a pattern that times out and goes on; this is where that stops
+            )
+        if reason is not None:
+            return Quarantined(note_id, patient_id, reason)
+        counts = dict(sorted(Counter(kind for _, _, kind in spans).items()))
+        receipt = DeidReceipt(self._settings.profile, self._pack_sha256, self._settings.model_sha256, counts)
+        return seal_note(note_id, patient_id, output, receipt)
+
+    def _canaries(self) -> Iterator[str]:
+        return filter(None, map(residue.squash, self._settings.canaries))
+
+    def _detect(self, text: str, known: KnownIdentifiers) -> tuple[Span, ...]:
+        spans = [*self._model_spans(text), *known.find(text)]
+        spans += self._other_mentions(text, spans)
+        return tuple(unite(spans, text))
+
+    def _model_spans(self, text: str) -> list[Span]:
+        found: list[RecognizerResult] = self._analyzer.analyze(text, language="en")
+        return [
+            (result.start, result.end, CLASS_OF.get(result.entity_type, "ID"))
+            for result in found
+            if keep(result, text, self._words)
+        ]
+
+    def _other_mentions(self, text: str, spans: Sequence[Span]) -> list[Span]:
+        """Other capitalised mentions of the words of a name that was found, unless an eponym or a word."""
+        parts = {
+            part
+            for start, end, kind in spans
+            if kind == "NAME"
+            for part in _NAME_WORD.findall(text[start:end])
+            if part[0].isupper() and not is_clinical(part) and not is_word(part, self._words)
+        }
+        if not parts:
+            return []
+        forms = {form for part in parts for form in (part, part.upper(), part.capitalize())}
+        pattern = regex.compile(
+            rf"(?<!\p{{L}})(?:{'|'.join(map(regex.escape, sorted(forms)))})(?:'s)?(?!\p{{L}})"
+        )
+        return [
+            (match.start(), match.end(), "NAME")
+            for match in pattern.finditer(text)
+            if not is_eponym(match.group(), text, match.end())
+        ]
+
+    def _replace(
+        self, text: str, spans: Sequence[Span], patient_id: str, known: KnownIdentifiers
+    ) -> tuple[str, list[tuple[int, int]]]:
+        key = PatientKey(
+            self._secret,
+            patient_id,
+            self._settings.reference_year,
+            lambda value: next(known.find(value), None) is not None,
+        )
+        kinds = {kind for _, _, kind in spans}
+        operators = {
+            kind: OperatorConfig(OPERATOR, {"profile": self._settings.profile, "kind": kind, "key": key})
+            for kind in kinds
+        }
+        result = self._anonymizer.anonymize(
+            text,
+            [AnonymizerSpan(kind, start, end, 1.0) for start, end, kind in spans],
+            operators=operators,
+            merge_entities_with_spaces=False,
+        )
+        return result.text, [(item.start, item.end) for item in result.items]
+
+
+def unite(spans: Sequence[Span], text: str) -> Iterator[Span]:
+    """Merge overlapping spans (and names side by side) into one; the longest part names its class, ``ID`` last."""
+    longest = 0.0
+    current: Span | None = None
+    for start, end, kind in sorted(spans, key=lambda span: (span[0], -span[1])):
+        joins = current is not None and (
+            start < current[1]
+            or (kind == current[2] == "NAME" and text[current[1] : start] in {"", " ", ", "})
+        )
+        if current is None or not joins:
+            if current is not None:
+                yield current
+            current, longest = (start, end, kind), _weight(start, end, kind)
+            continue
+        weight = _weight(start, end, kind)
+        name = kind if weight > longest else current[2]
+        longest = max(longest, weight)
+        current = (current[0], max(current[1], end), name)
+    if current is not None:
+        yield current
+
+
+def _weight(start: int, end: int, kind: str) -> float:
+    return end - start + (0.0 if kind == "ID" else 0.5)
+
+
+def _quiet_presidio() -> None:
+    """Presidio logs text at DEBUG and decisions at INFO; neither may reach a handler."""
+    for name in ("presidio-analyzer", "presidio-anonymizer", "decision_process"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.CRITICAL)
+        logger.propagate = False

@@ -1,0 +1,61 @@
+"""Checks before detection: text whose encoding, length or language the detectors cannot be trusted with.
+
+Keeps rule 2 of DESIGN.md. A look-alike letter or a digit of another script walks past every pattern, so
+such a note is quarantined, not repaired. Harmless variants (no-break spaces, typographic quotes and
+dashes, invisible joiners) are normalised first.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+import regex
+
+from intraward_client.deid.lexicon import is_word
+
+_PLAIN = str.maketrans(
+    {
+        "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2007": " ", "\u2010": "-", "\u2011": "-", "\u2012": "-",
+        "\u2013": "-", "\u2014": "-", "\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"',
+        "\u200b": None, "\u200c": None, "\u200d": None, "\u2060": None, "\ufeff": None, "\u00ad": None,
+    }
+)  # fmt: skip
+_MOJIBAKE = regex.compile(r"\u00c3[\u0080-\u00bf]|\u00e2\u0080|\u00e2\u20ac|\ufffd|\u00c2[\u00a0-\u00bf]")
+_MIXED = regex.compile(r"(?=\w*\p{Latin})(?=\w*[\p{Cyrillic}\p{Greek}])\w*[\p{Cyrillic}\p{Greek}]\w*")
+_GREEK_UNIT = regex.compile(r"[\u03bc\u00b5\u03b1-\u03c9\u0391-\u03a9]")
+_WORD = regex.compile(r"\p{L}[\p{L}'-]+")
+_LANGUAGE_FROM = 15
+_ENGLISH_SHARE = 0.4
+
+
+def normalise(text: str) -> str:
+    """NFC, plain spaces, quotes and dashes, no invisible joiners, ``\\n`` line ends."""
+    plain = unicodedata.normalize("NFC", text).translate(_PLAIN)
+    return plain.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")
+
+
+def reason_to_refuse(text: str, max_chars: int, words: frozenset[str]) -> str | None:
+    """``too-long``, ``encoding`` or ``language`` when the (normalised) text cannot be judged, else None."""
+    if len(text) > max_chars:
+        return "too-long"
+    if any(_odd(character) for character in text) or _MOJIBAKE.search(text):
+        return "encoding"
+    if any(not _GREEK_UNIT.search(match.group()) for match in _MIXED.finditer(text)):
+        return "encoding"
+    found = _WORD.findall(text)
+    if sum(not regex.fullmatch(r"[\p{Latin}'-]+", word) and len(word) > 2 for word in found):
+        return "language"
+    lowered = [word for word in found if word.islower()]
+    if len(lowered) >= _LANGUAGE_FROM:
+        share = sum(is_word(word, words) for word in lowered) / len(lowered)
+        if share < _ENGLISH_SHARE:
+            return "language"
+    return None
+
+
+def _odd(character: str) -> bool:
+    """Control characters, unassigned or private code points, lone surrogates, digits of another script."""
+    if character.isascii():
+        return character < " " and character != "\n" or character == "\x7f"
+    category = unicodedata.category(character)
+    return category in {"Cc", "Cf", "Cn", "Co", "Cs"} or category == "Nd"

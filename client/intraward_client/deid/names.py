@@ -1,0 +1,228 @@
+"""Names: cue rules, and a recognizer for capitalised words that English does not know.
+
+The small NER model finds about 71 % of patients' names in notes (facts, section 4). Titles, labels,
+kin, credentials and phrases of meeting find most of the others; what is left is a capitalised word that
+is no English word, no drug and no eponym, in the middle of a sentence or beside another capital.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import regex
+from presidio_analyzer import LocalRecognizer, RecognizerResult
+from presidio_analyzer.nlp_engine import NlpArtifacts
+
+from intraward_client.deid.lexicon import EPONYMS, HEADED, NOT_A_NAME, is_clinical, is_word
+from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS, Rule
+
+_NOT = (
+    r"(?!(?:"
+    + "|".join(
+        (
+            *NOT_A_NAME,
+            *(word.upper() for word in NOT_A_NAME),
+            "MRN",
+            "DOB",
+            "SSN",
+            "NHS",
+            "Dr",
+            "Mr",
+            "Mrs",
+            "Ms",
+            "The",
+            "This",
+            "She",
+            "He",
+            "His",
+            "Her",
+            "They",
+            "We",
+            "I",
+            "It",
+            "In",
+            "On",
+            "At",
+            "And",
+            "With",
+            "Was",
+            "Is",
+            "For",
+            "To",
+            "From",
+            "By",
+            "Not",
+            "Unknown",
+            "None",
+            "Nil",
+            "Yes",
+            "See",
+            "Has",
+            "Had",
+            "If",
+            "What",
+            "Which",
+            "When",
+            "How",
+            "Should",
+            "Can",
+            "Could",
+            "Is",
+            "Are",
+            "Do",
+            "Does",
+            "MD",
+            "DO",
+            "RN",
+            "NP",
+            "PA",
+        )
+    )
+    + r")\b)"
+)
+TOKEN = r"\p{Lu}(?:['-]?\p{L}\p{M}*)+"
+_PARTICLE = (
+    r"(?:de|del|de la|der|den|da|dos|do|di|du|la|le|van|van der|van den|von|bin|bint|ibn|al|el|ter|zu|y|e|O')"
+)
+_PIECE = rf"(?:{_NOT}{TOKEN}|\p{{Lu}}\.)"
+NAME = rf"(?:{_PARTICLE}[ ])?{_PIECE}(?:(?:[ ]{{1,2}}|(?<=\.))(?:{_PARTICLE}[ ])?{_PIECE}){{0,3}}(?:,?[ ](?:Jr|Sr|II|III|IV)\b\.?)?"
+_COMMA_NAME = rf"{_NOT}{TOKEN}(?:[ ]{TOKEN})?,[ ]?{_PIECE}(?:[ ]{_PIECE})?"
+_TITLE = r"(?:Drs?|Doctor|Mr|Mrs|Ms|Miss|Mx|Mister|Madam|Prof|Professor|Rev|Reverend|Father|Fr|Sister|Sr|Nurse|Matron|Sir|Dame|Lord|Lady|Judge|Officer|Sergeant|Sgt|Capt|Captain|Lt|Col|Rabbi|Imam|Pastor|Señora?|Herr|Frau|Mme|M\.|DR|MR|MRS|MS|PROF)"
+_LABEL = r"(?i:patient(?:'s)?(?: name)?|pt(?: name)?|(?:full |first |last |given |family |sur|middle |maiden |preferred )?name|surname|forename|re|from|to|cc|attn|attending|attending physician|surgeon|assistant|anesthetist|anaesthetist|anesthesiologist|physician|provider|pcp|gp|consultant|registrar|resident|intern|fellow|therapist|psychologist|psychiatrist|counsel(?:l)?or|nurse|midwife|pharmacist|radiologist|pathologist|dietitian|caller|informant|historian|contact|emergency contact|next of kin|nok|kin|guardian|carer|caregiver|proxy|power of attorney|poa|spouse|wife|husband|partner|mother|father|son|daughter|sister|brother|parent|witness|interpreter|author|dictated by|transcribed by|signed|signed by|electronically signed by|e-signed by|verified by|entered by|reviewed by|reported by|referred by|referring (?:physician|doctor|provider)|seen by|clinician|doctor|social worker|case manager|cc to|copy to|responsible clinician|named nurse|key worker|insured|guarantor|subscriber|policy ?holder|dear|hi|hello|sincerely|regards|best wishes|yours (?:sincerely|faithfully|truly)|thanks|thank you)"
+_KIN = r"(?i:son|daughter|wife|husband|mother|father|mum|mom|dad|sister|brother|partner|spouse|fianc[eé]e?|girlfriend|boyfriend|niece|nephew|aunt|uncle|cousin|grand(?:son|daughter|mother|father|child)|step(?:son|daughter|mother|father)|(?:mother|father|son|daughter|sister|brother)-in-law|friend|neighbou?r|roommate|flatmate|carer|caregiver|guardian|landlord|landlady|employer|boss|colleague|coworker|teacher|twin|baby|child|infant|aide|therapist|nurse|surgeon|doctor|cardiologist|neurologist|oncologist|psychiatrist|psychologist|pharmacist|midwife|consultant|physician|dentist|optometrist|podiatrist|physiotherapist|dietitian|social worker|case manager|lawyer|solicitor|pastor|priest|gp)"
+_MEET = r"(?i:known as|called|named|seen by|saw|met(?: with)?|spoke (?:to|with)|discuss(?:ed|ion)?(?: \w+){0,3} with|signed(?: off)? by|referred (?:by|to)|letter (?:to|from)|copied to|cc'?d|under(?: the care of)?|accompanied by|escorted by|brought (?:in )?by|reviewed by|examined by|performed by|operated on by|assisted by|consult(?:ed)?(?: with)?|contact(?:ed)?|phoned|telephoned|emailed|texted|paged|daughter of|son of|wife of|husband of|mother of|father of|sister of|brother of|care of|attn|regards to|on behalf of|per|prescribed by|ordered by|dictated by|transcribed by|reported by|thank you for (?:referring|seeing)|history (?:was )?(?:obtained|provided|given) (?:from|by)|relative|answers to|goes by|introduc\w+ (?:to|by)|handed over to|via)"
+_CREDENTIAL = r"(?:M\.?D|D\.?O|R\.?N|N\.?P|P\.?A(?:-C)?|Ph\.?D|MBBS|MBChB|MBBCh|FRC\w+|MRC\w+|FACS|FACC|DDS|DMD|PharmD|LCSW|LPN|CRNA|CNM|APRN|DNP|BSN|MSN|PT|DPT|OT|RD|SLP|LMFT|PsyD|CNA|EMT|FNP|ARNP|BDS|DPM|OD)"
+
+NAMES = (
+    Rule(
+        "PERSON",
+        "title",
+        rf"\b(?:{_TITLE}\.?(?:[ ]?/[ ]?|[ ](?:and|&)[ ]))?\b{_TITLE}\b\.?[ ]{{1,2}}\K(?:\p{{Lu}}\.?[ ]?){{0,2}}(?:{_PARTICLE}[ ])?{TOKEN}(?:(?:[ ]{{1,2}}|(?<=\.))(?:{_PARTICLE}[ ])?{_PIECE}){{0,3}}(?:(?:[ ]and[ ]|,[ ])(?={_TITLE}\b))?",
+    ),
+    Rule(
+        "PERSON",
+        "label",
+        rf"(?:^|(?<=[\n.;|\t(,>]|[ ]{{2}}))[ \t]*{_LABEL}(?:[ \t]*\([\p{{L}} ]+\))?[ \t]*[:=][ \t]*\K(?:{_TITLE}\.?[ ])?(?:{_COMMA_NAME}|{NAME})",
+    ),
+    Rule(
+        "PERSON",
+        "label inside a line",
+        rf"\b{_LABEL}[ \t]*:[ \t]*\K(?:{_TITLE}\.?[ ])?(?:{_COMMA_NAME}|{NAME})",
+    ),
+    Rule(
+        "PERSON",
+        "two labelled words in any case",
+        r"^[ \t]*(?i:patient name|patient's name|full name|next of kin|surname|forename|first name|last name)[ \t]*[:=][ \t]*\K\p{L}[\p{L}'.-]*(?:,?[ ]\p{L}[\p{L}'.-]*){0,3}(?=[ \t]*(?:$|[ \t]{2}|[;|(,]))",
+    ),
+    Rule(
+        "PERSON",
+        "closing or greeting",
+        rf"^[ \t]*(?i:dear|hi|hello|sincerely|regards|kind regards|best wishes|yours \w+|thanks|thank you),?\s+\K{NAME}",
+    ),
+    Rule(
+        "PERSON",
+        "patient named",
+        rf"\b(?i:patient|pt|client|resident|veteran|mr\./ms\.|baby (?:boy|girl))[ ]\K{NAME}",
+    ),
+    Rule(
+        "PERSON",
+        "kin or carer named",
+        rf"\b{_KIN}(?:'s name(?: is)?|[ ]\([^)\n]{{1,20}}\))?(?:,?[ ](?:is[ ]|named[ ]|called[ ])?|[ ]?:[ ]?|[ ]-[ ]|[ ]?\()\K{NAME}",
+    ),
+    Rule(
+        "PERSON", "phrase of meeting", rf"\b{_MEET}[ ](?:(?:her|his|the|my|our|their|a)[ ]\w+,?[ ])?\K{NAME}"
+    ),
+    Rule(
+        "PERSON",
+        "credential",
+        rf"(?:{_NOT}{TOKEN}|\p{{Lu}}\.)(?:[ ](?:{TOKEN}|\p{{Lu}}\.)){{0,3}}(?=,?[ ]{_CREDENTIAL}\b)",
+    ),
+    Rule(
+        "PERSON",
+        "name and age",
+        rf"{_PIECE}(?:[ ]{_PIECE}){{0,2}}(?=[ ]?(?:\(|,[ ]?)(?:aged?[ ])?\d{{1,3}}[ -]?(?:y|yo|years?|yrs?|F|M|m|f|months?)\b)",
+    ),
+    Rule(
+        "PERSON",
+        "name and record",
+        rf"{_PIECE}(?:,?[ ]{_PIECE}){{0,3}}(?=[ ]{{0,2}}[(\[,;|-]?[ ]{{0,2}}(?:MRN|mrn|DOB|dob|D\.O\.B|NHS|SSN|record|born|Hosp|hospital no|ID[: #]|#\d))",
+    ),
+    Rule(
+        "PERSON",
+        "capitals, surname first",
+        rf"(?:^|(?<=[:;(\t]|[ ]{{2}}))[ ]*\K{_NOT}\p{{Lu}}[\p{{Lu}}'-]+(?:[ ]\p{{Lu}}[\p{{Lu}}'-]+)?,[ ]{{0,2}}{_NOT}\p{{Lu}}[\p{{L}}'-]+(?:[ ]\p{{Lu}}\.?)?(?=[ ]*(?:$|\(|\[|;|\||-|MRN|DOB|[ ]{{2}}|\d|,))",
+    ),
+    Rule("PERSON", "address of an e-mail", rf"{NAME}(?=[ ]?<[^>\n]*@)"),
+    Rule(
+        "PERSON",
+        "initial and surname",
+        rf"(?<![\p{{L}}.])(?:\p{{Lu}}\.[ ]?){{1,3}}(?:{_PARTICLE}[ ])?{_NOT}\p{{Lu}}\p{{Ll}}[\p{{L}}'-]+",
+    ),
+    Rule(
+        "PERSON",
+        "surname and role",
+        rf"{_NOT}{TOKEN}(?:[ ]{TOKEN})?(?:'s)?(?=,?[ ](?:\(|is |was )?(?:the|her|his|their|my)[ ](?:{_KIN})\b)",
+    ),
+)
+
+_SPEAKING = "reports reported states stated says said denies denied complains complained presented presents lives lived works worked called calls visits visited came comes went goes asked asks wants wanted feels felt agreed agrees told tells lost requests requested underwent remains recalls explained understands consented declined drove drives walked attended arrived phoned writes".split()
+_WORDS = regex.compile(r"\p{L}[\p{L}\p{M}'-]*|[.!?:;]|\n|\d[\d.,]*|[^\s\p{L}\d]")
+
+
+class UnknownCapitals(LocalRecognizer):
+    """Capitalised words outside the English word list: two together, one inside a sentence, or one who speaks."""
+
+    def __init__(self, words: frozenset[str]) -> None:
+        self._words = words
+        super().__init__(supported_entities=["PERSON"], name="IntrawardUnknownCapitals")
+
+    def load(self) -> None:
+        """Nothing to load; the word list came with the model."""
+
+    def analyze(
+        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
+    ) -> list[RecognizerResult]:
+        """Spans of unknown capitalised words, each with the capitalised words beside it."""
+        tokens = list(_WORDS.finditer(text, timeout=RULE_TIMEOUT_SECONDS))
+        results, index = [], 0
+        while index < len(tokens):
+            run = self._run(text, tokens, index)
+            if run and self._suspect(text, tokens, index, run):
+                results.append(self._result(tokens[index].start(), tokens[index + run - 1].end()))
+            index += max(run, 1)
+        return results
+
+    def _run(self, text: str, tokens: list[regex.Match[str]], index: int) -> int:
+        """How many capitalised name-like words stand side by side from ``index``."""
+        length = 0
+        while index + length < len(tokens) and self._namelike(text, tokens[index + length]):
+            if length and text[tokens[index + length - 1].end() : tokens[index + length].start()] != " ":
+                break
+            length += 1
+        return length
+
+    @staticmethod
+    def _namelike(text: str, token: regex.Match[str]) -> bool:
+        word = token.group()
+        if not (len(word) > 2 and word[0].isupper() and not word.isupper()) or is_clinical(word):
+            return False
+        return not (word.lower().removesuffix("'s") in EPONYMS and HEADED.match(text, token.end()))
+
+    def _suspect(self, text: str, tokens: list[regex.Match[str]], index: int, run: int) -> bool:
+        unknown = [not is_word(tokens[index + step].group(), self._words) for step in range(run)]
+        if not any(unknown):
+            return False
+        if run > 1:
+            return True
+        following = tokens[index + 1].group() if index + 1 < len(tokens) else "\n"
+        opens = index == 0 or tokens[index - 1].group() in {".", "!", "?", "\n", ":", "-", "*"}
+        if not opens:
+            return len(tokens[index].group()) > 3
+        return following in _SPEAKING or following in {",", "'"} and len(tokens[index].group()) > 3
+
+    def _result(self, start: int, end: int) -> RecognizerResult:
+        metadata: dict[str, Any] = {
+            RecognizerResult.RECOGNIZER_NAME_KEY: self.name,
+            RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
+        }
+        return RecognizerResult("PERSON", start, end, 0.6, None, metadata)

@@ -1,0 +1,91 @@
+"""De-identification in several processes, one engine each, results in input order.
+
+Raw notes refuse pickling, so plain tuples travel: inside this package only, over the pipes of child
+processes of the ward. Children are spawned, not forked (a fork would copy locks and threads of the ward).
+A child that dies is an error of the run, not of a note: the import resumes where it stopped.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING
+
+from intraward_client.deid.note import DeidentifiedNote, DeidReceipt, Quarantined, seal_note
+from intraward_client.deid.raw import RawNote, ingest, reveal
+from intraward_shared.errors import DeidError
+
+if TYPE_CHECKING:
+    from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
+
+_CHUNK = 16
+_Plain = tuple[str, str, str, dict[str, str]]
+_Answer = tuple[str, str, str, tuple[str, str, str, dict[str, int]] | None]
+_engine: Deidentifier | None = None
+
+
+def deidentify_in_pool(
+    settings: DeidSettings, secret: bytes, notes: Sequence[RawNote], workers: int
+) -> Iterator[DeidentifiedNote | Quarantined]:
+    """Outcomes in the order of ``notes``; at most four chunks per worker are under way.
+
+    Raises:
+        DeidError: a worker could not start, or died.
+    """
+    chunks = [notes[start : start + _CHUNK] for start in range(0, len(notes), _CHUNK)]
+    context = multiprocessing.get_context("spawn")
+    started = (settings.model_dump(), secret)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=started) as pool:
+        waiting: deque[Future[list[_Answer]]] = deque()
+        try:
+            for chunk in chunks:
+                waiting.append(pool.submit(_work, [_plain(note) for note in chunk]))
+                if len(waiting) >= 4 * workers:
+                    yield from map(_outcome, waiting.popleft().result())
+            while waiting:
+                yield from map(_outcome, waiting.popleft().result())
+        except BrokenProcessPool:
+            raise DeidError(
+                "a de-identification worker died",
+                remedy="run again; it resumes (fewer workers need less memory)",
+            ) from None
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _plain(note: RawNote) -> _Plain:
+    text, known = reveal(note)
+    return note.note_id, note.patient_id, text, dict(known)
+
+
+def _outcome(answer: _Answer) -> DeidentifiedNote | Quarantined:
+    note_id, patient_id, text, receipt = answer
+    if receipt is None:
+        return Quarantined(note_id, patient_id, text)
+    return seal_note(note_id, patient_id, text, DeidReceipt(*receipt))
+
+
+def _start(settings: dict[str, object], secret: bytes) -> None:
+    from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
+
+    global _engine
+    _engine = Deidentifier(DeidSettings.model_validate(settings), secret)
+
+
+def _work(plain: list[_Plain]) -> list[_Answer]:
+    if _engine is None:
+        raise DeidError("a de-identification worker has no engine")
+    answers: list[_Answer] = []
+    for note_id, patient_id, text, known in plain:
+        outcome = _engine.deidentify(ingest(note_id, patient_id, text, known))
+        if isinstance(outcome, Quarantined):
+            answers.append((note_id, patient_id, outcome.reason, None))
+        else:
+            r = outcome.receipt
+            receipt = (r.profile, r.pack_sha256, r.model_sha256, dict(r.counts))
+            answers.append((note_id, patient_id, outcome.text, receipt))
+    return answers

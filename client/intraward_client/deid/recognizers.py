@@ -1,0 +1,107 @@
+"""The recognizer pack: which detectors look at a note, as one Presidio registry with a digest.
+
+Keeps rule 2 of DESIGN.md. The registry is filled by hand: Presidio's provider without its engine leaves
+the NER recognizer out and says nothing, and its e-mail recognizer asks the network for a suffix list on
+first use. Of the shipped recognizers only those that need neither network nor context words are taken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
+from presidio_analyzer.predefined_recognizers import (
+    CreditCardRecognizer,
+    IbanRecognizer,
+    IpRecognizer,
+    MacAddressRecognizer,
+    MedicalLicenseRecognizer,
+    PhoneRecognizer,
+    SpacyRecognizer,
+    UsMbiRecognizer,
+)
+
+from intraward_client.deid import lexicon
+from intraward_client.deid.dates import AGES, DATES
+from intraward_client.deid.model import LeanSpacyEngine
+from intraward_client.deid.names import NAMES, UnknownCapitals
+from intraward_client.deid.patterns import CONTACT, IDENTIFIERS, PLACES
+from intraward_client.deid.rules import Rule, RuleRecognizer, by_entity
+
+PACK: tuple[Rule, ...] = (*IDENTIFIERS, *CONTACT, *PLACES, *DATES, *AGES, *NAMES)
+_SHIPPED = (
+    CreditCardRecognizer,
+    IbanRecognizer,
+    IpRecognizer,
+    MacAddressRecognizer,
+    MedicalLicenseRecognizer,
+    PhoneRecognizer,
+    UsMbiRecognizer,
+)
+SCORE_THRESHOLD = 0.35
+
+CLASS_OF = {
+    "PERSON": "NAME",
+    "LOCATION": "LOCATION",
+    "FACILITY": "FACILITY",
+    "ADDRESS": "ADDRESS",
+    "ZIP": "ZIP",
+    "ROOM": "ROOM",
+    "DATE_TIME": "DATE",
+    "AGE_OVER_89": "AGE",
+    "PHONE_NUMBER": "PHONE",
+    "EMAIL_ADDRESS": "EMAIL",
+    "URL": "URL",
+    "IP_ADDRESS": "IP",
+    "MAC_ADDRESS": "IP",
+    "MRN": "MRN",
+    "NHS_NUMBER": "NHS",
+    "SSN": "SSN",
+    "HEALTH_PLAN": "HEALTH_PLAN",
+    "US_MBI": "HEALTH_PLAN",
+    "ACCOUNT": "ACCOUNT",
+    "CREDIT_CARD": "ACCOUNT",
+    "IBAN_CODE": "ACCOUNT",
+    "LICENSE": "LICENSE",
+    "MEDICAL_LICENSE": "LICENSE",
+    "DEVICE": "DEVICE",
+    "VEHICLE": "VEHICLE",
+    "USERNAME": "USERNAME",
+    "BIOMETRIC": "BIOMETRIC",
+    "OTHER_ID": "ID",
+}
+"""Presidio entity type -> class of identifier, as receipts and tags name it."""
+
+REQUIRED = frozenset(CLASS_OF)
+
+
+def pack_digest() -> str:
+    """sha256 of every rule and list of the pack; a receipt names it."""
+    content = {
+        "rules": [(rule.entity, rule.name, rule.expression) for rule in PACK],
+        "shipped": [recognizer.__name__ for recognizer in _SHIPPED],
+        "eponyms": sorted(lexicon.EPONYMS),
+        "standalone": sorted(lexicon.STANDALONE),
+        "classes": sorted(CLASS_OF.items()),
+        "threshold": SCORE_THRESHOLD,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def build_analyzer(engine: LeanSpacyEngine, words: frozenset[str]) -> AnalyzerEngine:
+    """The analyzer over ``engine`` with the whole pack; nothing is loaded from the network."""
+    registry = RecognizerRegistry(recognizers=[], supported_languages=["en"])
+    entities = sorted({*engine.get_supported_entities()})
+    registry.add_recognizer(SpacyRecognizer(supported_entities=entities, supported_language="en"))
+    registry.add_recognizer(UnknownCapitals(words))
+    for recognizer in _SHIPPED:
+        registry.add_recognizer(recognizer(supported_language="en"))
+    for entity, rules in by_entity(PACK).items():
+        registry.add_recognizer(RuleRecognizer(entity, rules))
+    return AnalyzerEngine(
+        registry=registry,
+        nlp_engine=engine,
+        supported_languages=["en"],
+        default_score_threshold=SCORE_THRESHOLD,
+    )
