@@ -15,7 +15,7 @@ from intraward_simulation import svg, wording
 from intraward_simulation.report_data import ReportData, SiteFacts
 
 WIDTH, MOST_LANES, MOST_SQUARES = 1080, 10, 9
-NAME, NOTES, DEID, VAULT, WALL, SERVER = 22, 208, 372, 566, 724, 884
+NAME, NOTES, DEID, VAULT, WALL, SERVER = 22, 222, 378, 566, 724, 884
 TOP = 92
 
 
@@ -108,7 +108,7 @@ def _lane(row: Lane, y: float, pitch: float, most: int) -> Markup:
     top = y - thick / 2
     notes = wording.MISSING if row.notes is None else f"{row.notes:,} notes"
     out = [
-        svg.tag("g", svg.tag("title", row.name), svg.text(NAME, y - 1, svg.shorten(row.name, 22), "b")),
+        svg.tag("g", svg.tag("title", row.name), svg.text(NAME, y - 1, svg.shorten(row.name, 21), "b")),
         svg.text(NAME, y + 16, patients, "s m"),
         svg.rect(NOTES, top, DEID - NOTES, thick, "raw"),
         svg.rect(DEID, top, VAULT - DEID, kept, "clean"),

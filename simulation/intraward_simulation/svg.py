@@ -69,8 +69,10 @@ def shorten(content: str, characters: int) -> str:
 
 def nice_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     """Round numbers (1, 2 or 5 times a power of ten) that cover ``low`` to ``high``."""
-    if high - low <= FLAT * max(abs(low), abs(high), 1.0):
-        low, high = low - (abs(low) or 1) * 0.5, high + (abs(high) or 1) * 0.5
+    most = max(abs(low), abs(high))
+    if high - low <= FLAT * max(most, 1.0):
+        margin = 0.1 * most if most > FLAT else 1.0
+        low, high = low - margin, high + margin
     raw = (high - low) / wanted
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * m for m in (1, 2, 5, 10) if power * m >= raw * (1 - 1e-9))
