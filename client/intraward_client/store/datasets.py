@@ -1,0 +1,128 @@
+"""Training records and tables: the patient is the unit, and order never depends on chance.
+
+Keeps rule 5 of DESIGN.md. Records hold de-identified text and their patient's unit, nothing else that
+could name one. A table is ordered by unit and row id, refuses a row that appears under two patients, and
+splits by a keyed hash of the unit: no count, no position and no other patient decides where a row goes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Generic, TypeVar
+
+from intraward_shared.errors import VaultError
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRecord:
+    """A de-identified note."""
+
+    unit: str
+    note_id: str
+    text: str = field(repr=False)
+
+    @property
+    def row_id(self) -> str:
+        """Name of the row."""
+        return self.note_id
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRecord:
+    """A question taken from one patient's note."""
+
+    unit: str
+    prompt_id: str
+    prompt: str = field(repr=False)
+
+    @property
+    def row_id(self) -> str:
+        """Name of the row."""
+        return self.prompt_id
+
+
+@dataclass(frozen=True, slots=True)
+class SftRecord:
+    """A demonstration: prompt and the completion to imitate."""
+
+    unit: str
+    prompt: str = field(repr=False)
+    completion: str = field(repr=False)
+    row_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PairRecord:
+    """A preference; ``margin`` is the strength the rater gave, 0 when none was given."""
+
+    unit: str
+    prompt: str = field(repr=False)
+    chosen: str = field(repr=False)
+    rejected: str = field(repr=False)
+    margin: float = field(default=0.0, repr=False)
+    row_id: str = ""
+
+
+Record = NoteRecord | PromptRecord | SftRecord | PairRecord
+RecordType = TypeVar("RecordType", NoteRecord, PromptRecord, SftRecord, PairRecord)
+
+
+@dataclass(frozen=True, repr=False)
+class TrainingTable(Generic[RecordType]):
+    """The frozen table of a stage, made by `freeze`."""
+
+    rows: tuple[RecordType, ...]
+
+    def __post_init__(self) -> None:
+        owner: dict[str, str] = {}
+        for row in self.rows:
+            if row.row_id and owner.setdefault(row.row_id, row.unit) != row.unit:
+                raise VaultError("a training row names two patients", remedy="import it under one patient")
+
+    def __repr__(self) -> str:
+        return "TrainingTable(<redacted>)"
+
+    @classmethod
+    def freeze(cls, rows: Iterable[RecordType]) -> TrainingTable[RecordType]:
+        """The table of ``rows``, ordered by unit, then row id, then content."""
+        return cls(tuple(sorted(rows, key=_order)))
+
+    @cached_property
+    def by_unit(self) -> Mapping[str, tuple[RecordType, ...]]:
+        """The rows of each unit, units in sorted order."""
+        grouped: dict[str, list[RecordType]] = {}
+        for row in sorted(self.rows, key=_order):
+            grouped.setdefault(row.unit, []).append(row)
+        return MappingProxyType({unit: tuple(rows) for unit, rows in grouped.items()})
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Units with at least one row, sorted."""
+        return tuple(self.by_unit)
+
+    def split(
+        self, key: bytes, fraction: float
+    ) -> tuple[TrainingTable[RecordType], TrainingTable[RecordType]]:
+        """``(training, holdout)``: a patient is wholly in one of them, by `in_holdout`."""
+        held = [row for row in self.rows if in_holdout(row.unit, key, fraction)]
+        kept = [row for row in self.rows if not in_holdout(row.unit, key, fraction)]
+        return TrainingTable.freeze(kept), TrainingTable.freeze(held)
+
+
+def in_holdout(unit: str, key: bytes, fraction: float) -> bool:
+    """Whether ``unit`` is held out: HMAC-SHA256(key, unit) as a number in [0, 1) is below ``fraction``."""
+    digest = hmac.new(key, b"intraward holdout|" + unit.encode(), hashlib.sha256).digest()
+    return int.from_bytes(digest[:7], "big") / 2**56 < fraction
+
+
+def _order(row: Record) -> tuple[str, ...]:
+    if isinstance(row, SftRecord):
+        return row.unit, row.row_id, row.prompt, row.completion
+    if isinstance(row, PairRecord):
+        return row.unit, row.row_id, row.prompt, row.chosen, row.rejected
+    return row.unit, row.row_id

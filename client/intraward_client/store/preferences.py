@@ -1,0 +1,165 @@
+"""Judgments, preferences and demonstrations: what training reads.
+
+A judgment belongs to the patient whose note the prompt came from. Free text from people (a rationale)
+is taken as a `DeidentifiedNote` only: whoever typed it, it went through the de-identifier. A rater who
+judges the same two answers again corrects themselves. All additions can be repeated.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, insert, select
+
+from intraward_client.deid.note import DeidentifiedNote
+from intraward_client.store.datasets import PairRecord, SftRecord, TrainingTable
+from intraward_client.store.schema import candidates, demonstrations, judgments, preferences, prompts
+from intraward_client.store.vault import Vault
+from intraward_shared.errors import VaultError
+
+
+def add_judgment(
+    vault: Vault,
+    prompt_id: str,
+    chosen_candidate: str,
+    rejected_candidate: str,
+    strength: int,
+    rater: str,
+    rationale: DeidentifiedNote | None = None,
+) -> str:
+    """Store a rater's choice between two candidates of one prompt; returns the judgment's id.
+
+    Raises:
+        VaultError: the candidates are not two answers to this prompt, or strength is not 1 to 3.
+    """
+    if not 1 <= strength <= 3 or chosen_candidate == rejected_candidate:
+        raise VaultError("a judgment needs two answers and a strength of 1 to 3", remedy="judge again")
+    pair = sorted((chosen_candidate, rejected_candidate))
+    judgment_id = vault.tag("judgment", "|".join((prompt_id, *pair, rater)))
+    with vault.transaction() as connection:
+        unit = _common_unit(connection, prompt_id, pair)
+        where = ("judgments", judgment_id, "rater")
+        why = ("judgments", judgment_id, "rationale")
+        row = {
+            "judgment_id": judgment_id,
+            "unit": unit,
+            "prompt_id": prompt_id,
+            "chosen_id": chosen_candidate,
+            "rejected_id": rejected_candidate,
+            "strength": strength,
+            "rater": vault.seal_field(connection, unit, where, rater),
+            "rationale": vault.seal_field(connection, unit, why, rationale.text) if rationale else None,
+        }
+        connection.execute(insert(judgments).prefix_with("OR REPLACE").values(**row))
+    return judgment_id
+
+
+def _common_unit(connection: Connection, prompt_id: str, pair: list[str]) -> str:
+    """The one patient behind a prompt and both answers."""
+    unit = connection.execute(select(prompts.c.unit).where(prompts.c.prompt_id == prompt_id)).scalar()
+    query = select(candidates.c.unit, candidates.c.prompt_id).where(candidates.c.candidate_id.in_(pair))
+    rows = connection.execute(query).all()
+    if unit is None or len(rows) != 2 or any(row.prompt_id != prompt_id or row.unit != unit for row in rows):
+        raise VaultError("a judgment must compare two answers to its own prompt", remedy="judge again")
+    return str(unit)
+
+
+def add_sft(vault: Vault, row_id: str, prompt: DeidentifiedNote, completion: DeidentifiedNote) -> bool:
+    """Store a demonstration; False when it was there before or its patient was forgotten."""
+    texts = {"prompt": prompt, "completion": completion}
+    return _add(vault, "demonstrations", row_id, texts, {})
+
+
+def add_preference(
+    vault: Vault,
+    row_id: str,
+    prompt: DeidentifiedNote,
+    chosen: DeidentifiedNote,
+    rejected: DeidentifiedNote,
+    margin: float = 0.0,
+) -> bool:
+    """Store an imported preference; False when it was there before or its patient was forgotten."""
+    texts = {"prompt": prompt, "chosen": chosen, "rejected": rejected}
+    return _add(vault, "preferences", row_id, texts, {"margin": margin})
+
+
+def _add(
+    vault: Vault, name: str, row_id: str, texts: dict[str, DeidentifiedNote], extra: dict[str, float]
+) -> bool:
+    table = {"demonstrations": demonstrations, "preferences": preferences}[name]
+    owners = {note.patient_id for note in texts.values()}
+    if len(owners) != 1:
+        raise VaultError("a row names two patients", remedy="give each row one patient")
+    unit, tag = vault.unit_of(owners.pop()), vault.tag(name, row_id)
+    with vault.transaction() as connection:
+        if vault.is_forgotten(connection, unit):
+            return False
+        owner = connection.execute(select(table.c.unit).where(table.c.row_id == tag)).scalar()
+        if owner is not None:
+            if owner != unit:
+                raise VaultError(
+                    "a row names two patients", remedy="give each row one patient and a unique id"
+                )
+            return False
+        vault.admit_unit(connection, unit)
+        sealed = {
+            column: vault.seal_field(connection, unit, (name, tag, column), note.text)
+            for column, note in texts.items()
+        }
+        connection.execute(insert(table).values(row_id=tag, unit=unit, **sealed, **extra))
+    return True
+
+
+def sft_table(vault: Vault) -> TrainingTable[SftRecord]:
+    """Every demonstration as a training table."""
+    with vault.transaction() as connection:
+        rows = connection.execute(select(demonstrations)).all()
+        return TrainingTable.freeze(
+            SftRecord(
+                row.unit,
+                *(
+                    vault.open_field(connection, row.unit, ("demonstrations", row.row_id, name), sealed)
+                    for name, sealed in (("prompt", row.prompt), ("completion", row.completion))
+                ),
+                row_id=row.row_id,
+            )
+            for row in rows
+        )
+
+
+def preference_table(vault: Vault) -> TrainingTable[PairRecord]:
+    """Judgments and imported preferences together as a training table."""
+    with vault.transaction() as connection:
+        imported = [
+            _imported(vault, connection, row.row_id) for row in connection.execute(select(preferences)).all()
+        ]
+        judged = [
+            _judged(vault, connection, row.judgment_id) for row in connection.execute(select(judgments)).all()
+        ]
+    return TrainingTable.freeze((*imported, *judged))
+
+
+def _imported(vault: Vault, connection: Connection, row_id: str) -> PairRecord:
+    row = connection.execute(select(preferences).where(preferences.c.row_id == row_id)).one()
+    prompt, chosen, rejected = (
+        vault.open_field(connection, row.unit, ("preferences", row_id, name), sealed)
+        for name, sealed in (("prompt", row.prompt), ("chosen", row.chosen), ("rejected", row.rejected))
+    )
+    return PairRecord(row.unit, prompt, chosen, rejected, row.margin, row_id)
+
+
+def _judged(vault: Vault, connection: Connection, judgment_id: str) -> PairRecord:
+    row = connection.execute(select(judgments).where(judgments.c.judgment_id == judgment_id)).one()
+    asked = connection.execute(
+        select(prompts.c.prompt).where(prompts.c.prompt_id == row.prompt_id)
+    ).scalar_one()
+    prompt = vault.open_field(connection, row.unit, ("prompts", row.prompt_id, "prompt"), asked)
+    chosen, rejected = (
+        _answer(vault, connection, row.unit, which) for which in (row.chosen_id, row.rejected_id)
+    )
+    return PairRecord(row.unit, prompt, chosen, rejected, float(row.strength), judgment_id)
+
+
+def _answer(vault: Vault, connection: Connection, unit: str, candidate_id: str) -> str:
+    sealed = connection.execute(
+        select(candidates.c.answer).where(candidates.c.candidate_id == candidate_id)
+    ).scalar_one()
+    return vault.open_field(connection, unit, ("candidates", candidate_id, "answer"), sealed)

@@ -1,0 +1,148 @@
+"""Prompts and their candidate answers.
+
+A prompt is the rest of a note's ``Question:`` line. It is private even after de-identification (DESIGN
+section 6) and belongs to the note's patient. Adding again changes nothing: ids are keyed hashes of
+where a prompt or answer came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import insert, select
+
+from intraward_client.store.datasets import PromptRecord, TrainingTable
+from intraward_client.store.notes import note_records
+from intraward_client.store.schema import candidates, judgments, prompts
+from intraward_client.store.vault import Vault
+from intraward_shared.errors import VaultError
+
+Extractor = Callable[[str], list[str]]
+_QUESTION = "question:"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One generated answer to a prompt."""
+
+    candidate_id: str
+    slot: int
+    adapter_digest: str
+    answer: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTask:
+    """A prompt with its candidates, waiting for a judgment."""
+
+    prompt: PromptRecord
+    candidates: tuple[Candidate, ...]
+
+
+def extract_questions(text: str) -> list[str]:
+    """The rest of every line that starts with ``Question:``."""
+    lines = (line.strip() for line in text.splitlines())
+    found = (line[len(_QUESTION) :].strip() for line in lines if line.lower().startswith(_QUESTION))
+    return [question for question in found if question]
+
+
+def add_prompts(vault: Vault, extractor: Extractor = extract_questions) -> int:
+    """Take the prompts out of every stored note; returns how many were new."""
+    added = 0
+    records = note_records(vault)
+    with vault.transaction() as connection:
+        have = set(connection.execute(select(prompts.c.prompt_id)).scalars())
+        for note in records:
+            for ordinal, prompt in enumerate(extractor(note.text)):
+                prompt_id = vault.tag("prompt", f"{note.note_id}|{ordinal}")
+                if prompt_id in have:
+                    continue
+                sealed = vault.seal_field(connection, note.unit, ("prompts", prompt_id, "prompt"), prompt)
+                row = {"prompt_id": prompt_id, "unit": note.unit, "note_id": note.note_id, "prompt": sealed}
+                connection.execute(insert(prompts).values(**row))
+                have.add(prompt_id)
+                added += 1
+    return added
+
+
+def prompt_records(vault: Vault) -> tuple[PromptRecord, ...]:
+    """Every prompt, ordered by unit and prompt id."""
+    with vault.transaction() as connection:
+        rows = connection.execute(select(prompts).order_by(prompts.c.unit, prompts.c.prompt_id)).all()
+        return tuple(
+            PromptRecord(
+                row.unit,
+                row.prompt_id,
+                vault.open_field(connection, row.unit, ("prompts", row.prompt_id, "prompt"), row.prompt),
+            )
+            for row in rows
+        )
+
+
+def prompt_table(vault: Vault) -> TrainingTable[PromptRecord]:
+    """The prompts as a training table (charged when policy optimisation uses it)."""
+    return TrainingTable.freeze(prompt_records(vault))
+
+
+def add_candidates(
+    vault: Vault, prompt_id: str, answers: Sequence[str], adapter_digest: str
+) -> tuple[str, ...]:
+    """Store the answers of one adapter to a prompt; returns their ids. Slots already filled stay as they are.
+
+    Raises:
+        VaultError: no such prompt.
+    """
+    ids = []
+    with vault.transaction() as connection:
+        unit = connection.execute(select(prompts.c.unit).where(prompts.c.prompt_id == prompt_id)).scalar()
+        if unit is None:
+            raise VaultError("there is no such prompt", remedy="prepare the prompts first")
+        for slot, answer in enumerate(answers):
+            candidate_id = vault.tag("candidate", f"{prompt_id}|{adapter_digest}|{slot}")
+            sealed = vault.seal_field(connection, unit, ("candidates", candidate_id, "answer"), answer)
+            row = {
+                "candidate_id": candidate_id,
+                "unit": unit,
+                "prompt_id": prompt_id,
+                "slot": slot,
+                "adapter_digest": adapter_digest,
+                "answer": sealed,
+            }
+            connection.execute(insert(candidates).prefix_with("OR IGNORE").values(**row))
+            ids.append(candidate_id)
+    return tuple(ids)
+
+
+def candidates_of(vault: Vault, prompt_id: str) -> tuple[Candidate, ...]:
+    """The candidates of a prompt, ordered by adapter and slot."""
+    query = select(candidates).where(candidates.c.prompt_id == prompt_id)
+    with vault.transaction() as connection:
+        rows = connection.execute(query.order_by(candidates.c.adapter_digest, candidates.c.slot)).all()
+        return tuple(
+            Candidate(
+                row.candidate_id,
+                row.slot,
+                row.adapter_digest,
+                vault.open_field(
+                    connection, row.unit, ("candidates", row.candidate_id, "answer"), row.answer
+                ),
+            )
+            for row in rows
+        )
+
+
+def unlabelled(vault: Vault, limit: int | None = None) -> tuple[LabelTask, ...]:
+    """Prompts with two candidates or more and no judgment yet, in the order of their ids."""
+    with vault.transaction() as connection:
+        judged = set(connection.execute(select(judgments.c.prompt_id)).scalars())
+        offered = set(connection.execute(select(candidates.c.prompt_id)).scalars())
+    tasks = []
+    for prompt in prompt_records(vault):
+        if limit is not None and len(tasks) >= limit:
+            break
+        if prompt.prompt_id in offered and prompt.prompt_id not in judged:
+            answers = candidates_of(vault, prompt.prompt_id)
+            if len(answers) > 1:
+                tasks.append(LabelTask(prompt, answers))
+    return tuple(tasks)

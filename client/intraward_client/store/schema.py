@@ -1,0 +1,128 @@
+"""The vault's tables. Columns of bytes hold AES-256-GCM ciphertext; every other column is no one's text.
+
+Keeps section 6 of DESIGN.md. ``unit`` is the HMAC of the patient's id, the privacy unit everywhere
+downstream; note, prompt and row ids are HMACs too. Quarantine keeps a reason code and nothing else. Each
+row that says anything about a patient carries their unit, so that forgetting is one DELETE per table.
+The version is a row of ``meta``; a vault of another version is refused.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Column,
+    Float,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+SCHEMA_VERSION = 1
+metadata = MetaData()
+
+meta = Table(
+    "meta", metadata, Column("key", String, primary_key=True), Column("value", LargeBinary, nullable=False)
+)
+
+patients = Table(
+    "patients",
+    metadata,
+    Column("unit", String(32), primary_key=True),
+    Column("key_id", String(32), nullable=False, unique=True),
+    Column("wrapped_key", LargeBinary, nullable=False),
+)
+
+tombstones = Table("tombstones", metadata, Column("unit", String(32), primary_key=True))
+
+
+def _unit() -> Column[str]:
+    return Column("unit", String(32), ForeignKey("patients.unit"), nullable=False, index=True)
+
+
+notes = Table(
+    "notes",
+    metadata,
+    Column("note_id", String(32), primary_key=True),
+    _unit(),
+    Column("text", LargeBinary, nullable=False),
+    Column("counts", LargeBinary, nullable=False),
+    Column("profile", String, nullable=False),
+    Column("pack_sha256", String(64), nullable=False),
+    Column("model_sha256", String(64), nullable=False),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("note_id", String(32), primary_key=True),
+    Column("unit", String(32), nullable=False, index=True),
+    Column("reason", String, nullable=False),
+)
+
+prompts = Table(
+    "prompts",
+    metadata,
+    Column("prompt_id", String(32), primary_key=True),
+    _unit(),
+    Column("note_id", String(32), ForeignKey("notes.note_id"), nullable=False),
+    Column("prompt", LargeBinary, nullable=False),
+)
+
+candidates = Table(
+    "candidates",
+    metadata,
+    Column("candidate_id", String(32), primary_key=True),
+    _unit(),
+    Column("prompt_id", String(32), ForeignKey("prompts.prompt_id"), nullable=False, index=True),
+    Column("slot", Integer, nullable=False),
+    Column("adapter_digest", String, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    UniqueConstraint("prompt_id", "adapter_digest", "slot"),
+)
+
+judgments = Table(
+    "judgments",
+    metadata,
+    Column("judgment_id", String(32), primary_key=True),
+    _unit(),
+    Column("prompt_id", String(32), ForeignKey("prompts.prompt_id"), nullable=False, index=True),
+    Column("chosen_id", String(32), ForeignKey("candidates.candidate_id"), nullable=False),
+    Column("rejected_id", String(32), ForeignKey("candidates.candidate_id"), nullable=False),
+    Column("strength", Integer, nullable=False),
+    Column("rater", LargeBinary, nullable=False),
+    Column("rationale", LargeBinary, nullable=True),
+)
+
+demonstrations = Table(
+    "demonstrations",
+    metadata,
+    Column("row_id", String(32), primary_key=True),
+    _unit(),
+    Column("prompt", LargeBinary, nullable=False),
+    Column("completion", LargeBinary, nullable=False),
+)
+
+preferences = Table(
+    "preferences",
+    metadata,
+    Column("row_id", String(32), primary_key=True),
+    _unit(),
+    Column("prompt", LargeBinary, nullable=False),
+    Column("chosen", LargeBinary, nullable=False),
+    Column("rejected", LargeBinary, nullable=False),
+    Column("margin", Float, nullable=False),
+)
+
+imports = Table(
+    "imports",
+    metadata,
+    Column("file_tag", String(32), primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("rows", Integer, nullable=False),
+)
+
+PATIENT_TABLES = (judgments, candidates, prompts, notes, demonstrations, preferences, quarantine)
+"""Every table with rows about a patient, children before parents."""
