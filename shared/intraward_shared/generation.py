@@ -118,7 +118,7 @@ def sample(
     model: AdaptedModel,
     prompts: Sequence[list[int]],
     max_new: int,
-    generator: torch.Generator,
+    generator: torch.Generator | Tensor,
     temperature: float = 1.0,
 ) -> Rollout:
     """Sample one completion per row of prompt ids with the model's active adapter.
@@ -126,7 +126,8 @@ def sample(
     Args:
         prompts: ids of each prompt, ragged.
         max_new: most tokens to sample, the end token included.
-        generator: source of randomness (on the CPU).
+        generator: source of randomness (on the CPU), or uniform draws on [0, 1) of each row
+            ``(rows, max_new)``, by which a row's answer does not depend on the rows beside it.
         temperature: 0 means greedy.
     """
     eos, pad = int(model.base.tokenizer.eos_token_id), int(model.base.tokenizer.pad_token_id)
@@ -134,12 +135,12 @@ def sample(
     start, start_mask, cache = ids, mask, DynamicCache()
     alive = torch.ones(len(ids), dtype=torch.bool, device=ids.device)
     tokens, kept, scores = [], [], []
-    for _ in range(max_new):
+    for position in range(max_new):
         hidden, cache = model.hidden(ids, mask, cache)
         logits = model.logits(hidden[:, -1]) / (temperature or 1.0)
         logprobs = logits.log_softmax(-1)
         if temperature:
-            chosen = torch.multinomial(logprobs.exp().cpu(), 1, generator=generator).to(ids.device)
+            chosen = _draw(logprobs.exp().cpu(), generator, position).to(ids.device)
         else:
             chosen = logits.argmax(-1, keepdim=True)
         tokens.append(torch.where(alive[:, None], chosen, pad))
@@ -150,6 +151,15 @@ def sample(
         if not alive.any():
             break
     return Rollout(start, start_mask, torch.cat(tokens, 1), torch.cat(kept, 1), torch.cat(scores, 1), eos)
+
+
+def _draw(probabilities: Tensor, source: torch.Generator | Tensor, position: int) -> Tensor:
+    """One token per row ``(rows, 1)``, by multinomial or, with uniforms, by inverting the distribution."""
+    if isinstance(source, torch.Generator):
+        return torch.multinomial(probabilities, 1, generator=source)
+    cumulative = probabilities.double().cumsum(-1)
+    target = source[:, position : position + 1] * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, target, right=True).clamp(max=probabilities.shape[-1] - 1)
 
 
 def decode(base: BaseModel, rollout: Rollout) -> list[str]:

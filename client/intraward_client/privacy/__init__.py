@@ -1,0 +1,1 @@
+"""Per-patient clipping, sampling, noise and the budget gate (DESIGN.md section 6)."""

@@ -1,0 +1,269 @@
+"""One optimizer step over patients: clipped per patient, noised, and nothing else (DESIGN.md section 6).
+
+``PrivateEngine.step`` is DP-SGD (Abadi et al., arXiv 1607.00133) at user level (Charles et al., arXiv
+2407.07737): rows of a forward pass fold into records, records into their patient's mean gradient,
+which is clipped once to C over every trained tensor together; the fp64 sum gets N(0, (sigma C)^2) and
+is divided by a public nominal batch. So one patient changes the pre-noise sum by at most C, however
+many records, rows or micro-batches there are (rule 5). A patient whose gradient is not finite counts
+as zero; an empty batch still gets noise and a step.
+
+Departs from Opacus, whose hooks compute the per-row gradients here: its optimizer clips rows, not
+patients (a pair stacked as two rows would count twice), takes norms in the gradients' own dtype, lets
+one NaN through to the whole sum, and draws noise from torch's generator. ``PublicEngine`` is the same
+step for free stages: mean gradient, fixed global clip, no noise.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Self, TypeVar
+
+import torch
+from opacus.grad_sample.grad_sample_module import GradSampleHooks
+from torch import Tensor, nn
+
+from intraward_client.privacy.noise import NoiseSource
+from intraward_client.privacy.optimizer import AdapterOptimizer, OptimizerSettings
+from intraward_shared.errors import TrainingAborted
+from intraward_shared.protocol import Mechanism
+
+PUBLIC_GRAD_NORM = 1.0
+GRID_BITS = 20
+
+Record = TypeVar("Record")
+
+
+class RowLosses(NamedTuple):
+    """Losses of some records.
+
+    losses: any shape, summed for the backward pass; the term of a record depends on its own rows only.
+    record: ``(rows,)`` index of the record that each row of the forward pass belongs to.
+    """
+
+    losses: Tensor
+    record: Tensor
+
+
+LossRows = Callable[[Sequence[Record]], RowLosses]
+
+
+class PrivateEngine:
+    """Per-patient clipping and noise for the named parameters of a model."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        parameters: Mapping[str, nn.Parameter],
+        mechanism: Mechanism,
+        noise: NoiseSource,
+        settings: OptimizerSettings,
+        micro_batch: int,
+    ) -> None:
+        """Attach Opacus' hooks to the layers that hold ``parameters``; ``close`` takes them off.
+
+        Args:
+            model: all on its device already; only ``parameters`` will want gradients.
+            micro_batch: most records per forward pass.
+
+        Raises:
+            ContractError: a parameter is not the model's.
+        """
+        self._model, self._mechanism, self._noise = model, mechanism, noise
+        self._micro_batch, self._step = micro_batch, 0
+        self._optimizer = AdapterOptimizer(model, parameters, settings)
+        self._layers = _owners(model, self._optimizer.parameters.values())
+        self._hooks: Any = GradSampleHooks(model, batch_first=True, loss_reduction="sum")
+        for layer in self._layers:  # the hooks record training layers only; a linear layer has no other mode
+            layer.train(True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove hooks and every raw gradient from the model."""
+        self._optimizer.clear()
+        self._hooks.cleanup()
+        for layer in self._layers:
+            layer.train(False)
+            for name in ("activations", "max_batch_len"):
+                layer.__dict__.pop(name, None)
+
+    def step(self, units: Sequence[Sequence[Record]], loss_rows: LossRows[Record]) -> None:
+        """One noised step; counts although ``units`` is empty.
+
+        Args:
+            units: records of each patient of the Poisson batch.
+            loss_rows: losses of some records and the record of each forward row.
+
+        Raises:
+            TrainingAborted: a trained tensor took no part in the loss, or noise was drawn before.
+        """
+        noised = self._add_noise(self.clipped_sum(units, loss_rows))
+        nominal = self._mechanism.nominal_batch
+        self._optimizer.apply({name: value / nominal for name, value in noised.items()})
+        self._step += 1
+
+    def clipped_sum(
+        self, units: Sequence[Sequence[Record]], loss_rows: LossRows[Record]
+    ) -> dict[str, Tensor]:
+        """Sum over patients of the clipped mean gradient, fp64: private, for ``step`` and tests only."""
+        total = {n: torch.zeros_like(p, dtype=torch.float64) for n, p in self._optimizer.parameters.items()}
+        records = [record for unit in units for record in unit]
+        owner = torch.tensor([index for index, unit in enumerate(units) for _ in unit], dtype=torch.long)
+        weight = torch.tensor([1.0 / len(unit) for unit in units for _ in unit])
+        open_unit: _Folded | None = None
+        self._optimizer.check_armed()
+        for start in range(0, len(records), self._micro_batch):
+            part = slice(start, start + self._micro_batch)
+            losses, record = loss_rows(records[part])
+            rows = self._row_gradients(losses, len(record))
+            record = record.cpu()
+            folded = _fold(rows, owner[part][record], weight[part][record])
+            last = start + self._micro_batch >= len(records)
+            open_unit = self._settle(total, folded, open_unit, last)
+        return total
+
+    def _row_gradients(self, losses: Tensor, rows: int) -> dict[str, Tensor]:
+        """fp32 gradients of each forward row, flattened ``(rows, size)``, taken off the parameters."""
+        self._optimizer.check_armed()
+        with _quiet_hooks():
+            losses.sum().backward()  # type: ignore[no-untyped-call]
+        gradients = {}
+        for name, parameter in self._optimizer.parameters.items():
+            sample = parameter.grad_sample  # type: ignore[attr-defined]
+            if not isinstance(sample, Tensor) or len(sample) != rows:
+                raise TrainingAborted(f"tensor {name!r} has no gradient for each row of the forward pass")
+            gradients[name] = sample.flatten(1).float()  # before any norm: bf16 norms would break the bound
+            parameter.grad_sample = None  # type: ignore[attr-defined]
+        self._optimizer.clear()
+        return gradients
+
+    def _settle(
+        self, total: dict[str, Tensor], folded: _Folded, before: _Folded | None, last: bool
+    ) -> _Folded | None:
+        """Add whole patients to ``total``; a patient that the next micro-batch may go on with stays open."""
+        if before is not None:
+            if before.units[0] == folded.units[0]:
+                for name, value in before.gradients.items():
+                    folded.gradients[name][:1] += value
+            else:
+                self._add_clipped(total, before.gradients)
+        if last:
+            self._add_clipped(total, folded.gradients)
+            return None
+        self._add_clipped(total, {name: value[:-1] for name, value in folded.gradients.items()})
+        return _Folded(folded.units[-1:], {n: value[-1:].clone() for n, value in folded.gradients.items()})
+
+    def _add_clipped(self, total: dict[str, Tensor], gradients: Mapping[str, Tensor]) -> None:
+        """Clip each patient's gradient ``(units, size)`` to C over all tensors, and add them up in fp64."""
+        squares = [value.double().square().sum(1) for value in gradients.values()]
+        norm = torch.stack(squares).sum(0).sqrt()
+        finite = norm.isfinite()
+        bound = self._mechanism.max_grad_norm
+        scale = (bound / norm.clamp(min=bound)).masked_fill(~finite, 0.0)
+        for name, value in gradients.items():
+            safe = value if bool(finite.all()) else value.masked_fill(~finite[:, None], 0.0)
+            total[name] += (scale @ safe.double()).view_as(total[name])
+
+    def _add_noise(self, total: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """``total + N(0, (sigma C)^2)``, each value rounded once to the grid (post-processing).
+
+        The grid, a power of two near C / 2^20, drops the low-order bits through which floating-point
+        noise can speak (Mironov, CCS 2012).
+        """
+        mechanism = self._mechanism
+        deviation = mechanism.noise_multiplier * mechanism.max_grad_norm
+        grid = 2.0 ** (math.floor(math.log2(mechanism.max_grad_norm)) - GRID_BITS)
+        noised = {}
+        for name, value in total.items():
+            drawn = self._noise.gaussian(self._step, name, value.shape).to(value.device)
+            noised[name] = ((value + deviation * drawn) / grid).round() * grid
+        return noised
+
+
+class PublicEngine:
+    """The step of a free stage: mean gradient of public records, clipped to a fixed global norm."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        parameters: Mapping[str, nn.Parameter],
+        settings: OptimizerSettings,
+        micro_batch: int,
+    ) -> None:
+        """As ``PrivateEngine``, without mechanism and noise."""
+        self._micro_batch = micro_batch
+        self._optimizer = AdapterOptimizer(model, parameters, settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._optimizer.clear()
+
+    def step(self, units: Sequence[Sequence[Record]], loss_rows: LossRows[Record]) -> None:
+        """One step on the mean loss of the records.
+
+        Raises:
+            TrainingAborted: no records, a gradient that is not finite, or a tensor outside the loss.
+        """
+        records = [record for unit in units for record in unit]
+        if not records:
+            raise TrainingAborted("a public step has no records", remedy="give public data with rows")
+        for start in range(0, len(records), self._micro_batch):
+            losses, _ = loss_rows(records[start : start + self._micro_batch])
+            self._optimizer.check_armed()
+            (losses.sum() / len(records)).backward()  # type: ignore[no-untyped-call]
+        self._optimizer.apply(self._clipped())
+
+    def _clipped(self) -> dict[str, Tensor]:
+        gradients = {}
+        for name, parameter in self._optimizer.parameters.items():
+            if parameter.grad is None:
+                raise TrainingAborted(f"tensor {name!r} took no part in the loss")
+            gradients[name] = parameter.grad
+        norm = torch.stack([value.double().square().sum() for value in gradients.values()]).sum().sqrt()
+        if not bool(norm.isfinite()):
+            raise TrainingAborted(
+                "the public gradient is not finite", remedy="lower the learning rate, check the data"
+            )
+        scale = float(PUBLIC_GRAD_NORM / norm.clamp(min=PUBLIC_GRAD_NORM))
+        return {name: value * scale for name, value in gradients.items()}
+
+
+class _Folded(NamedTuple):
+    """Gradients ``(units, size)`` of the patients of one micro-batch, in batch order."""
+
+    units: list[int]
+    gradients: dict[str, Tensor]
+
+
+def _fold(rows: Mapping[str, Tensor], owner: Tensor, weight: Tensor) -> _Folded:
+    """Sum weighted rows ``(rows, size)`` by owning unit; index_add keeps a NaN within its own unit."""
+    units, position = torch.unique(owner, return_inverse=True)  # sorted, which is batch order
+    folded = {}
+    for name, value in rows.items():
+        weighted = value * weight.to(value.device)[:, None]
+        empty = torch.zeros(len(units), value.shape[1], device=value.device)
+        folded[name] = empty.index_add_(0, position.to(value.device), weighted)
+    return _Folded(units.tolist(), folded)
+
+
+def _owners(model: nn.Module, parameters: Iterable[nn.Parameter]) -> list[nn.Module]:
+    """Layers that directly hold one of ``parameters``."""
+    wanted = {id(parameter) for parameter in parameters}
+    return [m for m in model.modules() if any(id(p) in wanted for p in m.parameters(recurse=False))]
+
+
+@contextmanager
+def _quiet_hooks() -> Iterator[None]:
+    """Without torch's remark that a layer's input wants no gradient, which is so by design here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Full backward hook is firing")
+        yield

@@ -1,0 +1,101 @@
+"""AdamW over exactly the tensors that a round trains, and the check that they really train.
+
+Guards against a silent failure seen with Opacus and LoRA (opacus #820): the optimizer holds other
+tensors than the model, the loss falls, checkpoints save, epsilon is spent, and no weight ever moves.
+Everything here works on gradients that are already noised or public (post-processing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from intraward_shared.errors import ContractError, TrainingAborted
+from intraward_shared.protocol import TrainingSpec
+from intraward_shared.stages import SCORE_HEAD, VALUE_HEAD
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """AdamW's settings; heads learn at their own rate since they start far from their scale."""
+
+    learning_rate: float
+    head_learning_rate: float
+    weight_decay: float = 0.0
+
+    @classmethod
+    def of(cls, spec: TrainingSpec) -> OptimizerSettings:
+        """The settings that a plan's training parameters name."""
+        return cls(spec.learning_rate, spec.head_learning_rate, spec.weight_decay)
+
+
+class AdapterOptimizer:
+    """The trained tensors of a model, their gradients and AdamW."""
+
+    def __init__(
+        self, model: nn.Module, parameters: Mapping[str, nn.Parameter], settings: OptimizerSettings
+    ) -> None:
+        """Make exactly ``parameters`` of ``model`` trainable.
+
+        Raises:
+            ContractError: there are none, or one is not a tensor of ``model``.
+        """
+        self._model = model
+        self.parameters = {name: parameters[name] for name in sorted(parameters)}
+        own = {id(parameter) for parameter in model.parameters()}
+        if not self.parameters or any(id(p) not in own for p in self.parameters.values()):
+            raise ContractError("the optimizer needs at least one tensor, all of them the model's own")
+        model.requires_grad_(False)
+        for parameter in self.parameters.values():
+            parameter.requires_grad_(True)
+        heads = [p for name, p in self.parameters.items() if name in SCORE_HEAD + VALUE_HEAD]
+        lora = [p for name, p in self.parameters.items() if name not in SCORE_HEAD + VALUE_HEAD]
+        groups = [
+            {"params": params, "lr": rate}
+            for params, rate in ((lora, settings.learning_rate), (heads, settings.head_learning_rate))
+            if params
+        ]
+        self._adamw = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
+        self._checked = False
+
+    def check_armed(self) -> None:
+        """Exactly the given tensors, and they are still the model's, want gradients.
+
+        Raises:
+            TrainingAborted: another set; a gradient would be lost or a frozen weight would train.
+        """
+        wanted = {id(parameter) for parameter in self.parameters.values()}
+        if {id(p) for p in self._model.parameters() if p.requires_grad} != wanted:
+            raise TrainingAborted("the tensors that want gradients are not the ones that the plan trains")
+
+    def clear(self) -> None:
+        """Forget raw gradients; under privacy they are patients' data."""
+        for parameter in self.parameters.values():
+            parameter.grad = None
+
+    def apply(self, gradients: Mapping[str, Tensor]) -> None:
+        """One AdamW step with ``gradients`` (any float dtype), which must be noised or public.
+
+        Raises:
+            TrainingAborted: after the first step no weight had moved.
+        """
+        before = None if self._checked else [p.detach().clone() for p in self.parameters.values()]
+        for name, parameter in self.parameters.items():
+            parameter.grad = gradients[name].to(parameter.dtype).to(parameter.device)
+        self._adamw.step()
+        self.clear()
+        if before is not None:
+            self._check_moved(before)
+
+    def _check_moved(self, before: list[Tensor]) -> None:
+        self.check_armed()
+        after = self.parameters.values()
+        if all(torch.equal(old, new.detach()) for old, new in zip(before, after, strict=True)):
+            raise TrainingAborted(
+                "no trained weight moved in the first step",
+                remedy="train part B before part A, and see that the rows differ in what they teach",
+            )
+        self._checked = True

@@ -1,0 +1,108 @@
+"""What a round trains on: plan, base model, input adapters and the frozen training table.
+
+Also loads the adapters into one model and switches between them. Rule 5 of DESIGN.md is checked at
+this door: without a mechanism the table must be public, and a seeded noise source needs a simulated
+plan (rule 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from intraward_client.privacy.noise import NoiseSource
+from intraward_client.store.datasets import PairRecord, PromptRecord, SftRecord, TrainingTable
+from intraward_shared.adapters import State
+from intraward_shared.errors import ContractError
+from intraward_shared.modeling import AdaptedModel, BaseModel, Role
+from intraward_shared.protocol import RoundPlan
+from intraward_shared.stages import SCORE_HEAD, Stage, heads, trained_names
+
+PUBLIC_UNIT = "public"
+ROW_TYPES = {
+    Stage.SFT: SftRecord,
+    Stage.REWARD: PairRecord,
+    Stage.DPO: PairRecord,
+    Stage.PPO: PromptRecord,
+}
+ROLES: dict[Stage, tuple[Role, ...]] = {
+    Stage.SFT: ("policy",),
+    Stage.REWARD: ("reward",),
+    Stage.DPO: ("policy", "reference"),
+    Stage.PPO: ("policy", "reference", "reward"),
+}
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """Everything that a stage may depend on.
+
+    Args:
+        adapters: input adapters by role, as the plan's ``inputs`` name them.
+        table: the stage's rows; every unit is a patient, or the table is public.
+    """
+
+    plan: RoundPlan
+    base: BaseModel = field(repr=False)
+    adapters: Mapping[str, State] = field(repr=False)
+    table: TrainingTable[Any] = field(repr=False)
+
+    @property
+    def private(self) -> bool:
+        """Whether the rows are patients', so that every step is clipped, noised and charged."""
+        return self.plan.mechanism is not None
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Names of the tensors that the round trains."""
+        return trained_names(self.plan.stage, self.plan.part, tuple(self.adapters[self.plan.trained_input]))
+
+    def check(self, noise: NoiseSource) -> None:
+        """Refuse inputs that do not fit the stage, before any row is used.
+
+        Raises:
+            ContractError: a missing adapter or head, rows of another stage, private rows without a
+                mechanism, or seeded noise under a plan that is not simulated.
+        """
+        stage = self.plan.stage
+        if stage not in ROLES:
+            raise ContractError(f"stage {stage.value} trains nothing")
+        if missing := [role for role in ROLES[stage] if role not in self.adapters]:
+            raise ContractError(f"stage {stage.value} needs the {missing[0]!r} adapter")
+        if lacking := [name for name in heads(stage) if name not in self.trained]:
+            raise ContractError(f"the adapter that stage {stage.value} trains lacks {lacking[0]!r}")
+        if stage is Stage.PPO and not set(SCORE_HEAD) <= set(self.adapters["reward"]):
+            raise ContractError("the reward adapter has no score head")
+        if any(not isinstance(row, ROW_TYPES[stage]) for row in self.table.rows):
+            raise ContractError(f"the table's rows are not those of stage {stage.value}")
+        if not self.private and any(unit != PUBLIC_UNIT for unit in self.table.units):
+            raise ContractError("rows of patients need a privacy mechanism in the plan")
+        if noise.simulated and not self.plan.simulated:
+            raise ContractError("a seeded noise source needs a simulated plan")
+
+    def load(self, model: AdaptedModel) -> None:
+        """Copy each role's LoRA tensors, and the heads that belong to the stage, into ``model``."""
+        stage = self.plan.stage
+        for role in ROLES[stage]:
+            wanted = set(model.lora(role))
+            if role == self.plan.trained_input:
+                wanted |= set(heads(stage))
+            elif role == "reward":
+                wanted |= set(SCORE_HEAD)
+            model.load(role, {name: array for name, array in self.adapters[role].items() if name in wanted})
+        model.autocast = self.plan.training.bf16
+
+
+@contextmanager
+def acting_as(model: AdaptedModel, role: Role) -> Iterator[None]:
+    """``role`` as the active adapter for a while; what wants gradients is the same before and after."""
+    before, wanting = model.role, [p for p in model.parameters() if p.requires_grad]
+    model.use(role)
+    try:
+        yield
+    finally:
+        model.use(before)
+        for parameter in wanting:
+            parameter.requires_grad_(True)

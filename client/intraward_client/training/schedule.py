@@ -1,0 +1,77 @@
+"""Which records each step sees, and the engine that steps: private by Poisson, public by shuffling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import torch
+
+from intraward_client.privacy.engine import LossRows, PrivateEngine, PublicEngine
+from intraward_client.privacy.noise import NoiseSource
+from intraward_client.privacy.optimizer import OptimizerSettings
+from intraward_client.privacy.sampler import PatientSampler
+from intraward_client.training.inputs import TrainingInputs
+from intraward_shared.modeling import AdaptedModel
+
+Row = TypeVar("Row")
+Progress = Callable[[float], None] | None
+"""Told the share of steps done; for the operator's terminal only."""
+
+
+def step_count(inputs: TrainingInputs) -> int:
+    """Steps of the round: the charged mechanism's own, or the plan's for a free stage."""
+    mechanism = inputs.plan.mechanism
+    return inputs.plan.training.steps if mechanism is None else mechanism.steps
+
+
+def draw_batches(inputs: TrainingInputs, noise: NoiseSource) -> Iterator[list[list[Any]]]:
+    """Records of each step, one list per unit; exactly ``step_count`` of them."""
+    mechanism, steps = inputs.plan.mechanism, step_count(inputs)
+    if mechanism is not None:
+        sampler = PatientSampler(noise, mechanism)
+        for step in range(steps):
+            yield sampler.draw(step, inputs.table.by_unit)
+    else:
+        generator = noise.generator("batches")
+        yield from shuffled_batches(inputs.table.rows, inputs.plan.training.batch, steps, generator)
+
+
+def shuffled_batches(
+    rows: Sequence[Row], size: int, steps: int, generator: torch.Generator
+) -> Iterator[list[list[Row]]]:
+    """Batches of public rows, reshuffled whenever too few are left; every row is a unit of its own."""
+    order: list[int] = []
+    for _ in range(steps):
+        if len(order) < min(size, len(rows)):
+            order = torch.randperm(len(rows), generator=generator).tolist()
+        taken, order = order[:size], order[size:]
+        yield [[rows[index]] for index in taken]
+
+
+def open_engine(
+    inputs: TrainingInputs, model: AdaptedModel, noise: NoiseSource
+) -> PrivateEngine | PublicEngine:
+    """The engine of the round over the tensors that the plan trains.
+
+    Raises:
+        ContractError: a tensor that the model does not have.
+    """
+    plan = inputs.plan
+    parameters = model.parameters_of(plan.trained_input, inputs.trained)
+    settings = OptimizerSettings.of(plan.training)
+    micro_batch = plan.training.micro_batch
+    if plan.mechanism is None:
+        return PublicEngine(model, parameters, settings, micro_batch)
+    return PrivateEngine(model, parameters, plan.mechanism, noise, settings, micro_batch)
+
+
+def run_steps(
+    inputs: TrainingInputs, model: AdaptedModel, noise: NoiseSource, losses: LossRows[Any], progress: Progress
+) -> None:
+    """All steps of a round whose loss is a function of records alone (every stage but PPO)."""
+    with open_engine(inputs, model, noise) as engine:
+        for done, batch in enumerate(draw_batches(inputs, noise), start=1):
+            engine.step(batch, losses)
+            if progress is not None:
+                progress(done / step_count(inputs))

@@ -1,0 +1,29 @@
+"""Supervised fine-tuning on demonstrations (InstructGPT, arXiv 2203.02155, step 1), LoRA only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+
+from intraward_client.privacy.engine import RowLosses
+from intraward_client.privacy.noise import NoiseSource
+from intraward_client.store.datasets import SftRecord
+from intraward_client.training.inputs import TrainingInputs
+from intraward_client.training.losses import sft_loss
+from intraward_client.training.schedule import Progress, run_steps
+from intraward_client.training.sequences import completion_logprobs, encode_texts
+from intraward_shared.modeling import AdaptedModel
+
+
+def train_sft(inputs: TrainingInputs, model: AdaptedModel, noise: NoiseSource, progress: Progress) -> None:
+    """Train the loaded policy on (prompt, completion) records; one record is one row."""
+    run_steps(inputs, model, noise, partial(losses, inputs, model), progress)
+
+
+def losses(inputs: TrainingInputs, model: AdaptedModel, records: Sequence[SftRecord]) -> RowLosses:
+    """Loss of each demonstration; one record is one row."""
+    rows = encode_texts(inputs, [(record.prompt, record.completion) for record in records])
+    logprobs = completion_logprobs(model, rows)
+    return RowLosses(sft_loss(logprobs, rows.completion), torch.arange(len(records)))
