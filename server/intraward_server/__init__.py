@@ -1,0 +1,1 @@
+"""The coordinator: program, rounds, admission, aggregation, registry, evaluation (DESIGN.md section 4)."""

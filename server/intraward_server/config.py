@@ -1,0 +1,205 @@
+"""ProgramConfig: what the consortium agreed to run, read strictly from ``program.toml``.
+
+A program is a list of stages in their natural order (sft > label > reward > ppo | dpo). Every
+training stage is either free (``public`` records) or charged (a ``mechanism``), never both; the
+charged ones form the signed schedule (DESIGN.md section 6, budget gate). Real numbers are the
+protocol's ``Real``. Relative paths stand beside the file.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from intraward_shared.config import Strict, load_toml
+from intraward_shared.errors import ConfigError
+from intraward_shared.protocol import Digest, LoraSpec, Mechanism, Name, Real, TrainingSpec
+from intraward_shared.signing import digest
+from intraward_shared.stages import Part, Stage
+
+PublicKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Instant = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+_ORDER = {Stage.SFT: 0, Stage.LABEL: 1, Stage.REWARD: 2, Stage.PPO: 3, Stage.DPO: 3}
+
+
+class ProgramTerms(Strict):
+    """Who runs when. ``slot_s`` is the length of a slot: replies belong to the slot's end.
+
+    ``seed`` fixes nonces, initial adapters and evaluation, for simulation only.
+    """
+
+    name: Name
+    simulated: bool = False
+    seed: int | None = Field(default=None, ge=0, lt=2**31)
+    quorum: int = Field(default=2, ge=1)
+    round_deadline_s: Real = Field(default=6 * 3600.0, gt=0)
+    join_deadline_s: Real = Field(default=120.0, gt=0, description="wait for nodes to come online")
+    poll_s: Real = Field(default=1.0, gt=0)
+    resends: int = Field(default=3, ge=0, description="pushes again after a node died in a round")
+    resend_s: Real = Field(default=15.0, gt=0)
+    slot_s: int = Field(default=3600, ge=1)
+    starts_at: Instant
+
+    @model_validator(mode="after")
+    def _seed_is_simulation(self) -> Self:
+        if self.seed is not None and not self.simulated:
+            raise ValueError("a seed needs simulated = true")
+        return self
+
+
+class ModelPin(Strict):
+    """Base model directory; ``sha256`` refuses any other, without it the found digest is pinned."""
+
+    path: str
+    sha256: Digest | None = None
+    device: str = "cpu"
+
+
+class EnrolledSite(Strict):
+    """A hospital and the public key that signs its updates."""
+
+    name: Name
+    public_key: PublicKey
+
+
+class StageConfig(Strict):
+    """One stage. ``alternate`` trains B, A, B, A ... (exact averaging); ``both`` is plain averaging.
+
+    ``initial`` (reward stage): start from fresh LoRA tensors or from the policy's.
+    """
+
+    stage: Stage
+    rounds: int = Field(default=1, ge=1, le=1000)
+    parts: Literal["alternate", "both"] = "alternate"
+    public: str | None = Field(default=None, min_length=1)
+    training: TrainingSpec
+    mechanism: Mechanism | None = None
+    initial: Literal["fresh", "policy"] = "fresh"
+
+    @model_validator(mode="after")
+    def _free_or_charged(self) -> Self:
+        if self.stage is Stage.LABEL:
+            if self.public is not None or self.mechanism is not None or self.rounds != 1:
+                raise ValueError("stage label has one round, no public data and no mechanism")
+        elif (self.public is None) == (self.mechanism is None):
+            raise ValueError("a training stage has either public (free) or mechanism (charged)")
+        if self.public is not None and self.training.steps < 1:
+            raise ValueError("a free stage needs training.steps of at least 1")
+        return self
+
+    def part(self, stage_round: int) -> Part:
+        """Which LoRA factor round ``stage_round`` (from 1) trains."""
+        if self.parts == "both" or self.stage is Stage.LABEL:
+            return Part.BOTH
+        return Part.B if stage_round % 2 else Part.A
+
+
+class AdmissionTerms(Strict):
+    """``max_norm`` may tighten the bound that follows from the plan (``admission.norm_bound``)."""
+
+    max_norm: Real | None = Field(default=None, gt=0)
+
+
+class EvaluationConfig(Strict):
+    """Data of the coordinator only, JSONL each.
+
+    prompts: ``{"prompt"}``; preferences: ``{"prompt", "chosen", "rejected"}``; records: ``{"prompt",
+    "completion"}`` for the held-out loss; closed: ``{"prompt", "label"}`` with yes, no or maybe.
+    ``quick_*`` bound the evaluation after each round, ``limit`` the final one.
+    """
+
+    prompts: str | None = None
+    preferences: str | None = None
+    records: str | None = None
+    closed: str | None = None
+    calibration: str | None = None
+    quick_prompts: int = Field(default=64, ge=1)
+    quick_pairs: int = Field(default=256, ge=1)
+    limit: int = Field(default=512, ge=1)
+    samples: int = Field(default=6, ge=0, le=100)
+    calibration_prompts: int = Field(default=256, ge=8)
+    max_prompt_tokens: int = Field(default=64, ge=1, le=32_768)
+    max_completion_tokens: int = Field(default=32, ge=1, le=32_768)
+    closed_prompt_tokens: int = Field(default=512, ge=1, le=32_768)
+    temperature: Real = Field(default=1.0, ge=0, le=10)
+    batch: int = Field(default=128, ge=1, le=65_536)
+
+
+class ProgramConfig(Strict):
+    """The whole of ``program.toml``."""
+
+    program: ProgramTerms
+    model: ModelPin
+    lora: LoraSpec
+    sites: tuple[EnrolledSite, ...] = ()
+    stages: tuple[StageConfig, ...] = Field(min_length=1)
+    admission: AdmissionTerms = AdmissionTerms()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _stages_follow_each_other(self) -> Self:
+        ranks = [_ORDER[stage.stage] for stage in self.stages]
+        if ranks != sorted(set(ranks)):
+            raise ValueError("stages come once each, in the order sft, label, reward, ppo or dpo")
+        kinds = {stage.stage for stage in self.stages}
+        if Stage.PPO in kinds and Stage.REWARD not in kinds:
+            raise ValueError("stage ppo needs a reward stage before it")
+        for stage in self.stages:
+            if stage.stage is Stage.PPO and not (stage.public or self._calibration_source):
+                raise ValueError("a charged ppo stage needs evaluation.calibration or evaluation.prompts")
+        names = [site.name for site in self.sites]
+        keys = [site.public_key for site in self.sites]
+        if len(set(names)) < len(names) or len(set(keys)) < len(keys):
+            raise ValueError("two sites have the same name or the same key")
+        return self
+
+    @property
+    def _calibration_source(self) -> str | None:
+        return self.evaluation.calibration or self.evaluation.prompts
+
+    @property
+    def cohort(self) -> tuple[str, ...]:
+        """Site names, sorted: the fixed order of every sum."""
+        return tuple(sorted(site.name for site in self.sites))
+
+    @property
+    def site_keys(self) -> dict[str, str]:
+        """Public key of each site."""
+        return {site.name: site.public_key for site in self.sites}
+
+    def calibration_file(self, stage: StageConfig) -> str:
+        """Public prompts on which the reward model is calibrated before ``stage``."""
+        chosen = self.evaluation.calibration or stage.public or self.evaluation.prompts
+        if chosen is None:  # excluded by the validator
+            raise ConfigError("program.toml", "evaluation.calibration", "is missing", remedy="add the key")
+        return chosen
+
+    @property
+    def agreed_digest(self) -> str:
+        """Digest of all that the run depends on; evaluation, file paths and waiting times may change."""
+        agreed = self.model_dump(mode="json", exclude={"evaluation", "model"})
+        for stage in agreed["stages"]:
+            stage["public"] = stage["public"] is not None  # the records themselves are pinned by digest
+        for key in ("round_deadline_s", "join_deadline_s", "poll_s", "resends", "resend_s"):
+            agreed["program"].pop(key)
+        return digest(json.dumps(agreed, sort_keys=True).encode())
+
+
+def load_program(path: Path) -> ProgramConfig:
+    """Read and validate a program that is to be run.
+
+    Raises:
+        ConfigError: names the file and the key; also when fewer sites than the quorum are enrolled.
+    """
+    config = load_toml(path, ProgramConfig)
+    if len(config.sites) < config.program.quorum:
+        raise ConfigError(
+            path,
+            "program.quorum",
+            "is larger than the number of enrolled sites",
+            remedy="enroll the sites: intraward-server enroll SITE --public-key HEX",
+        )
+    return config

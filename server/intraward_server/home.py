@@ -1,0 +1,78 @@
+"""Where the coordinator keeps its things: one folder, one place for each, private to its user.
+
+Rule 10 of DESIGN.md: every file here is written whole or not at all (``checkpoint.write_durably``),
+so that a killed coordinator finds its last finished round and goes on from there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ServerHome:
+    """Paths below the coordinator's folder. Nothing in it is private to a patient."""
+
+    root: Path
+
+    @property
+    def program(self) -> Path:
+        """The program, ``ProgramConfig`` as TOML."""
+        return self.root / "program.toml"
+
+    @property
+    def key(self) -> Path:
+        """Ed25519 key that signs plans, schedule, receipts and adapters."""
+        return self.root / "keys" / "coordinator.key"
+
+    @property
+    def schedule(self) -> Path:
+        """Signed ``ProgramSchedule``: every charged slot of the run."""
+        return self.root / "schedule.json"
+
+    @property
+    def state(self) -> Path:
+        """``ProgramState`` after the last finished round."""
+        return self.root / "state.json"
+
+    @property
+    def history(self) -> Path:
+        """One JSON line per finished round."""
+        return self.root / "history.jsonl"
+
+    @property
+    def evaluation(self) -> Path:
+        """Final figures, on data of the coordinator only."""
+        return self.root / "evaluation.json"
+
+    @property
+    def release(self) -> Path:
+        """Signed pointer to the released adapter."""
+        return self.root / "release.json"
+
+    @property
+    def adapters(self) -> Path:
+        """Signed adapters, one PEFT folder each."""
+        return self.root / "adapters"
+
+    def plan(self, number: int) -> Path:
+        """Signed plan of a round, written before it is sent."""
+        return self.root / "plans" / f"{number}.json"
+
+    def inbox(self, plan_digest: str) -> Path:
+        """Admitted sealed updates of one plan."""
+        return self.root / "inbox" / plan_digest[:16]
+
+    def receipt(self, site: str, number: int) -> Path:
+        """Countersigned ledger head of a site after a round."""
+        return self.root / "receipts" / site / f"{number}.json"
+
+    def public(self, data_digest: str) -> Path:
+        """Public records of a stage by digest, as they are sent."""
+        return self.root / "public" / f"{data_digest}.json"
+
+    def make(self) -> None:
+        """Create the folders with mode 0700."""
+        for name in ("", "keys", "plans", "inbox", "receipts", "adapters", "public"):
+            (self.root / name).mkdir(parents=True, exist_ok=True, mode=0o700)

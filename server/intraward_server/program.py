@@ -1,0 +1,370 @@
+"""The stage machine: sft > label > reward > ppo | dpo > evaluate, one finished round at a time.
+
+Rule 10 of DESIGN.md: plans are on disk before they are sent, outcomes before they are used, and
+``state.json`` moves last, so a coordinator killed anywhere goes on with the same plan bytes and no
+round is ever asked for twice. Adapters between stages: sft's becomes the frozen reference and, with a
+zero value head, the start of ppo (not the bare base: facts on PPO, A.3); the reward adapter is the
+last round's, released and signed like any other.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flwr.serverapp import Grid
+
+from intraward_server.admission import AdmittedUpdate, admit, norm_bound
+from intraward_server.aggregation import StreamingMean, apply
+from intraward_server.checkpoint import (
+    FinishedRound,
+    LedgerHead,
+    ProgramState,
+    append_history,
+    save_state,
+    trim_history,
+    write_durably,
+)
+from intraward_server.evaluation import Scorer
+from intraward_server.plans import Position, build_plan, positions, slot_of
+from intraward_server.registry import Lineage
+from intraward_server.rounds import Inbox, RoundResult, RoundTerms, find_nodes, run_round
+from intraward_server.session import Session, open_session
+from intraward_shared.adapters import State, encode, l2_norm
+from intraward_shared.errors import RoundFailed
+from intraward_shared.modeling import Role, initial_heads, initial_state
+from intraward_shared.protocol import (
+    PLAN_DOMAIN,
+    RECEIPT_DOMAIN,
+    Receipt,
+    RoundPlan,
+    open_signed,
+    pack_request,
+    sign_value,
+)
+from intraward_shared.stages import Stage
+
+_INPUTS: dict[Stage, tuple[Role, ...]] = {
+    Stage.SFT: ("policy",),
+    Stage.LABEL: ("policy",),
+    Stage.REWARD: ("reward",),
+    Stage.PPO: ("policy", "reference", "reward"),
+    Stage.DPO: ("policy", "reference"),
+}
+
+
+@dataclass(frozen=True)
+class ProgramEvent:
+    """What just happened, for a terminal. ``kind``: joined, planned, finished, evaluated or done."""
+
+    kind: str
+    stage: str = ""
+    round: int = 0
+    rounds: int = 0
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+Progress = Callable[[ProgramEvent], None]
+
+
+@dataclass(frozen=True)
+class ProgramResult:
+    """The outcome of a finished program."""
+
+    run_id: str
+    rounds: int
+    policy: str | None
+    reward: str | None
+    evaluation: Mapping[str, Any]
+
+
+def run(
+    grid: Grid, home: Path, *, gold: Scorer | None = None, progress: Progress | None = None
+) -> ProgramResult:
+    """Run or continue the program in ``home`` until it is finished.
+
+    Args:
+        grid: Flower's Grid, or the in-process one.
+        home: the coordinator's folder with ``program.toml`` and key.
+        gold: true reward of (prompt, answer); simulation only.
+        progress: told after each step.
+
+    Raises:
+        ConfigError, InputError, ModelError: before anything is sent.
+        RoundFailed: no quorum; run again to go on with the same plan.
+    """
+    return Program(open_session(home, gold), grid, progress).run()
+
+
+class Program:
+    """One program on its way; holds the session, the grid and the nodes found."""
+
+    def __init__(self, session: Session, grid: Grid, progress: Progress | None = None) -> None:
+        self._s, self._grid, self._progress = session, grid, progress
+        self._every = positions(session.config)
+        self._nodes: dict[str, int] = {}
+        terms = session.config.program
+        self._terms = RoundTerms(
+            terms.quorum, terms.round_deadline_s, terms.poll_s, terms.resends, terms.resend_s
+        )
+
+    def run(self) -> ProgramResult:
+        """All rounds that are left, then the evaluation."""
+        home = self._s.home
+        trim_history(home.history, self._s.state.next_round)
+        for finished in self._s.state.rounds:  # what a crash left after its round was finished
+            shutil.rmtree(home.inbox(finished.plan), ignore_errors=True)
+        while self._s.state.next_round <= len(self._every):
+            self._round(self._every[self._s.state.next_round - 1])
+        if self._s.state.status != "finished":
+            figures = self._s.scorecard.final(self._adapters(("policy", "reference", "reward")))
+            write_durably(home.evaluation, json.dumps(figures, indent=2, sort_keys=True).encode())
+            self._save(self._s.state.model_copy(update={"status": "finished"}))
+        self._tell("done")
+        return result_of(self._s)
+
+    def _round(self, at: Position) -> None:
+        began = time.monotonic()
+        plan, signed = self._plan(at)
+        self._tell("planned", at)
+        trained = self._s.registry.load(plan.inputs[plan.trained_input])
+        inbox = Inbox(self._s.home.inbox(plan.digest), self._admission(plan, trained))
+        outcome = inbox.closed() or self._ask(plan, signed, inbox)
+        adapter, heads = self._aggregate(at, plan, trained, inbox, outcome)
+        state = self._advanced(at, plan, outcome, adapter, heads)
+        line = self._history(at, plan, outcome, inbox, adapter)
+        line["figures"] = self._figures(at, state)
+        line["seconds"] = round(time.monotonic() - began, 3)
+        append_history(self._s.home.history, line)
+        self._save(state)
+        shutil.rmtree(self._s.home.inbox(plan.digest))
+        self._tell("finished", at, line)
+
+    def _plan(self, at: Position) -> tuple[RoundPlan, bytes]:
+        """The round's plan: the one on disk, or a new one that is on disk before anybody sees it."""
+        path, key = self._s.home.plan(at.round), self._s.key
+        if path.exists():
+            signed = path.read_bytes()
+            plan = open_signed(signed, PLAN_DOMAIN, RoundPlan, key.public)
+            if (plan.run_id, plan.round) == (self._s.state.run_id, at.round):
+                self._enter(at)
+                return plan, signed
+        self._enter(at)
+        inputs = self._digests(_INPUTS[at.stage.stage])
+        role = "reward" if at.stage.stage is Stage.REWARD else "policy"
+        now = None if self._s.config.program.simulated else datetime.now(UTC)
+        plan = build_plan(
+            self._s.config,
+            self._s.state,
+            at,
+            inputs,
+            self._s.registry.load(inputs[role]),
+            self._s.schedule_value,
+            now,
+        )
+        signed = sign_value(plan, PLAN_DOMAIN, key)
+        write_durably(path, signed)
+        return plan, signed
+
+    def _ask(self, plan: RoundPlan, signed: bytes, inbox: Inbox) -> RoundResult:
+        config = self._s.config
+        wait = config.program.join_deadline_s if not self._nodes else config.program.poll_s
+        self._nodes = find_nodes(self._grid, config.site_keys, self._nodes, self._terms, wait)
+        self._tell("joined", detail={"sites": sorted(self._nodes)})
+        blobs = [encode(self._s.registry.load(name)) for name in sorted(set(plan.inputs.values()))]
+        if plan.public_data is not None:
+            blobs.append(self._s.home.public(plan.public_data).read_bytes())
+        schedule = self._s.schedule if plan.schedule is not None else None
+
+        def request_for(site: str) -> bytes:
+            return pack_request(signed, schedule, self._receipt(site), blobs)
+
+        try:
+            outcome = run_round(self._grid, self._nodes, plan.cohort, request_for, inbox, self._terms)
+        except RoundFailed:
+            self._nodes = {}
+            raise
+        inbox.close(outcome)
+        self._nodes = {s: n for s, n in self._nodes.items() if outcome.missing.get(s) != "UNREACHABLE"}
+        return outcome
+
+    def _admission(
+        self, plan: RoundPlan, trained: State
+    ) -> Callable[[bytes, Collection[str]], AdmittedUpdate]:
+        config = self._s.config
+        own = {output.name: trained[output.name] for output in plan.outputs}
+        bound = norm_bound(plan, l2_norm(own), config.admission.max_norm)
+        heads = {site: head.sequence for site, head in self._s.state.heads.items()}
+        keys = config.site_keys
+
+        def check(data: bytes, seen: Collection[str]) -> AdmittedUpdate:
+            return admit(data, plan, keys, seen, max_norm=bound, heads=heads)
+
+        return check
+
+    def _aggregate(
+        self, at: Position, plan: RoundPlan, trained: State, inbox: Inbox, outcome: RoundResult
+    ) -> tuple[str | None, dict[str, LedgerHead]]:
+        """Sum in the order of site names, countersign each ledger head, and sign the new adapter."""
+        mean, heads = StreamingMean(), {}
+        for update in inbox.updates(outcome.sites):
+            mean.add(update.tensors)
+            heads[update.site] = LedgerHead(
+                sequence=update.header.ledger_sequence, entry=update.header.ledger_entry, round=plan.round
+            )
+            self._countersign(plan, update)
+        if at.stage.stage is Stage.LABEL:
+            return None, heads
+        lineage = self._lineage(at, parents=tuple(sorted(set(plan.inputs.values()))), plans=(plan.digest,))
+        lineage = Lineage(**{**vars(lineage), "heads": heads})
+        return self._s.registry.put(apply(trained, mean.value()), lineage), heads
+
+    def _countersign(self, plan: RoundPlan, update: AdmittedUpdate) -> None:
+        receipt = Receipt(
+            site=update.site,
+            run_id=plan.run_id,
+            round=plan.round,
+            plan=plan.digest,
+            update=update.sealed,
+            ledger_sequence=update.header.ledger_sequence,
+            ledger_entry=update.header.ledger_entry,
+        )
+        path = self._s.home.receipt(update.site, plan.round)
+        write_durably(path, sign_value(receipt, RECEIPT_DOMAIN, self._s.key))
+
+    def _receipt(self, site: str) -> bytes | None:
+        head = self._s.state.heads.get(site)
+        return self._s.home.receipt(site, head.round).read_bytes() if head else None
+
+    def _advanced(
+        self,
+        at: Position,
+        plan: RoundPlan,
+        outcome: RoundResult,
+        adapter: str | None,
+        heads: Mapping[str, LedgerHead],
+    ) -> ProgramState:
+        state = self._s.state
+        finished = FinishedRound(
+            round=at.round,
+            stage=at.stage.stage,
+            stage_round=at.stage_round,
+            plan=plan.digest,
+            sites=outcome.sites,
+            adapter=adapter,
+        )
+        update: dict[str, Any] = {
+            "rounds": (*state.rounds, finished),
+            "last_slot": slot_of(self._s.config, plan.slot_time),
+            "heads": {**state.heads, **heads},
+        }
+        if adapter is not None:
+            update[plan.trained_input] = adapter
+        return state.model_copy(update=update)
+
+    def _history(
+        self, at: Position, plan: RoundPlan, outcome: RoundResult, inbox: Inbox, adapter: str | None
+    ) -> dict[str, Any]:
+        return {
+            "round": at.round,
+            "stage": at.stage.stage.value,
+            "stage_round": at.stage_round,
+            "part": plan.part.value,
+            "plan": plan.digest,
+            "adapter": adapter,
+            "sites": list(outcome.sites),
+            "missing": dict(outcome.missing),
+            "bytes": inbox.size,
+            "free": plan.mechanism is None,
+        }
+
+    def _figures(self, at: Position, state: ProgramState) -> dict[str, Any]:
+        if at.stage.stage is Stage.LABEL:
+            return {}
+        roles: tuple[Role, ...] = ("policy", "reference", "reward")
+        if at.stage.stage in (Stage.SFT, Stage.REWARD):
+            roles = ("reward",) if at.stage.stage is Stage.REWARD else ("policy",)
+        return self._s.scorecard.after_round(at.stage.stage, self._adapters(roles, state))
+
+    def _enter(self, at: Position) -> None:
+        """Set the stage's input adapters, once; repeating it after a crash gives the same bytes."""
+        state, stage = self._s.state, at.stage.stage
+        if state.entered is stage:
+            return
+        base, lora, seed = self._s.base, self._s.config.lora, state.public_seed
+        policy = state.policy
+        if policy is None:
+            fresh = initial_state(base, lora, Stage.SFT, seed)
+            policy = self._s.registry.put(fresh, self._lineage(at))
+        update: dict[str, Any] = {"policy": policy, "entered": stage}
+        if stage is Stage.REWARD:
+            update["reward"] = self._initial_reward(at, policy, seed)
+        if stage in (Stage.PPO, Stage.DPO):
+            update["reference"] = policy
+        if stage is Stage.PPO:
+            start = dict(self._s.registry.load(policy)) | initial_heads(base, Stage.PPO, seed)
+            update["policy"] = self._s.registry.put(start, self._lineage(at, parents=(policy,)))
+            update["score"] = self._calibrated(at, policy)
+        self._save(state.model_copy(update=update))
+
+    def _initial_reward(self, at: Position, policy: str, seed: int) -> str:
+        if at.stage.initial == "fresh":
+            start = initial_state(self._s.base, self._s.config.lora, Stage.REWARD, seed)
+            return self._s.registry.put(start, self._lineage(at))
+        start = dict(self._s.registry.load(policy)) | initial_heads(self._s.base, Stage.REWARD, seed)
+        return self._s.registry.put(start, self._lineage(at, parents=(policy,)))
+
+    def _calibrated(self, at: Position, reference: str) -> tuple[float, float]:
+        reward = self._s.state.reward
+        if reward is None:
+            raise RoundFailed("ppo has no reward model: its stage was given up", remedy="start a new run")
+        load = self._s.registry.load
+        return self._s.scorecard.calibrate(
+            self._s.calibration_prompts(at.stage), load(reference), load(reward)
+        )
+
+    def _lineage(self, at: Position, parents: tuple[str, ...] = (), plans: tuple[str, ...] = ()) -> Lineage:
+        return Lineage(
+            run_id=self._s.state.run_id,
+            stage=at.stage.stage,
+            round=at.round if plans else 0,
+            base_model=self._s.state.base_model,
+            simulated=self._s.config.program.simulated,
+            parents=parents,
+            plans=plans,
+        )
+
+    def _digests(self, roles: tuple[Role, ...], state: ProgramState | None = None) -> dict[str, str]:
+        state = state or self._s.state
+        named = {"policy": state.policy, "reference": state.reference, "reward": state.reward}
+        return {role: name for role in roles if (name := named[role]) is not None}
+
+    def _adapters(self, roles: tuple[Role, ...], state: ProgramState | None = None) -> dict[Role, State]:
+        names = self._digests(roles, state)
+        return {role: self._s.registry.load(names[role]) for role in roles if role in names}
+
+    def _save(self, state: ProgramState) -> None:
+        save_state(self._s.home.state, state)
+        self._s.state = state
+
+    def _tell(self, kind: str, at: Position | None = None, detail: Mapping[str, Any] | None = None) -> None:
+        if self._progress is None:
+            return
+        if at is None:
+            self._progress(ProgramEvent(kind, rounds=len(self._every), detail=detail or {}))
+        else:
+            stage = at.stage.stage.value
+            self._progress(ProgramEvent(kind, stage, at.round, len(self._every), detail or {}))
+
+
+def result_of(session: Session) -> ProgramResult:
+    """The finished program's outcome, read from its folder."""
+    state, path = session.state, session.home.evaluation
+    figures = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return ProgramResult(state.run_id, len(state.rounds), state.policy, state.reward, figures)

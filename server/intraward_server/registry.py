@@ -1,0 +1,169 @@
+"""Signed adapters on disk, one PEFT folder each, named by digest.
+
+Rule 9 of DESIGN.md. A folder holds what ``PeftModel.from_pretrained(base, folder)`` needs and nothing
+executable: ``adapter_config.json``, ``adapter_model.safetensors`` (LoRA tensors under PEFT's own
+names), ``heads.safetensors`` (score or value head, if any), a model card, and
+``intraward_adapter.json``, the signed manifest with file digests and lineage. Written beside and
+renamed, so a folder is there whole or not at all. Nothing unsigned or altered is ever loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from intraward_server.checkpoint import LedgerHead, sync_folder, write_durably
+from intraward_shared.adapters import State, encode, state_digest
+from intraward_shared.errors import DigestError
+from intraward_shared.protocol import LoraSpec, sign_value
+from intraward_shared.signed_adapter import ADAPTER_DOMAIN, AdapterManifest, read_signed_adapter
+from intraward_shared.signing import SigningKey, digest
+from intraward_shared.stages import SCORE_HEAD, VALUE_HEAD, Stage
+
+MANIFEST = "intraward_adapter.json"
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where an adapter comes from: stage and round that made it, parents, plans, ledger heads.
+
+    ``round`` is 0 for an initial adapter, which no hospital has touched.
+    """
+
+    run_id: str
+    stage: Stage
+    round: int
+    base_model: str
+    simulated: bool
+    parents: tuple[str, ...] = ()
+    plans: tuple[str, ...] = ()
+    heads: Mapping[str, LedgerHead] | None = None
+
+
+class Registry:
+    """The coordinator's folder of signed adapters."""
+
+    def __init__(self, folder: Path, key: SigningKey, lora: LoraSpec) -> None:
+        """Open the folder; what a killed coordinator left half-written is removed."""
+        self._folder, self._key, self._lora = folder, key, lora
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for left in folder.glob(".part-*"):
+            shutil.rmtree(left)
+
+    def path(self, name: str) -> Path:
+        """Folder of the adapter with digest ``name``."""
+        return self._folder / name[:16]
+
+    def put(self, state: State, lineage: Lineage) -> str:
+        """Write and sign an adapter; returns its digest. One that is already there is verified and kept.
+
+        Raises:
+            SignatureError, DigestError: a folder of this name is there and was altered.
+        """
+        name = state_digest(state)
+        if self.path(name).exists():
+            self.load(name)
+            return name
+        files = _files(state, lineage, self._lora, name)
+        manifest = AdapterManifest(
+            run_id=lineage.run_id,
+            stage=lineage.stage,
+            round=lineage.round,
+            base_model=lineage.base_model,
+            digest=name,
+            files={file: digest(data) for file, data in files.items()},
+            parents=lineage.parents,
+            plans=lineage.plans,
+            ledger_heads={site: (head.sequence, head.entry) for site, head in (lineage.heads or {}).items()},
+            simulated=lineage.simulated,
+            lora=self._lora,
+        )
+        files[MANIFEST] = sign_value(manifest, ADAPTER_DOMAIN, self._key)
+        self._write(name, files)
+        return name
+
+    def load(self, name: str) -> State:
+        """Tensors of an adapter, after its signature, files and digest were verified.
+
+        Raises:
+            ContractError, SignatureError, DigestError: missing, unsigned, altered, or another adapter.
+        """
+        return self.read(name)[1]
+
+    def read(self, name: str) -> tuple[AdapterManifest, State]:
+        """Manifest and tensors, verified."""
+        manifest, state = read_signed_adapter(self.path(name), self._key.public)
+        if manifest.digest != name:
+            raise DigestError(
+                f"{self.path(name)}: holds another adapter than its name says",
+                remedy="restore the folder from your backup",
+            )
+        return manifest, state
+
+    def _write(self, name: str, files: Mapping[str, bytes]) -> None:
+        temporary = Path(tempfile.mkdtemp(prefix=".part-", dir=self._folder))
+        for file, data in files.items():
+            write_durably(temporary / file, data)
+        temporary.replace(self.path(name))
+        sync_folder(self._folder)
+
+
+def _files(state: State, lineage: Lineage, lora: LoraSpec, name: str) -> dict[str, bytes]:
+    heads = {n: a for n, a in state.items() if n in SCORE_HEAD or n in VALUE_HEAD}
+    factors = {n: a for n, a in state.items() if n not in heads}
+    files = {
+        "adapter_config.json": json.dumps(_peft_config(lora), indent=2, sort_keys=True).encode(),
+        "adapter_model.safetensors": encode(factors),
+        "README.md": _card(lineage, lora, name, tuple(heads)).encode(),
+    }
+    if heads:
+        files["heads.safetensors"] = encode(heads)
+    return files
+
+
+def _peft_config(lora: LoraSpec) -> dict[str, object]:
+    return {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": None,
+        "inference_mode": True,
+        "r": lora.r,
+        "lora_alpha": lora.lora_alpha,
+        "target_modules": list(lora.target_modules),
+        "lora_dropout": 0.0,
+        "bias": "none",
+    }
+
+
+def _card(lineage: Lineage, lora: LoraSpec, name: str, heads: tuple[str, ...]) -> str:
+    """Model card: what the folder is, how to load it, what it does not promise."""
+    origin = (
+        f"stage {lineage.stage.value}, round {lineage.round} of run `{lineage.run_id}`"
+        if lineage.round
+        else f"initial adapter of stage {lineage.stage.value}, run `{lineage.run_id}`; no hospital touched it"
+    )
+    simulated = (
+        "\n**Simulated**: made with seeded noise on simulated hospitals; carries no privacy guarantee.\n"
+        if lineage.simulated
+        else ""
+    )
+    extra = f"`heads.safetensors` holds {', '.join(f'`{h}`' for h in heads)}.\n" if heads else ""
+    return f"""---
+library_name: peft
+tags: [lora, intraward]
+---
+# intraward adapter {name[:16]}
+
+LoRA adapter (r = {lora.r}, lora_alpha = {lora.lora_alpha}), {origin}.
+Base model digest `{lineage.base_model}`. Adapter digest `{name}`.
+{simulated}
+Load: `PeftModel.from_pretrained(base, "this folder")`. {extra}
+Verify before use: `intraward-audit adapter DIR --public-key HEX`. What privacy it cost stands in the
+hospitals' ledgers, not here: `intraward-audit recompute LEDGER`.
+
+Not a medical device. Not evaluated for clinical use; a person must read every answer.
+"""
