@@ -6,6 +6,8 @@ no rule touches them. Ratios ("17/30", "128/76") are vitals or scores: a bare da
 date only behind a cue.
 """
 
+# ruff: noqa: E501 -- an expression is read as a whole
+
 from __future__ import annotations
 
 from intraward_client.deid.rules import Rule
@@ -81,7 +83,7 @@ DATES = (
     Rule(
         "DATE_TIME",
         "day and month behind a cue",
-        rf"\b(?i:on|since|until|till|dated?|from|by|before|after|between|seen|visit|admitted|discharged|started|due|appointment|exp(?:ires)?)[ \t:]+\K(?:0?[1-9]|[12]\d|3[01])/(?:0?[1-9]|[12]\d|3[01])(?![\d/])",
+        r"\b(?i:on|since|until|till|dated?|from|by|before|after|between|seen|visit|admitted|discharged|started|due|appointment|exp(?:ires)?)[ \t:]+\K(?:0?[1-9]|[12]\d|3[01])/(?:0?[1-9]|[12]\d|3[01])(?![\d/])",
     ),
     Rule(
         "DATE_TIME",

@@ -68,7 +68,7 @@ class Deidentifier:
         engine, self._words = load_engine(settings.model, settings.model_sha256)
         self._engine = engine
         self._analyzer = build_analyzer(engine, self._words)
-        self._anonymizer = AnonymizerEngine()
+        self._anonymizer = AnonymizerEngine()  # type: ignore[no-untyped-call]
         self._anonymizer.add_anonymizer(SurrogateOperator)
         self._pack_sha256 = pack_digest()
         _quiet_presidio()
@@ -232,7 +232,7 @@ class Deidentifier:
 
 
 def unite(spans: Sequence[Span], text: str) -> Iterator[Span]:
-    """Merge overlapping spans (and names side by side) into one; the longest part names its class, ``ID`` last."""
+    """Merge overlapping spans, and names side by side; the longest part names the class, ``ID`` last."""
     longest = 0.0
     current: Span | None = None
     for start, end, kind in sorted(spans, key=lambda span: (span[0], -span[1])):

@@ -15,11 +15,13 @@ from intraward_client.deid.lexicon import is_word
 
 _PLAIN = str.maketrans(
     {
-        "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2007": " ", "\u2010": "-", "\u2011": "-", "\u2012": "-",
-        "\u2013": "-", "\u2014": "-", "\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"',
-        "\u200b": None, "\u200c": None, "\u200d": None, "\u2060": None, "\ufeff": None, "\u00ad": None,
+        **dict.fromkeys("\u00a0\u202f\u2009\u2007", " "),
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014", "-"),
+        **dict.fromkeys("\u2018\u2019", "'"),
+        **dict.fromkeys("\u201c\u201d", '"'),
+        **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad", ""),
     }
-)  # fmt: skip
+)
 _MOJIBAKE = regex.compile(r"\u00c3[\u0080-\u00bf]|\u00e2\u0080|\u00e2\u20ac|\ufffd|\u00c2[\u00a0-\u00bf]")
 _MIXED = regex.compile(r"(?=\w*\p{Latin})(?=\w*[\p{Cyrillic}\p{Greek}])\w*[\p{Cyrillic}\p{Greek}]\w*")
 _GREEK_UNIT = regex.compile(r"[\u03bc\u00b5\u03b1-\u03c9\u0391-\u03a9]")
@@ -56,6 +58,6 @@ def reason_to_refuse(text: str, max_chars: int, words: frozenset[str]) -> str | 
 def _odd(character: str) -> bool:
     """Control characters, unassigned or private code points, lone surrogates, digits of another script."""
     if character.isascii():
-        return character < " " and character != "\n" or character == "\x7f"
+        return (character < " " and character != "\n") or character == "\x7f"
     category = unicodedata.category(character)
     return category in {"Cc", "Cf", "Cn", "Co", "Cs"} or category == "Nd"

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 import regex
 from spacy.lang.en.stop_words import STOP_WORDS
 
-from intraward_client.deid.lexicon import is_word
+from intraward_client.deid.lexicon import is_word, listed
 from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS
 
 Span = tuple[int, int, str]
@@ -61,8 +61,8 @@ _NAME_KEYS = (
 )
 _PLACE_KEYS = ("address", "street", "city", "town", "hospital", "facility", "employer", "site", "county")
 _DATE_KEYS = ("dob", "date", "birth", "admit", "admission", "discharge")
-_TITLES = frozenset(
-    "dr mr mrs ms miss mx prof sir dame lady lord rev nurse doctor md rn np do phd jr sr ii iii".split()
+_TITLES = listed(
+    """dr mr mrs ms miss mx prof sir dame lady lord rev nurse doctor md rn np do phd jr sr ii iii"""
 )
 _TOKEN = regex.compile(r"\p{L}[\p{L}\p{M}'-]*")
 _PART = regex.compile(r"\p{L}[\p{L}\p{M}']*")
@@ -112,7 +112,7 @@ class KnownIdentifiers:
             yield from self._find_fuzzy(text)
 
     def squashed(self) -> tuple[str, ...]:
-        """Long variants for the second look, lower-case letters and digits only: run-together names, numbers."""
+        """Run-together names for the second look, lower-case letters only."""
         first, last = self._names.get("first", ""), self._names.get("last", "")
         joined = [first + last, last + first] if len(first) > 2 and len(last) > 2 else []
         return tuple("".join(filter(str.isalnum, value.lower())) for value in joined)
@@ -150,7 +150,7 @@ class KnownIdentifiers:
             return
         english = len(part) < 3 or is_word(part, self._words)
         forms = [part.capitalize(), part.upper(), part] if english else [part]
-        self._compile([regex.escape(form) + r"(?:['’]?[sS])?" for form in forms], "NAME", fold=not english)
+        self._compile([regex.escape(form) + r"(?:'?[sS])?" for form in forms], "NAME", fold=not english)
         if len(part) >= _FUZZY_FROM:
             self._fuzzy.add(lowered)
 

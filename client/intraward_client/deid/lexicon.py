@@ -9,44 +9,54 @@ from __future__ import annotations
 
 import regex
 
-EPONYMS = frozenset(
-    """parkinson alzheimer crohn hodgkin foley hartmann graves hashimoto cushing addison bell babinski murphy
-    mcburney glasgow apgar romberg down marfan turner klinefelter huntington raynaud sjogren sjögren behcet
-    kawasaki wilson barrett meniere ménière dupuytren paget ewing kaposi wernicke korsakoff tourette guillain
-    barre barré lyme doppler holter gleason braden morse wells child pugh ranson kocher swan ganz hickman
-    trendelenburg fowler colles pott baker mohs whipple nissen roux billroth heimlich valsalva lasegue tinel
-    phalen kernig brudzinski chvostek trousseau homans virchow osler janeway roth bouchard heberden charcot
-    marie tooth duchenne becker friedreich lewy gehrig epstein barr coombs gram kussmaul cheyne stokes bishop
-    asperger still reiter felty gilbert rotor conn takayasu buerger burger wegener churg strauss henoch
-    schonlein goodpasture alport fanconi bartter wilms burkitt waldenstrom merkel bowen hirschsprung meckel
-    zollinger ellison mallory weiss boerhaave zenker peyronie bartholin brenner krukenberg asherman sheehan
-    nelson carney horner adie argyll robertson brown sequard bence jones heinz howell jolly auer reed sternberg
-    philadelphia rinne weber snellen ishihara schober lachman mcmurray thompson hawkins neer spurling schatzker
-    salter harris lisfranc maisonneuve monteggia galeazzi bankart hill sachs osgood schlatter legg calve perthes
-    scheuermann ludwig vincent quincke stevens johnson lyell sweet kaplan cobb hamilton beck barthel rankin norton
-    waterlow killip wagner breslow clark dukes hinchey forrest rockall blatchford alvarado ottawa canadian
-    bruce ramsey hunt bowel fallot ebstein eisenmenger brugada wolff parkinson white wenckebach mobitz
-    starling kerley kirschner steinmann penrose jackson pratt yankauer guedel macintosh mapleson allen ryle
-    sengstaken blakemore malecot tenckhoff broviac schirmer tzanck mantoux papanicolaou pap""".split()
+
+def listed(text: str) -> frozenset[str]:
+    """The words of a list written as text."""
+    return frozenset(text.split())
+
+
+EPONYMS = listed(
+    """parkinson alzheimer crohn hodgkin foley hartmann graves hashimoto cushing addison bell babinski
+    murphy mcburney glasgow apgar romberg down marfan turner klinefelter huntington raynaud sjogren
+    sjögren behcet kawasaki wilson barrett meniere ménière dupuytren paget ewing kaposi wernicke
+    korsakoff tourette guillain barre barré lyme doppler holter gleason braden morse wells child pugh
+    ranson kocher swan ganz hickman trendelenburg fowler colles pott baker mohs whipple nissen roux
+    billroth heimlich valsalva lasegue tinel phalen kernig brudzinski chvostek trousseau homans virchow
+    osler janeway roth bouchard heberden charcot marie tooth duchenne becker friedreich lewy gehrig
+    epstein barr coombs gram kussmaul cheyne stokes bishop asperger still reiter felty gilbert rotor
+    conn takayasu buerger burger wegener churg strauss henoch schonlein goodpasture alport fanconi
+    bartter wilms burkitt waldenstrom merkel bowen hirschsprung meckel zollinger ellison mallory weiss
+    boerhaave zenker peyronie bartholin brenner krukenberg asherman sheehan nelson carney horner adie
+    argyll robertson brown sequard bence jones heinz howell jolly auer reed sternberg philadelphia rinne
+    weber snellen ishihara schober lachman mcmurray thompson hawkins neer spurling schatzker salter
+    harris lisfranc maisonneuve monteggia galeazzi bankart hill sachs osgood schlatter legg calve
+    perthes scheuermann ludwig vincent quincke stevens johnson lyell sweet kaplan cobb hamilton beck
+    barthel rankin norton waterlow killip wagner breslow clark dukes hinchey forrest rockall blatchford
+    alvarado ottawa canadian bruce ramsey hunt bowel fallot ebstein eisenmenger brugada wolff parkinson
+    white wenckebach mobitz starling kerley kirschner steinmann penrose jackson pratt yankauer guedel
+    macintosh mapleson allen ryle sengstaken blakemore malecot tenckhoff broviac schirmer tzanck mantoux
+    papanicolaou pap"""
 )
 """Eponyms that are spared beside a head noun such as "disease" or "sign"."""
 
-STANDALONE = frozenset(
+STANDALONE = listed(
     """doppler holter apgar glasgow gleason foley babinski romberg kernig brudzinski valsalva trendelenburg
-    braden waterlow barthel gram pap mantoux snellen mohs whipple nissen lachman mcmurray coombs tinel phalen
-    ryle kirschner hartmann tylenol advil motrin aspirin lasix lipitor plavix coumadin xarelto eliquis ventolin
-    symbicort advair lantus humalog novolog ozempic januvia jardiance farxiga zoloft prozac lexapro cymbalta
-    wellbutrin xanax ativan valium ambien seroquel zyprexa risperdal keppra lyrica neurontin topamax imitrex
-    prilosec nexium pepcid zantac zofran reglan augmentin zithromax cipro levaquin keflex bactrim flagyl
-    diflucan tamiflu humira enbrel remicade keytruda opdivo herceptin synthroid norvasc zestril lopressor
-    toprol coreg diovan cozaar entresto spiriva singulair flonase claritin zyrtec benadryl epipen narcan
-    suboxone vicodin percocet oxycontin ultram toradol celebrex voltaren calpol paracetamol codydramol
-    gaviscon movicol fortisip betadine dettol januvia glucophage metformin insulin""".split()
+    braden waterlow barthel gram pap mantoux snellen mohs whipple nissen lachman mcmurray coombs tinel
+    phalen ryle kirschner hartmann tylenol advil motrin aspirin lasix lipitor plavix coumadin xarelto
+    eliquis ventolin symbicort advair lantus humalog novolog ozempic januvia jardiance farxiga zoloft
+    prozac lexapro cymbalta wellbutrin xanax ativan valium ambien seroquel zyprexa risperdal keppra
+    lyrica neurontin topamax imitrex prilosec nexium pepcid zantac zofran reglan augmentin zithromax
+    cipro levaquin keflex bactrim flagyl diflucan tamiflu humira enbrel remicade keytruda opdivo
+    herceptin synthroid norvasc zestril lopressor toprol coreg diovan cozaar entresto spiriva singulair
+    flonase claritin zyrtec benadryl epipen narcan suboxone vicodin percocet oxycontin ultram toradol
+    celebrex voltaren calpol paracetamol codydramol gaviscon movicol fortisip betadine dettol januvia
+    glucophage metformin insulin"""
 )
 """Scores, devices and brand names that are spared alone, unless a title or first name stands beside."""
 
 _HEAD = (
-    r"(?:'s|s')?[ -](?:(?:and|or|[\p{L}]+)[ -])?(?:disease|syndrome|sign|signs|palsy|test|score|scale|criteria|catheter|"
+    r"(?:'s|s')?[ -](?:(?:and|or|[\p{L}]+)[ -])?(?:disease|syndrome|signs?|palsy|test|score|scale|criteria|"
+    r"catheter|"
     r"thyroiditis|lymphoma|sarcoma|tumou?r|tetralogy|fracture|phenomenon|esophagus|oesophagus|contracture|dementia|"
     r"encephalopathy|chorea|ulcer|nodes?|point|manoeuvre|maneuver|procedure|position|solution|stain|monitor|probe|"
     r"ultrasound|studies|study|drain|tube|line|wires?|classification|stage|grade|index|body|bodies|virus|anomaly|"
@@ -68,30 +78,33 @@ _DRUG_ENDINGS = regex.compile(
     r"orphan|tadol|fentanil|fentanyl|done|phylline|relin|steride|mide|micin|ole|ine|itis|osis|oma|emia|aemia|uria|"
     r"ectomy|otomy|ostomy|plasty|scopy|graphy|gram|pathy|algia|plegia|paresis|rrhea|rrhoea|penia|megaly|trophy)"
 )
-_CLINICAL = frozenset(
-    """abdomen abdominal admission admitted advice age aged airway allergies allergy alert anxiety appointment
-    assessment background bilateral bloods bp breathing bun caller cardiac cardiology cardiovascular chest clinic
-    clinical comment complaint complains completed condition consult consultation contact continue cough course
-    creatinine ct cxr date day days denies dermatology details diagnosed diagnosis diarrhea discharge discharged
-    disposition diuresed dob dose ecg echo ed ekg elderly emergency encounter endocrine er estimated evaluation
-    examination exam extremities family female fever findings fever flu follow followed following foot gastro gcs
-    general gender genitourinary geriatrics gp gi gu hba1c headache heent hemoglobin history hospital hpi hr icu
-    impression indication infection informed initial inpatient instructions insurance intake investigations iv
-    jaundice joint kidney knee labs laboratory left liver lungs male man management medical medication medications
-    medicine mental migraine mini mr mri mrn musculoskeletal name nausea neck nephrology neuro neurology neurological
-    new next no normal note notes nhs nurse nursing o2 objective observations obstetrics oncology operative
-    orthopedics outcome outpatient pain paramedic past patient pediatrics phone phq physical physician plan portal
-    position post postop potassium pre prescribed presenting primary problem procedure procedures prognosis progress
-    psychiatry pt pulse question radiology rash reason received recommendation recommendations record referral
-    referred rehab renal report reports respiratory result results return review reviewed right room rr saturation
-    sats sent sex signed skin social sodium specialty spo2 ssn stable started status stroke subject subjective
-    summary surgeon surgery surgical symptoms systems tel telephone temp temperature therapy thyroid times today
-    tomorrow total transfer transferred treated treatment triage troponin type ultrasound undergoing unit urgent
-    urinalysis urine urology vaccine visit vital vitals vomiting ward weight white woman work wound xray yesterday
-    hospital_1 monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri sat sun
-    january february march april may june july august september october november december english spanish french
-    german chinese arabic hindi american british african asian european caucasian hispanic latino christian muslim
-    jewish catholic islamic medicare medicaid covid h1n1 christmas""".split()
+_CLINICAL = listed(
+    """abdomen abdominal admission admitted advice age aged airway allergies allergy alert anxiety
+    appointment assessment background bilateral bloods bp breathing bun caller cardiac cardiology
+    cardiovascular chest clinic clinical comment complaint complains completed condition consult
+    consultation contact continue cough course creatinine ct cxr date day days denies dermatology
+    details diagnosed diagnosis diarrhea discharge discharged disposition diuresed dob dose ecg echo ed
+    ekg elderly emergency encounter endocrine er estimated evaluation examination exam extremities
+    family female fever findings fever flu follow followed following foot gastro gcs general gender
+    genitourinary geriatrics gp gi gu hba1c headache heent hemoglobin history hospital hpi hr icu
+    impression indication infection informed initial inpatient instructions insurance intake
+    investigations iv jaundice joint kidney knee labs laboratory left liver lungs male man management
+    medical medication medications medicine mental migraine mini mr mri mrn musculoskeletal name nausea
+    neck nephrology neuro neurology neurological new next no normal note notes nhs nurse nursing o2
+    objective observations obstetrics oncology operative orthopedics outcome outpatient pain paramedic
+    past patient pediatrics phone phq physical physician plan portal position post postop potassium pre
+    prescribed presenting primary problem procedure procedures prognosis progress psychiatry pt pulse
+    question radiology rash reason received recommendation recommendations record referral referred
+    rehab renal report reports respiratory result results return review reviewed right room rr
+    saturation sats sent sex signed skin social sodium specialty spo2 ssn stable started status stroke
+    subject subjective summary surgeon surgery surgical symptoms systems tel telephone temp temperature
+    therapy thyroid times today tomorrow total transfer transferred treated treatment triage troponin
+    type ultrasound undergoing unit urgent urinalysis urine urology vaccine visit vital vitals vomiting
+    ward weight white woman work wound xray yesterday hospital_1 monday tuesday wednesday thursday
+    friday saturday sunday mon tue tues wed thu thur thurs fri sat sun january february march april may
+    june july august september october november december english spanish french german chinese arabic
+    hindi american british african asian european caucasian hispanic latino christian muslim jewish
+    catholic islamic medicare medicaid covid h1n1 christmas"""
 )
 _SUFFIXES = (
     ("ies", "y"),

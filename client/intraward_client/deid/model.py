@@ -33,7 +33,8 @@ _ENTITIES = {
     "DATE": "DATE_TIME",
 }
 _IGNORED = (
-    "CARDINAL EVENT LANGUAGE LAW MONEY NORP ORDINAL ORG PERCENT PRODUCT QUANTITY TIME WORK_OF_ART".split()
+    *("CARDINAL", "EVENT", "LANGUAGE", "LAW", "MONEY", "NORP", "ORDINAL", "ORG"),
+    *("PERCENT", "PRODUCT", "QUANTITY", "TIME", "WORK_OF_ART"),
 )
 _REMEDY = "install the client extra again; the model is pinned in constraints.txt"
 
@@ -79,10 +80,10 @@ class LeanSpacyEngine(SpacyNlpEngine):
         pipeline = spacy.load(self._directory, exclude=list(_EXCLUDED))
         if "ner" not in pipeline.pipe_names:
             raise DeidError("the spaCy model has no named-entity recognizer", remedy=_REMEDY)
-        self.nlp = {"en": pipeline}
+        self.nlp = {"en": pipeline}  # type: ignore[assignment]
 
     def _doc_to_nlp_artifact(self, doc: Doc, language: str) -> NlpArtifacts:
-        entities, scores = self._get_updated_entities(doc.ents, self._get_scores_for_entities(doc))
+        entities, scores = self._get_updated_entities(list(doc.ents), self._get_scores_for_entities(doc))
         return NlpArtifacts(
             entities=entities,
             tokens=doc,

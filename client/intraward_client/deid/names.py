@@ -5,6 +5,8 @@ kin, credentials and phrases of meeting find most of the others; what is left is
 is no English word, no drug and no eponym, in the middle of a sentence or beside another capital.
 """
 
+# ruff: noqa: E501 -- an expression is read as a whole
+
 from __future__ import annotations
 
 from typing import Any
@@ -13,7 +15,7 @@ import regex
 from presidio_analyzer import LocalRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
-from intraward_client.deid.lexicon import EPONYMS, HEADED, NOT_A_NAME, is_clinical, is_word
+from intraward_client.deid.lexicon import EPONYMS, HEADED, NOT_A_NAME, is_clinical, is_word, listed
 from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS, Rule
 
 _NOT = (
@@ -165,7 +167,13 @@ NAMES = (
     ),
 )
 
-_SPEAKING = "reports reported states stated says said denies denied complains complained presented presents lives lived works worked called calls visits visited came comes went goes asked asks wants wanted feels felt agreed agrees told tells lost requests requested underwent remains recalls explained understands consented declined drove drives walked attended arrived phoned writes".split()
+_SPEAKING = listed(
+    """reports reported states stated says said denies denied complains complained presented presents lives
+    lived works worked called calls visits visited came comes went goes asked asks wants wanted
+    feels felt agreed agrees told tells lost requests requested underwent remains recalls explained
+    understands consented declined drove drives walked attended arrived phoned writes"""
+)
+_UNKNOWN = "IntrawardUnknownCapitals"
 _WORDS = regex.compile(r"\p{L}[\p{L}\p{M}'-]*|[.!?:;]|\n|\d[\d.,]*|[^\s\p{L}\d]")
 
 
@@ -174,7 +182,7 @@ class UnknownCapitals(LocalRecognizer):
 
     def __init__(self, words: frozenset[str]) -> None:
         self._words = words
-        super().__init__(supported_entities=["PERSON"], name="IntrawardUnknownCapitals")
+        super().__init__(supported_entities=["PERSON"], name=_UNKNOWN)
 
     def load(self) -> None:
         """Nothing to load; the word list came with the model."""
@@ -218,11 +226,11 @@ class UnknownCapitals(LocalRecognizer):
         opens = index == 0 or tokens[index - 1].group() in {".", "!", "?", "\n", ":", "-", "*"}
         if not opens:
             return len(tokens[index].group()) > 3
-        return following in _SPEAKING or following in {",", "'"} and len(tokens[index].group()) > 3
+        return following in _SPEAKING or (following in {",", "'"} and len(tokens[index].group()) > 3)
 
     def _result(self, start: int, end: int) -> RecognizerResult:
         metadata: dict[str, Any] = {
-            RecognizerResult.RECOGNIZER_NAME_KEY: self.name,
+            RecognizerResult.RECOGNIZER_NAME_KEY: _UNKNOWN,
             RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
         }
-        return RecognizerResult("PERSON", start, end, 0.6, None, metadata)
+        return RecognizerResult("PERSON", start, end, 0.6, recognition_metadata=metadata)

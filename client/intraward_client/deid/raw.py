@@ -47,7 +47,7 @@ class RawNote:
 
 
 def ingest(note_id: str, patient_id: str, text: str, known: Mapping[str, str] | None = None) -> RawNote:
-    """Make a raw note. ``known`` maps a field of the structured header (``first``, ``mrn``, ...) to its value."""
+    """Make a raw note. ``known`` maps fields of the structured header (``first``, ``mrn``) to values."""
     return RawNote(note_id, patient_id, text, MappingProxyType(dict(known or {})), _DOOR)
 
 

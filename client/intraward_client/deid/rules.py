@@ -56,10 +56,12 @@ class RuleRecognizer(PatternRecognizer):
 
     def _result(self, start: int, end: int) -> RecognizerResult:
         metadata: dict[str, Any] = {
-            RecognizerResult.RECOGNIZER_NAME_KEY: self.name,
+            RecognizerResult.RECOGNIZER_NAME_KEY: "IntrawardRule",
             RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
         }
-        return RecognizerResult(self.supported_entities[0], start, end, RULE_SCORE, None, metadata)
+        return RecognizerResult(
+            self.supported_entities[0], start, end, RULE_SCORE, recognition_metadata=metadata
+        )
 
 
 def by_entity(rules: tuple[Rule, ...]) -> dict[str, tuple[Rule, ...]]:

@@ -20,15 +20,39 @@ from typing import Any
 import regex
 from presidio_anonymizer.operators import Operator, OperatorType
 
-OPERATOR = "intraward"
-LOW_POPULATION_ZIP3 = frozenset(
-    "036 059 063 102 202 203 204 205 369 556 692 753 772 790 821 823 830 831 878 879 884 890 893".split()
-)
-"""Three-digit ZIP areas of 20,000 people or fewer (HHS guidance by the 2000 census, joined with the 2010 list)."""
+from intraward_client.deid.lexicon import listed
 
-_GIVEN = "Robin Casey Morgan Jamie Riley Avery Quinn Rowan Skyler Emery Kerry Leslie Marion Noel Shannon Tracy Blair Devon Ellis Harper Jordan Kendall Logan Parker".split()
-_FAMILY = "Ashdown Birchwood Coldwell Dunhaven Eastlake Fairholm Greenmoor Haywick Inglewood Kestrelby Larkfield Millbrook Northam Oakhurst Penhallow Quarrington Ridgewell Southby Thornbury Underhill Vennwood Westerby Yarrowdale Zellwood".split()
-_TOWNS = "Alderbrook Brackenridge Cloverfield Dovermere Elmstead Foxhollow Glenmoor Harrowgate Ivybridge Junipero Knollwood Lindenvale".split()
+OPERATOR = "intraward"
+LOW_POPULATION_ZIP3 = listed(
+    """036 059 063 102 202 203 204 205 369 556 692 753 772 790 821 823 830 831 878 879 884 890 893"""
+)
+"""Three-digit ZIP areas of 20,000 people or fewer (HHS guidance, census 2000 joined with 2010)."""
+
+_GIVEN = tuple(
+    sorted(
+        listed(
+            """Robin Casey Morgan Jamie Riley Avery Quinn Rowan Skyler Emery Kerry Leslie Marion Noel Shannon Tracy
+    Blair Devon Ellis Harper Jordan Kendall Logan Parker"""
+        )
+    )
+)
+_FAMILY = tuple(
+    sorted(
+        listed(
+            """Ashdown Birchwood Coldwell Dunhaven Eastlake Fairholm Greenmoor Haywick Inglewood Kestrelby
+    Larkfield Millbrook Northam Oakhurst Penhallow Quarrington Ridgewell Southby Thornbury Underhill
+    Vennwood Westerby Yarrowdale Zellwood"""
+        )
+    )
+)
+_TOWNS = tuple(
+    sorted(
+        listed(
+            """Alderbrook Brackenridge Cloverfield Dovermere Elmstead Foxhollow Glenmoor Harrowgate Ivybridge
+    Junipero Knollwood Lindenvale"""
+        )
+    )
+)
 _YEAR = regex.compile(r"(?<!\d)((?:18|19|20)\d\d)(?!\d)")
 _ZIP = regex.compile(r"(?<!\d)(\d{5})(?:-\d{4})?$")
 _STATE_ZIP = regex.compile(r"(?:\b([A-Z]{2})[ \t,]+)?(\d{5})(?:-\d{4})?$")
@@ -70,7 +94,7 @@ class PatientKey:
         return timedelta(days=-(1 + self.draw("DATE", "offset") % 364))
 
 
-class SurrogateOperator(Operator):  # type: ignore[misc]
+class SurrogateOperator(Operator):
     """presidio-anonymizer operator; params: ``profile``, ``kind`` (class of identifier), ``key``."""
 
     def operate(self, text: str, params: dict[str, Any] | None = None) -> str:
@@ -105,7 +129,7 @@ def safe_harbor(kind: str, text: str, reference_year: int) -> str:
     if kind == "DATE":
         year = _YEAR.search(text)
         if year and int(year[1]) >= reference_year - _AGE_LIMIT:
-            return year[1]
+            return str(year[1])
         return "[DATE]"
     if kind == "AGE":
         return "90+" if text[:1].isdigit() and not text.endswith("birthday") else "[AGE]"
@@ -118,7 +142,7 @@ def safe_harbor(kind: str, text: str, reference_year: int) -> str:
 
 
 def zip3(text: str) -> str:
-    """The three digits of a US ZIP code that may stay, ``000`` for areas of few people, empty if none is there."""
+    """The three digits of a US ZIP code that may stay, ``000`` for areas of few people, else empty."""
     found = _ZIP.search(text.strip())
     if not found:
         return ""

@@ -84,7 +84,7 @@ class SiteKeys:
         return _read(self.directory / _NEXT) if (self.directory / _NEXT).exists() else None
 
     def finish_rotation(self, fresh: bytes) -> None:
-        """The database is wrapped with ``fresh``: overwrite the old key's bytes and put ``fresh`` in its place."""
+        """The database is wrapped with ``fresh``: overwrite the old key's bytes, put ``fresh`` there."""
         old = self.directory / _SITE
         with old.open("r+b") as file:
             file.write(bytes(KEY_BYTES))

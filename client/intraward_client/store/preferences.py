@@ -7,7 +7,9 @@ judges the same two answers again corrects themselves. All additions can be repe
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select
 
 from intraward_client.deid.note import DeidentifiedNote
 from intraward_client.store.datasets import PairRecord, SftRecord, TrainingTable
@@ -115,14 +117,17 @@ def sft_table(vault: Vault) -> TrainingTable[SftRecord]:
         return TrainingTable.freeze(
             SftRecord(
                 row.unit,
-                *(
-                    vault.open_field(connection, row.unit, ("demonstrations", row.row_id, name), sealed)
-                    for name, sealed in (("prompt", row.prompt), ("completion", row.completion))
-                ),
-                row_id=row.row_id,
+                _demonstrated(vault, connection, row, "prompt"),
+                _demonstrated(vault, connection, row, "completion"),
+                row.row_id,
             )
             for row in rows
         )
+
+
+def _demonstrated(vault: Vault, connection: Connection, row: Row[Any], column: str) -> str:
+    where = ("demonstrations", row.row_id, column)
+    return vault.open_field(connection, row.unit, where, row._mapping[column])
 
 
 def preference_table(vault: Vault) -> TrainingTable[PairRecord]:

@@ -147,7 +147,7 @@ class Vault:
         return _open(key, sealed, _context(where, key_id)).decode("utf-8")
 
     def forget(self, patient_id: str) -> bool:
-        """Destroy everything about a patient; False when nothing was known (the tombstone is set all the same).
+        """Destroy everything about a patient; False when nothing was known (a tombstone is set all the same).
 
         Released adapters stay: their dependence on the patient is bounded by the ledger's epsilon. A backup
         of the database taken before cannot be opened with the keys that are left.
