@@ -1,0 +1,61 @@
+"""A ServerApp that asks every node who it is and has every ward echo some bytes; for test_processes."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from flwr.app import Context, Message
+from flwr.serverapp import Grid, ServerApp
+
+from intraward_server.program import ProgramEvent
+from intraward_shared import wire
+from intraward_shared.errors import RoundFailed
+from intraward_simulation.federation import RecordingGrid
+from intraward_simulation.watch import Watch
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Ask, echo, and write what came back; fails when the folder's orders say so."""
+    config = context.run_config
+    home, watch = Path(str(config["intraward-home"])), Watch(Path(str(config["intraward-watch"])))
+    orders = json.loads((home / "orders.json").read_text())
+    recorded = RecordingGrid(grid, Path(str(config["intraward-record"])))
+
+    def work() -> None:
+        nodes = wait_for_nodes(recorded, orders["nodes"])
+        watch.report(ProgramEvent("nodes", rounds=len(nodes)))
+        if orders.get("fail"):
+            raise RoundFailed("the orders say so", remedy="give other orders")
+        told = exchange(recorded, [wire.request(n, wire.QUERY, b"describe") for n in nodes])
+        echoes = exchange(recorded, [wire.request(n, wire.TRAIN, bytes([7] * 1000)) for n in nodes])
+        watch.report(ProgramEvent("echoes", rounds=len(echoes)))
+        if orders.get("wait"):
+            time.sleep(600)
+        sites = sorted(json.loads(wire.read(m))["site"] for m in told)
+        sizes = [len(wire.read(m)) for m in echoes]
+        (home / "result.json").write_text(json.dumps({"sites": sites, "sizes": sizes}))
+
+    watch.perform(work)
+
+
+def wait_for_nodes(grid: Grid, count: int) -> list[int]:
+    """Nodes, once there are enough of them."""
+    while len(nodes := list(grid.get_node_ids())) < count:
+        time.sleep(0.3)
+    return nodes
+
+
+def exchange(grid: Grid, messages: list[Message]) -> list[Message]:
+    """Send and wait for every answer."""
+    waiting, answers = set(grid.push_messages(messages)), []
+    while waiting:
+        for message in grid.pull_messages(sorted(waiting)):
+            waiting.discard(message.metadata.reply_to_message_id)
+            answers.append(message)
+        time.sleep(0.2)
+    return answers
