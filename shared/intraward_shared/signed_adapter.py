@@ -54,7 +54,7 @@ def read_signed_adapter(folder: Path, public: str) -> tuple[AdapterManifest, dic
 
     Raises:
         SignatureError: unsigned, or signed by another key.
-        DigestError: a file is missing, added among the tensors, or altered.
+        DigestError: a file is missing, added or altered.
         ContractError: not a signed adapter.
     """
     try:
@@ -68,8 +68,8 @@ def read_signed_adapter(folder: Path, public: str) -> tuple[AdapterManifest, dic
     for name, data in contents.items():
         if digest(data) != manifest.files[name]:
             raise DigestError(f"{folder / name}: was changed after signing", remedy="fetch the adapter again")
-    if any((folder / name).exists() and name not in contents for name in TENSOR_FILES):
-        raise DigestError(f"{folder}: holds tensors that were not signed", remedy="fetch the adapter again")
+    if any(path.name not in {MANIFEST_FILE, *contents} for path in folder.iterdir()):
+        raise DigestError(f"{folder}: holds a file that was not signed", remedy="fetch the adapter again")
     if TENSOR_FILES[0] not in contents:
         raise ContractError(f"{folder}: the manifest names no {TENSOR_FILES[0]}")
     state: dict[str, Array] = {}

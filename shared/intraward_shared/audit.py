@@ -1,0 +1,224 @@
+"""``intraward-audit``: verify ledgers, recompute epsilon, report, verify an adapter. No torch needed.
+
+Rules 7 and 9 of DESIGN.md, section 8 for the commands. It trusts nobody: epsilon comes from the
+entries by dp-accounting PLD, and on request beside it from every accountant that an installed package
+offers (entry point group ``intraward.accountants``; the hospital's is Opacus PRV), so this package
+never imports one. Exit code 0, 1 (refused, failed or disagreeing) or 2 (usage).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from intraward_shared.audit_receipts import check_receipts
+from intraward_shared.certificates import PrivacyCertificate, certify, privacy_report
+from intraward_shared.command import run, show
+from intraward_shared.errors import ConfigError, IntrawardError
+from intraward_shared.ledger_chain import charged, policy_entry, read_ledger, stage_charges
+from intraward_shared.ledger_entry import LedgerEntry
+from intraward_shared.privacy import TOLERANCE
+from intraward_shared.protocol import Mechanism
+from intraward_shared.signed_adapter import read_signed_adapter
+
+ACCOUNTANTS = "intraward.accountants"
+Accountant = Callable[[Sequence[Mechanism], float], float]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Check privacy ledgers and adapters.")
+
+Ledgers = Annotated[
+    list[Path], typer.Argument(metavar="LEDGER...", help="ledger.jsonl of one or more sites.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]
+SiteKeys = Annotated[
+    list[str] | None, typer.Option("--site-key", metavar="SITE=HEX", help="A site's public key; repeat.")
+]
+
+
+@app.command()
+def verify(
+    ledgers: Ledgers,
+    site_key: SiteKeys = None,
+    receipts: Annotated[Path | None, typer.Option(help="Folder of the coordinator's receipts.")] = None,
+    coordinator_key: Annotated[str | None, typer.Option(metavar="HEX", help="Who signed them.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check chain, signatures and rules of each ledger, and that no countersigned entry is missing.
+
+    Without --site-key a ledger is held against the key it names itself; without --receipts dropped
+    last entries cannot be seen.
+
+    Example: intraward-audit verify runs/demo/sites/*/ledger.jsonl
+    """
+    if (receipts is None) != (coordinator_key is None):
+        raise typer.BadParameter("--receipts and --coordinator-key go together")
+    keys = _site_keys(site_key or [])
+    rows = [_verified(path, keys, receipts, coordinator_key) for path in ledgers]
+    text = "\n".join(_verify_line(row) for row in rows)
+    good = all(row["verified"] for row in rows)
+    show({"ledgers": rows, "verified": good}, as_json=as_json, text=text)
+    raise typer.Exit(0 if good else 1)
+
+
+@app.command()
+def recompute(
+    ledgers: Ledgers,
+    with_opacus: Annotated[
+        bool, typer.Option("--with-opacus", help="Beside PLD, the hospital's own accountant (Opacus PRV).")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Recompute epsilon of each stage and of the whole from the events, and hold it against the cap.
+
+    Example: intraward-audit recompute runs/demo/sites/*/ledger.jsonl --with-opacus
+    """
+    accountants = _accountants() if with_opacus else {}
+    rows = [_recomputed(read_ledger(path), accountants) for path in ledgers]
+    gap = max((row["accountants_differ_by"] for row in rows), default=0.0)
+    good = all(row["agrees"] and row["within_cap"] for row in rows)
+    value: dict[str, Any] = {"ledgers": rows, "agrees_and_within_cap": good}
+    if accountants:
+        value["accountants_differ_by"] = gap
+    show(value, as_json=as_json, text="\n".join(_recompute_text(row) for row in rows))
+    raise typer.Exit(0 if good else 1)
+
+
+@app.command()
+def report(
+    ledgers: Ledgers,
+    out: Annotated[Path, typer.Option(help="File to write, JSON.")],
+    as_json: Json = False,
+) -> None:
+    """Write the privacy certificates of one or more sites.
+
+    Example: intraward-audit report runs/demo/sites/*/ledger.jsonl --out privacy_report.json
+    """
+    value = privacy_report([read_ledger(path) for path in ledgers]).model_dump(mode="json")
+    draft = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        draft.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        draft.replace(out)
+    except OSError:
+        raise ConfigError(out, "", "the report cannot be written", remedy="check folder and disk") from None
+    finally:
+        draft.unlink(missing_ok=True)
+    show(value, as_json=as_json, text=f"certificates of {len(ledgers)} sites in {out}")
+
+
+@app.command()
+def adapter(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Adapter folder with intraward_adapter.json.")
+    ],
+    public_key: Annotated[str, typer.Option(metavar="HEX", help="Public key of the coordinator.")],
+    as_json: Json = False,
+) -> None:
+    """Verify signature, files and tensors of a signed adapter.
+
+    Example: intraward-audit adapter release/ --public-key 3b6a27bc...
+    """
+    manifest, state = read_signed_adapter(folder, public_key)
+    stamp = ", simulated: not private" if manifest.simulated else ""
+    value = manifest.model_dump(mode="json") | {"verified": True, "tensors": len(state)}
+    text = f"verified: {manifest.stage} round {manifest.round}, {manifest.digest}{stamp}"
+    show(value, as_json=as_json, text=text)
+
+
+def _site_keys(options: Sequence[str]) -> dict[str, str]:
+    keys = {}
+    for option in options:
+        site, found, key = option.partition("=")
+        if not found or len(key) != 64:
+            raise typer.BadParameter("--site-key is SITE=HEX with 64 hex digits")
+        keys[site] = key
+    return keys
+
+
+def _verified(
+    path: Path, keys: dict[str, str], receipts: Path | None, coordinator_key: str | None
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"ledger": str(path), "verified": False}
+    try:
+        entries = read_ledger(path)
+        site = policy_entry(entries).site
+        row |= {"site": site, "entries": len(entries), "head": entries[-1].hash}
+        row |= {"simulated": entries[0].simulated, "key_pinned": site in keys}
+        if site in keys:
+            read_ledger(path, keys[site])
+        if receipts is not None and coordinator_key is not None:
+            row["receipts"] = check_receipts(entries, receipts, coordinator_key)
+    except IntrawardError as error:
+        return row | {"error": error.message, "remedy": error.remedy}
+    return row | {"verified": True}
+
+
+def _verify_line(row: dict[str, Any]) -> str:
+    if not row["verified"]:
+        return f"FAILED    {row['error']} ({row['remedy']})"
+    receipts = f", {row['receipts']} receipts" if "receipts" in row else ""
+    stamp = ", simulated" if row["simulated"] else ""
+    return f"verified  {row['site']}: {row['entries']} entries, head {row['head'][:16]}{receipts}{stamp}"
+
+
+def _accountants() -> dict[str, Accountant]:
+    found = {point.name: point for point in entry_points(group=ACCOUNTANTS)}
+    try:
+        loaded: dict[str, Accountant] = {name: found[name].load() for name in sorted(found)}
+    except ImportError:
+        loaded = {}
+    if not loaded:
+        raise ConfigError(
+            "--with-opacus", "", "no second accountant is installed", remedy="install intraward[client]"
+        )
+    return loaded
+
+
+def _recomputed(entries: tuple[LedgerEntry, ...], accountants: dict[str, Accountant]) -> dict[str, Any]:
+    value: PrivacyCertificate = certify(entries)
+    charges = {"total": list(charged(entries)), **stage_charges(entries)}
+    figures = {"total": value.epsilon} | {stage.stage: stage.epsilon for stage in value.stages}
+    seconds = {
+        name: {part: second(items, value.delta) for part, items in charges.items()}
+        for name, second in accountants.items()
+    }
+    gap = max((abs(parts[part] - figures[part]) for parts in seconds.values() for part in parts), default=0.0)
+    keep = {"site", "epsilon", "epsilon_replace_one", "delta", "lifetime_epsilon", "unit", "adjacency"}
+    keep |= {"within_cap", "gate", "gate_epsilon", "several_hospitals", "stages", "simulated", "warning"}
+    second_figures = {"accountants": seconds, "accountants_differ_by": gap, "agrees": gap <= TOLERANCE}
+    return value.model_dump(mode="json", include=keep) | second_figures
+
+
+def _recompute_text(row: dict[str, Any]) -> str:
+    cap = f"{row['lifetime_epsilon']:g} at delta {row['delta']:g}"
+    head = f"{row['site']}: epsilon {row['epsilon']:.4f} of {cap}"
+    lines = [f"{head}, per {row['unit']}, {row['adjacency']} ({row['epsilon_replace_one']:.4f} replace-one)"]
+    seconds = row["accountants"]
+    for stage in row["stages"]:
+        beside = "".join(f", {name} {parts[stage['stage']]:.4f}" for name, parts in seconds.items())
+        lines.append(f"  {stage['stage']}: {stage['epsilon']:.4f}{beside}")
+    lines += [f"  total by {name}: {parts['total']:.4f}" for name, parts in seconds.items()]
+    sites = ", ".join(f"{item['sites']}: {item['epsilon']:.4f}" for item in row["several_hospitals"])
+    lines += [
+        f"  gate: {row['gate']}, {row['gate_epsilon']:.4f}",
+        f"  a patient of so many hospitals like this: {sites}",
+    ]
+    if not row["within_cap"]:
+        lines.append("  FAILED: the lifetime cap is passed")
+    if not row["agrees"]:
+        lines.append(f"  FAILED: accountants differ by {row['accountants_differ_by']:.4f}")
+    return "\n".join([*lines, f"  {row['warning']}"] if row["warning"] else lines)
+
+
+def main() -> None:
+    """Entry point of ``intraward-audit``."""
+    run(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""What may be said of a site's privacy, computed from its ledger alone: the privacy certificate.
+
+Rule 7 and sections 6 ("Meaning") and 7 of DESIGN.md. The fields follow the public registry of DP
+deployments (arXiv 2509.13509) and the questions of NIST SP 800-226: unit, flavour, epsilon and delta,
+trust model, mechanism, accounting, budget renewal, parameters, and what the figure does not cover.
+Every epsilon is recomputed by dp-accounting PLD from the entries; nothing is read off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from intraward_shared.config import Strict
+from intraward_shared.errors import LedgerError
+from intraward_shared.ledger_chain import charged, first_schedule, policy_entry, stage_charges, verify_chain
+from intraward_shared.ledger_entry import Kind, LedgerEntry
+from intraward_shared.privacy import (
+    TOLERANCE,
+    Gate,
+    events_to_epsilon,
+    fixed_order_epsilon,
+    gate_of,
+    group_events,
+    worst_of,
+)
+from intraward_shared.protocol import Mechanism
+
+PROMISE = (
+    "Raw notes, prompts, labels, rationales and per-example metrics never leave the hospital process. "
+    "Everything that leaves is (epsilon, delta)-differentially private per patient within one hospital, "
+    "noised by the hospital itself, so it holds even if the coordinator is malicious. Every release is "
+    "charged beforehand to a signed ledger that anyone can recompute with another library. Attacks are "
+    "part of the test suite, and their results are printed with privacy on and off."
+)
+"""DESIGN.md section 7, word for word."""
+
+LIMITS = (
+    "Epsilon is per patient within one hospital; a patient of m hospitals has the figure for m sites.",
+    "It covers what training released, not the base model's own training, nor public data.",
+    "It does not hide what is true of the population, nor protect the people who label.",
+    "It assumes that the hospital's machine and its operating system are honest.",
+    "The noise is computational: it comes from a cryptographic generator.",
+)
+SIMULATED = "SIMULATED, NOT PRIVATE: this ledger allows seeded noise; its figures show the arithmetic only."
+MOST_SITES = 3
+
+
+class Parameters(Strict):
+    """Equal steps taken together; ``steps`` counts optimiser steps."""
+
+    sample_rate: float
+    noise_multiplier: float
+    steps: int
+
+
+class StageSpend(Strict):
+    """One stage alone. Stages do not add up to the total, which composes all events together."""
+
+    stage: str
+    epsilon: float
+    epsilon_replace_one: float
+    events: tuple[Parameters, ...]
+
+
+class SitesSpend(Strict):
+    """Epsilon of a patient who is in the tables of ``sites`` hospitals that all spent like this one."""
+
+    sites: int
+    epsilon: float
+
+
+class PrivacyCertificate(Strict):
+    """One site's statement. ``epsilon`` is of all charges together, whether released or not."""
+
+    product: str = "intraward"
+    site: str
+    public_key: str
+    policy: str
+    entries: int
+    head: str
+    promise: str = PROMISE
+    simulated: bool
+    warning: str
+    unit: str
+    unit_meaning: str = "all records of one patient within one hospital"
+    adjacency: str
+    flavour: str = "approximate differential privacy (epsilon, delta)"
+    epsilon: float
+    epsilon_replace_one: float
+    delta: float
+    lifetime_epsilon: float
+    within_cap: bool
+    gate: Gate
+    gate_epsilon: float
+    several_hospitals: tuple[SitesSpend, ...]
+    stages: tuple[StageSpend, ...]
+    reserved_rounds: int
+    released_rounds: int
+    aborted_rounds: int
+    trust_model: str = "local to the hospital: it adds the noise itself before anything leaves"
+    mechanism: str = "Poisson-subsampled Gaussian over patients, per-patient clipping (DP-SGD)"
+    accounting: str
+    budget_renewal: str = "never: the cap is for the life of the site"
+    policy_changes: int
+    limits: tuple[str, ...] = LIMITS
+
+
+class PrivacyReport(Strict):
+    """Certificates of several sites, and the patient who is in every one of their tables."""
+
+    schema_version: int = 1
+    certificates: tuple[PrivacyCertificate, ...]
+    all_sites_epsilon: float
+    delta: float
+
+
+def epsilon_at_sites(mechanisms: Sequence[Mechanism], delta: float, sites: int) -> float:
+    """Epsilon of a patient at ``sites`` hospitals with the same events: the events are repeated."""
+    return events_to_epsilon([item for item in mechanisms for _ in range(sites)], delta)
+
+
+def gate_epsilon(entries: Sequence[LedgerEntry]) -> tuple[Gate, float]:
+    """The figure that the site's gate had to keep under its cap, valid for plans chosen after results.
+
+    Returns:
+        ``program`` with the schedule and its retries, each as its worst mechanism, by PLD; or ``filter``
+        with everything by RDP at the fixed order (``privacy.gate_of`` says which).
+
+    Raises:
+        LedgerError: something was charged that its gate could not have let through.
+    """
+    terms, charges, first = policy_entry(entries), charged(entries), first_schedule(entries)
+    fixed = tuple(slot.mechanism for slot in first.charges) if first is not None else ()
+    gate = gate_of(fixed, terms.lifetime_epsilon, terms.delta)
+    if first is None or gate == "filter":
+        return gate, fixed_order_epsilon(charges, terms.lifetime_epsilon, terms.delta)
+    for entry in entries:
+        if entry.charges and entry.schedule != first.schedule:
+            raise LedgerError(
+                f"ledger entry {entry.sequence}: charged beside a schedule that left room for retries only",
+                remedy="ask the site how its budget gate let this through",
+            )
+    retries = len(charges) - len(fixed)
+    return gate, events_to_epsilon((*fixed, *[worst_of(fixed)] * retries), terms.delta)
+
+
+def certify(entries: Sequence[LedgerEntry]) -> PrivacyCertificate:
+    """Verify a ledger and state what it spent.
+
+    Raises:
+        LedgerError: chain, signature or a rule is broken.
+    """
+    history = verify_chain(entries)
+    terms, charges = policy_entry(entries), charged(entries)
+    epsilon = events_to_epsilon(charges, terms.delta)
+    gate, gated = gate_epsilon(entries)
+    last = [entry.kind for entry in history.plans.values()]
+    return PrivacyCertificate(
+        site=terms.site,
+        public_key=terms.public,
+        policy=terms.policy,
+        entries=len(entries),
+        head=entries[-1].hash,
+        simulated=terms.simulated,
+        warning=SIMULATED if terms.simulated else "",
+        unit=terms.unit,
+        adjacency=terms.adjacency,
+        epsilon=epsilon,
+        epsilon_replace_one=events_to_epsilon(charges, terms.delta, "replace_one"),
+        delta=terms.delta,
+        lifetime_epsilon=terms.lifetime_epsilon,
+        within_cap=max(epsilon, gated) <= terms.lifetime_epsilon + TOLERANCE,
+        gate=gate,
+        gate_epsilon=gated,
+        several_hospitals=tuple(
+            SitesSpend(sites=count, epsilon=epsilon_at_sites(charges, terms.delta, count))
+            for count in range(1, MOST_SITES + 1)
+        ),
+        stages=_stages(entries, terms.delta),
+        reserved_rounds=last.count(Kind.RESERVE),
+        released_rounds=last.count(Kind.RELEASE),
+        aborted_rounds=last.count(Kind.ABORT),
+        accounting=f"dp-accounting {version('dp-accounting')}, privacy loss distribution",
+        policy_changes=sum(entry.kind is Kind.POLICY for entry in entries) - 1,
+    )
+
+
+def privacy_report(ledgers: Sequence[Sequence[LedgerEntry]]) -> PrivacyReport:
+    """Certificates of several ledgers, at the smallest of their deltas for the patient of all of them.
+
+    Raises:
+        LedgerError: a ledger is broken, or two are of one site.
+    """
+    certificates = tuple(certify(entries) for entries in ledgers)
+    if len({item.site for item in certificates}) != len(certificates) or not certificates:
+        raise LedgerError("a report needs the ledgers of different sites", remedy="give each ledger once")
+    delta = min(item.delta for item in certificates)
+    everywhere = [item for entries in ledgers for item in charged(entries)]
+    return PrivacyReport(
+        certificates=certificates, all_sites_epsilon=events_to_epsilon(everywhere, delta), delta=delta
+    )
+
+
+def _stages(entries: Sequence[LedgerEntry], delta: float) -> tuple[StageSpend, ...]:
+    return tuple(
+        StageSpend(
+            stage=stage,
+            epsilon=events_to_epsilon(charges, delta),
+            epsilon_replace_one=events_to_epsilon(charges, delta, "replace_one"),
+            events=tuple(Parameters(**group._asdict()) for group in group_events(charges)),
+        )
+        for stage, charges in stage_charges(entries).items()
+    )
