@@ -31,7 +31,7 @@ IDENTIFIERS = (
         r"m\.?r\.?n\.?|medical record|health record|record|chart|urn|uhid|crn|mpi|hospital (?:no\.?|number|id)|patient (?:no\.?|number|id|identifier)|unit (?:no\.?|number)|pid",
         4,
     ),
-    Rule("MRN", "prefixed record number", r"\b(?i:mrn|pt|pat)[-_ ]?\d{5,}\b"),
+    Rule("MRN", "prefixed record number", r"\b(?i:mrn|pt|pat)[-_]?\d{5,}\b"),
     _cued("NHS_NUMBER", "NHS number", r"nhs", 9),
     Rule("NHS_NUMBER", "NHS grouping", r"(?<![\d-])\d{3} \d{3} \d{4}(?![\d-])"),
     _cued(

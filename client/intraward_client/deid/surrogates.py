@@ -31,7 +31,8 @@ LOW_POPULATION_ZIP3 = listed(
 _GIVEN = tuple(
     sorted(
         listed(
-            """Robin Casey Morgan Jamie Riley Avery Quinn Rowan Skyler Emery Kerry Leslie Marion Noel Shannon Tracy
+            """Robin Casey Morgan Jamie Riley Avery Quinn Rowan
+            Skyler Emery Kerry Leslie Marion Noel Shannon Tracy
     Blair Devon Ellis Harper Jordan Kendall Logan Parker"""
         )
     )
