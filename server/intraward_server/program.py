@@ -2,9 +2,7 @@
 
 Rule 10 of DESIGN.md: plans are on disk before they are sent, outcomes before they are used, and
 ``state.json`` moves last, so a coordinator killed anywhere goes on with the same plan bytes and no
-round is ever asked for twice. Adapters between stages: sft's becomes the frozen reference and, with a
-zero value head, the start of ppo (not the bare base: facts on PPO, A.3); the reward adapter is the
-last round's, released and signed like any other.
+round is ever asked for twice. How adapters pass from stage to stage stands in ``succession``.
 """
 
 from __future__ import annotations
@@ -33,12 +31,11 @@ from intraward_server.checkpoint import (
 )
 from intraward_server.evaluation import Scorer
 from intraward_server.plans import Position, build_plan, positions, slot_of
-from intraward_server.registry import Lineage
 from intraward_server.rounds import Inbox, RoundResult, RoundTerms, find_nodes, run_round
 from intraward_server.session import Session, open_session
+from intraward_server.succession import INPUTS, ROLES, Succession
 from intraward_shared.adapters import State, encode, l2_norm
 from intraward_shared.errors import RoundFailed
-from intraward_shared.modeling import Role, initial_heads, initial_state
 from intraward_shared.protocol import (
     PLAN_DOMAIN,
     RECEIPT_DOMAIN,
@@ -49,14 +46,6 @@ from intraward_shared.protocol import (
     sign_value,
 )
 from intraward_shared.stages import Stage
-
-_INPUTS: dict[Stage, tuple[Role, ...]] = {
-    Stage.SFT: ("policy",),
-    Stage.LABEL: ("policy",),
-    Stage.REWARD: ("reward",),
-    Stage.PPO: ("policy", "reference", "reward"),
-    Stage.DPO: ("policy", "reference"),
-}
 
 
 @dataclass(frozen=True)
@@ -108,6 +97,7 @@ class Program:
     def __init__(self, session: Session, grid: Grid, progress: Progress | None = None) -> None:
         self._s, self._grid, self._progress = session, grid, progress
         self._every = positions(session.config)
+        self._succession = Succession(session)
         self._nodes: dict[str, int] = {}
         terms = session.config.program
         self._terms = RoundTerms(
@@ -118,16 +108,25 @@ class Program:
         """All rounds that are left, then the evaluation."""
         home = self._s.home
         trim_history(home.history, self._s.state.next_round)
-        for finished in self._s.state.rounds:  # what a crash left after its round was finished
-            shutil.rmtree(home.inbox(finished.plan), ignore_errors=True)
+        self._clear_inbox()
         while self._s.state.next_round <= len(self._every):
             self._round(self._every[self._s.state.next_round - 1])
         if self._s.state.status != "finished":
-            figures = self._s.scorecard.final(self._adapters(("policy", "reference", "reward")))
+            figures = self._s.scorecard.final(self._succession.adapters(ROLES))
             write_durably(home.evaluation, json.dumps(figures, indent=2, sort_keys=True).encode())
             self._save(self._s.state.model_copy(update={"status": "finished"}))
         self._tell("done")
         return result_of(self._s)
+
+    def _clear_inbox(self) -> None:
+        """Remove updates of rounds that are over: a crash came before that, or the round was given up."""
+        home, pending = self._s.home, ""
+        path = home.plan(self._s.state.next_round)
+        if path.exists():
+            pending = open_signed(path.read_bytes(), PLAN_DOMAIN, RoundPlan, self._s.key.public).digest[:16]
+        for folder in (home.root / "inbox").iterdir():
+            if folder.name != pending:
+                shutil.rmtree(folder)
 
     def _round(self, at: Position) -> None:
         began = time.monotonic()
@@ -148,15 +147,16 @@ class Program:
 
     def _plan(self, at: Position) -> tuple[RoundPlan, bytes]:
         """The round's plan: the one on disk, or a new one that is on disk before anybody sees it."""
+        entered = self._succession.enter(at)
+        if entered is not self._s.state:
+            self._save(entered)
         path, key = self._s.home.plan(at.round), self._s.key
         if path.exists():
             signed = path.read_bytes()
             plan = open_signed(signed, PLAN_DOMAIN, RoundPlan, key.public)
             if (plan.run_id, plan.round) == (self._s.state.run_id, at.round):
-                self._enter(at)
                 return plan, signed
-        self._enter(at)
-        inputs = self._digests(_INPUTS[at.stage.stage])
+        inputs = self._succession.inputs(at.stage.stage)
         role = "reward" if at.stage.stage is Stage.REWARD else "policy"
         now = None if self._s.config.program.simulated else datetime.now(UTC)
         plan = build_plan(
@@ -221,8 +221,7 @@ class Program:
             self._countersign(plan, update)
         if at.stage.stage is Stage.LABEL:
             return None, heads
-        lineage = self._lineage(at, parents=tuple(sorted(set(plan.inputs.values()))), plans=(plan.digest,))
-        lineage = Lineage(**{**vars(lineage), "heads": heads})
+        lineage = self._succession.lineage(at, tuple(plan.inputs.values()), plan.digest, heads)
         return self._s.registry.put(apply(trained, mean.value()), lineage), heads
 
     def _countersign(self, plan: RoundPlan, update: AdmittedUpdate) -> None:
@@ -287,67 +286,8 @@ class Program:
     def _figures(self, at: Position, state: ProgramState) -> dict[str, Any]:
         if at.stage.stage is Stage.LABEL:
             return {}
-        roles: tuple[Role, ...] = ("policy", "reference", "reward")
-        if at.stage.stage in (Stage.SFT, Stage.REWARD):
-            roles = ("reward",) if at.stage.stage is Stage.REWARD else ("policy",)
-        return self._s.scorecard.after_round(at.stage.stage, self._adapters(roles, state))
-
-    def _enter(self, at: Position) -> None:
-        """Set the stage's input adapters, once; repeating it after a crash gives the same bytes."""
-        state, stage = self._s.state, at.stage.stage
-        if state.entered is stage:
-            return
-        base, lora, seed = self._s.base, self._s.config.lora, state.public_seed
-        policy = state.policy
-        if policy is None:
-            fresh = initial_state(base, lora, Stage.SFT, seed)
-            policy = self._s.registry.put(fresh, self._lineage(at))
-        update: dict[str, Any] = {"policy": policy, "entered": stage}
-        if stage is Stage.REWARD:
-            update["reward"] = self._initial_reward(at, policy, seed)
-        if stage in (Stage.PPO, Stage.DPO):
-            update["reference"] = policy
-        if stage is Stage.PPO:
-            start = dict(self._s.registry.load(policy)) | initial_heads(base, Stage.PPO, seed)
-            update["policy"] = self._s.registry.put(start, self._lineage(at, parents=(policy,)))
-            update["score"] = self._calibrated(at, policy)
-        self._save(state.model_copy(update=update))
-
-    def _initial_reward(self, at: Position, policy: str, seed: int) -> str:
-        if at.stage.initial == "fresh":
-            start = initial_state(self._s.base, self._s.config.lora, Stage.REWARD, seed)
-            return self._s.registry.put(start, self._lineage(at))
-        start = dict(self._s.registry.load(policy)) | initial_heads(self._s.base, Stage.REWARD, seed)
-        return self._s.registry.put(start, self._lineage(at, parents=(policy,)))
-
-    def _calibrated(self, at: Position, reference: str) -> tuple[float, float]:
-        reward = self._s.state.reward
-        if reward is None:
-            raise RoundFailed("ppo has no reward model: its stage was given up", remedy="start a new run")
-        load = self._s.registry.load
-        return self._s.scorecard.calibrate(
-            self._s.calibration_prompts(at.stage), load(reference), load(reward)
-        )
-
-    def _lineage(self, at: Position, parents: tuple[str, ...] = (), plans: tuple[str, ...] = ()) -> Lineage:
-        return Lineage(
-            run_id=self._s.state.run_id,
-            stage=at.stage.stage,
-            round=at.round if plans else 0,
-            base_model=self._s.state.base_model,
-            simulated=self._s.config.program.simulated,
-            parents=parents,
-            plans=plans,
-        )
-
-    def _digests(self, roles: tuple[Role, ...], state: ProgramState | None = None) -> dict[str, str]:
-        state = state or self._s.state
-        named = {"policy": state.policy, "reference": state.reference, "reward": state.reward}
-        return {role: name for role in roles if (name := named[role]) is not None}
-
-    def _adapters(self, roles: tuple[Role, ...], state: ProgramState | None = None) -> dict[Role, State]:
-        names = self._digests(roles, state)
-        return {role: self._s.registry.load(names[role]) for role in roles if role in names}
+        roles = INPUTS[at.stage.stage] if at.stage.stage in (Stage.SFT, Stage.REWARD) else ROLES
+        return self._s.scorecard.after_round(at.stage.stage, self._succession.adapters(roles, state))
 
     def _save(self, state: ProgramState) -> None:
         save_state(self._s.home.state, state)

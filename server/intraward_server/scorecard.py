@@ -108,7 +108,7 @@ class Scorecard:
     def after_round(self, stage: Stage, adapters: Adapters) -> Figures:
         """Quick figures for the curves; empty where the program names no data for them."""
         if stage is Stage.REWARD:
-            return self._reward_figures(adapters, self._pairs[: self._terms.quick_pairs])
+            return self.reward_figures(adapters["reward"], self._pairs[: self._terms.quick_pairs])
         if stage is Stage.SFT:
             with self._model({"policy": adapters["policy"]}) as model:
                 return self._heldout(model, "policy", self._records[: self._terms.quick_pairs])
@@ -116,10 +116,11 @@ class Scorecard:
             return self._policy_figures(adapters, self._prompts[: self._terms.quick_prompts])
         return {}
 
-    def _reward_figures(self, adapters: Adapters, pairs: list[Record]) -> Figures:
+    def reward_figures(self, reward: State, pairs: list[Record]) -> Figures:
+        """Pairwise accuracy of a reward adapter beside the rule "longer wins"; empty without pairs."""
         if not pairs:
             return {}
-        with self._model({"reward": adapters["reward"]}) as model:
+        with self._model({"reward": reward}) as model:
             accuracy = reward_accuracy(model, pairs, self._limits)
         baseline = length_baseline(pairs)
         return {
@@ -147,7 +148,7 @@ class Scorecard:
         """The whole evaluation: reward model, policy against its reference, held-out loss, closed QA."""
         out: Figures = {"reward_model": {}, "policy": {}, "heldout": {}, "closed": {}, "samples": []}
         if "reward" in adapters:
-            out["reward_model"] = self._reward_figures(adapters, self._pairs)
+            out["reward_model"] = self.reward_figures(adapters["reward"], self._pairs)
         with self._model(adapters) as model:
             roles: list[Role] = [role for role in ("reference", "policy") if role in adapters]
             if self._prompts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from intraward_server.checkpoint import ProgramState, load_state, save_state, write_durably
 from intraward_server.config import ProgramConfig, StageConfig, load_program
@@ -17,10 +18,11 @@ from intraward_server.plans import build_schedule, name_run, public_seed
 from intraward_server.publicdata import FIELDS, decode_records, encode_records, read_records
 from intraward_server.registry import Registry
 from intraward_server.scorecard import Scorecard
-from intraward_shared.errors import ConfigError
+from intraward_shared.errors import ConfigError, RoundFailed
 from intraward_shared.modeling import BaseModel, load_base
 from intraward_shared.protocol import PROGRAM_DOMAIN, ProgramSchedule, open_signed, sign_value
 from intraward_shared.signing import SigningKey, digest
+from intraward_shared.stages import Stage
 
 
 @dataclass
@@ -114,3 +116,18 @@ def _begin(
     )
     save_state(home.state, state)
     return state
+
+
+def score_preferences(root: Path, file: Path) -> dict[str, Any]:
+    """Accuracy of a run's newest reward adapter on a stranger's pairs, beside "longer wins".
+
+    Raises:
+        ConfigError, InputError: the file is missing or a line is wrong.
+        RoundFailed: the run has no reward model yet.
+    """
+    state = load_state(ServerHome(root).state)
+    if state is None or state.reward is None:
+        raise RoundFailed("this run has no reward model yet", remedy="run its reward stage first")
+    pairs = read_records(file, FIELDS[Stage.REWARD])
+    session = open_session(root)
+    return session.scorecard.reward_figures(session.registry.load(state.reward), pairs)

@@ -136,7 +136,7 @@ def seal(
     key: SigningKey,
     sequence: int = 2,
     tensors: Mapping[str, Any] | None = None,
-    **header: Any,
+    header: Mapping[str, Any] | None = None,
 ) -> bytes:
     """A sealed update of a plan, as egress makes it; ``header`` overrides fields."""
     data = encode(drawn(plan, site) if tensors is None else tensors)
@@ -150,7 +150,7 @@ def seal(
         "ledger_sequence": sequence,
         "ledger_entry": digest(f"{site} {sequence}".encode()),
         "simulated": plan.simulated,
-    } | header
+    } | dict(header or {})
     return seal_bytes(UpdateHeader.model_validate(values), data, key)
 
 
@@ -247,3 +247,9 @@ def federation(tmp_path: Path, model_dir: Path) -> Maker:
         return Federation(home.root, wards)
 
     return make
+
+
+@pytest.fixture
+def seal_update() -> Callable[..., bytes]:
+    """``seal``, for tests that make their own updates."""
+    return seal

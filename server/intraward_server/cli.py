@@ -1,0 +1,245 @@
+"""``intraward-server``: what the coordinator runs. Thin: each command opens things, calls, and prints."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from intraward_server.checkpoint import load_state, read_history, save_state, write_durably
+from intraward_server.config import ProgramConfig, load_program
+from intraward_server.home import ServerHome
+from intraward_server.plans import positions
+from intraward_shared.command import run, show
+from intraward_shared.config import load_toml, parse
+from intraward_shared.errors import ConfigError, RoundFailed
+from intraward_shared.signing import SigningKey
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The coordinator of a federated program.")
+Home = Annotated[Path, typer.Option("--home", help="The coordinator's folder.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]
+_DEFAULT = Path("coordinator")
+
+
+@app.command()
+def init(
+    program: Annotated[Path, typer.Argument(help="Program file; see server/README.md for every key.")],
+    home: Home = _DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Make a coordinator: folder, key, and copies of the program and of the data files beside it.
+
+    Example: intraward-server init program.toml --home /srv/coordinator
+    """
+    config = load_toml(program, ProgramConfig)
+    made = ServerHome(home)
+    if made.key.exists() or made.program.exists():
+        raise ConfigError(
+            home, "", "is a coordinator already", remedy="choose another --home; keys are never overwritten"
+        )
+    if not Path(config.model.path).is_absolute():
+        raise ConfigError(program, "model.path", "is not absolute", remedy="give the model's full path")
+    files = _beside(program, config)
+    made.make()
+    for name in files:
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(program.parent / name, home / name)
+    key = SigningKey.generate()
+    key.save(made.key)
+    write_durably(made.program, program.read_bytes())
+    show(
+        {"home": str(home), "public_key": key.public},
+        as_json=as_json,
+        text=f"coordinator made in {home}\ngive every hospital this public key: {key.public}",
+    )
+
+
+def _beside(program: Path, config: ProgramConfig) -> list[str]:
+    """Relative data files of a program, all of them there and below its folder."""
+    terms = config.evaluation
+    named = [stage.public for stage in config.stages]
+    named += [terms.prompts, terms.preferences, terms.records, terms.closed, terms.calibration]
+    files = sorted({name for name in named if name is not None and not Path(name).is_absolute()})
+    for name in files:
+        if ".." in Path(name).parts or not (program.parent / name).is_file():
+            raise ConfigError(
+                program.parent / name, "", "no such data file", remedy="put it beside the program"
+            )
+    return files
+
+
+@app.command()
+def enroll(
+    site: Annotated[str, typer.Argument(help="The hospital's name.")],
+    public_key: Annotated[
+        str, typer.Option("--public-key", help="Its key, as intraward-client init printed.")
+    ],
+    home: Home = _DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Add a hospital before the run begins.
+
+    Example: intraward-server enroll st-mary --public-key 3f1c... --home /srv/coordinator
+    """
+    import tomllib
+
+    made = ServerHome(home)
+    if load_state(made.state) is not None:
+        raise ConfigError(
+            made.program, "sites", "the run has begun; its cohort is fixed", remedy="start a new run"
+        )
+    load_toml(made.program, ProgramConfig)
+    text = made.program.read_text(encoding="utf-8").rstrip("\n")
+    text += f'\n\n[[sites]]\nname = "{site}"\npublic_key = "{public_key}"\n'
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise ConfigError("enroll", "SITE", "a name or key holds a character that it cannot hold") from None
+    config = parse(table, ProgramConfig, "enroll")
+    write_durably(made.program, text.encode())
+    show(
+        {"site": site, "sites": list(config.cohort)},
+        as_json=as_json,
+        text=f"[bold]{site}[/] enrolled; sites: {', '.join(config.cohort)}",
+    )
+
+
+@app.command()
+def start(
+    home: Home = _DEFAULT,
+    superlink: Annotated[str | None, typer.Option(help="Connection in Flower's configuration.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the flwr command only.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Start or continue the program on a running SuperLink, and follow it to its end.
+
+    Example: intraward-server start --home /srv/coordinator --superlink consortium
+    """
+    from intraward_server.deployment import flwr_command, submit
+
+    made = ServerHome(home)
+    load_program(made.program)
+    SigningKey.load(made.key)
+    command = flwr_command(made, superlink)
+    if dry_run:
+        show({"command": command}, as_json=as_json, text=shlex.join(command).replace("[", "\\["))
+        return
+    code = submit(command)
+    state = load_state(made.state)
+    if code != 0 or state is None or state.status != "finished":
+        raise RoundFailed(
+            "the program is not finished",
+            remedy="read the log above, then run start again: it goes on from the last finished round",
+        )
+    status(home, as_json)
+
+
+@app.command()
+def status(home: Home = _DEFAULT, as_json: Json = False) -> None:
+    """Which round, which sites, which adapters.
+
+    Example: intraward-server status --home /srv/coordinator --json
+    """
+    value = describe(home)
+    lines = [
+        f"run [bold]{value['run_id']}[/]: {value['status']}, "
+        f"{value['rounds_done']} of {value['rounds']} rounds"
+    ]
+    lines += [f"next: {value['next']}"] if value["next"] else []
+    lines += [
+        f"  {line['stage']} {line['stage_round']}: {', '.join(line['sites'])}"
+        + "".join(f"; {site} {code}" for site, code in line["missing"].items())
+        for line in value["history"]
+    ]
+    show(value, as_json=as_json, text="\n".join(lines))
+
+
+def describe(home: Path) -> dict[str, Any]:
+    """What ``status`` tells."""
+    made = ServerHome(home)
+    config = load_toml(made.program, ProgramConfig)
+    every, state = positions(config), load_state(made.state)
+    done = state.next_round - 1 if state else 0
+    coming = every[done] if done < len(every) else None
+    return {
+        "run_id": state.run_id if state else "not begun",
+        "status": state.status if state else "not begun",
+        "rounds": len(every),
+        "rounds_done": done,
+        "skipped": list(state.skipped) if state else [],
+        "next": f"{coming.stage.stage.value} {coming.stage_round}" if coming else "",
+        "sites": list(config.cohort),
+        "policy": state.policy if state else None,
+        "reward": state.reward if state else None,
+        "history": [
+            {k: line[k] for k in ("round", "stage", "stage_round", "sites", "missing", "adapter")}
+            for line in read_history(made.history)
+        ],
+    }
+
+
+@app.command()
+def skip(
+    home: Home = _DEFAULT,
+    yes: Annotated[bool, typer.Option("--yes", help="Really give the round up.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Give up the pending round of a stopped program; what sites were charged for it stays charged.
+
+    Example: intraward-server skip --yes --home /srv/coordinator
+    """
+    made = ServerHome(home)
+    state, every = load_state(made.state), positions(load_toml(made.program, ProgramConfig))
+    if state is None or state.next_round > len(every):
+        raise ConfigError(made.state, "", "no round is pending", remedy="see intraward-server status")
+    if not yes:
+        raise ConfigError("skip", "--yes", "is missing", remedy="add --yes to give the round up for good")
+    number = state.next_round
+    save_state(made.state, state.model_copy(update={"skipped": (*state.skipped, number)}))
+    show({"skipped": number}, as_json=as_json, text=f"round {number} was given up; start goes on after it")
+
+
+@app.command()
+def evaluate(
+    preferences: Annotated[Path, typer.Argument(help='JSONL of {"prompt", "chosen", "rejected"}.')],
+    home: Home = _DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Score the run's reward model on any preference pairs, beside the rule "longer wins".
+
+    Example: intraward-server evaluate pairs.jsonl --home /srv/coordinator --json
+    """
+    from intraward_server.session import score_preferences
+
+    figures = score_preferences(home, preferences)
+    low, high = figures["accuracy_interval"]
+    show(
+        figures,
+        as_json=as_json,
+        text=f"reward model {figures['accuracy']:.3f} ({low:.3f} to {high:.3f}), "
+        f"longer wins {figures['length_baseline']:.3f}, {figures['pairs']} pairs",
+    )
+
+
+@app.command()
+def release(home: Home = _DEFAULT, as_json: Json = False) -> None:
+    """Sign the finished run's policy as the released one.
+
+    Example: intraward-server release --home /srv/coordinator
+    """
+    from intraward_server.release import release as sign_release
+
+    value = sign_release(home)
+    show(
+        value.model_dump(mode="json"),
+        as_json=as_json,
+        text=f"released {value.adapter[:16]} in {home / value.folder}",
+    )
+
+
+def main() -> None:
+    """Entry point."""
+    run(app)
