@@ -117,8 +117,8 @@ class PrivateEngine:
         records = [record for unit in units for record in unit]
         owner = torch.tensor([index for index, unit in enumerate(units) for _ in unit], dtype=torch.long)
         weight = torch.tensor([1.0 / len(unit) for unit in units for _ in unit])
-        open_unit: _Folded | None = None
         self._optimizer.check_armed()
+        open_unit: _Folded | None = None
         for start in range(0, len(records), self._micro_batch):
             part = slice(start, start + self._micro_batch)
             losses, record = loss_rows(records[part])

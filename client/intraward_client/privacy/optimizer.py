@@ -62,13 +62,16 @@ class AdapterOptimizer:
         self._checked = False
 
     def check_armed(self) -> None:
-        """Exactly the given tensors, and they are still the model's, want gradients.
+        """The given tensors want gradients; until the first step is done, nothing else of the model does.
 
         Raises:
             TrainingAborted: another set; a gradient would be lost or a frozen weight would train.
         """
-        wanted = {id(parameter) for parameter in self.parameters.values()}
-        if {id(p) for p in self._model.parameters() if p.requires_grad} != wanted:
+        armed = all(parameter.requires_grad for parameter in self.parameters.values())
+        if armed and not self._checked:  # walking the whole model costs as much as a small layer
+            wanted = {id(parameter) for parameter in self.parameters.values()}
+            armed = {id(p) for p in self._model.parameters() if p.requires_grad} == wanted
+        if not armed:
             raise TrainingAborted("the tensors that want gradients are not the ones that the plan trains")
 
     def clear(self) -> None:

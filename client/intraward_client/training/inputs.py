@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.store.datasets import PairRecord, PromptRecord, SftRecord, TrainingTable
 from intraward_shared.adapters import State
 from intraward_shared.errors import ContractError
+from intraward_shared.generation import completion_ids, prompt_ids
 from intraward_shared.modeling import AdaptedModel, BaseModel, Role
 from intraward_shared.protocol import RoundPlan
 from intraward_shared.stages import SCORE_HEAD, Stage, heads, trained_names
@@ -58,6 +60,26 @@ class TrainingInputs:
     def trained(self) -> tuple[str, ...]:
         """Names of the tensors that the round trains."""
         return trained_names(self.plan.stage, self.plan.part, tuple(self.adapters[self.plan.trained_input]))
+
+    @cached_property
+    def _tokens(self) -> dict[tuple[str, str], list[int]]:
+        return {}
+
+    def prompt_ids(self, prompt: str) -> list[int]:
+        """Token ids of a prompt, at most the plan's length; each text is tokenised once a round."""
+        found = self._tokens.get(("prompt", prompt))
+        if found is None:
+            found = prompt_ids(self.base, prompt, self.plan.training.max_prompt_tokens)
+            self._tokens["prompt", prompt] = found
+        return found
+
+    def completion_ids(self, completion: str) -> list[int]:
+        """Token ids of an answer with the end token, at most the plan's length; tokenised once a round."""
+        found = self._tokens.get(("completion", completion))
+        if found is None:
+            found = completion_ids(self.base, completion, self.plan.training.max_completion_tokens)
+            self._tokens["completion", completion] = found
+        return found
 
     def check(self, noise: NoiseSource) -> None:
         """Refuse inputs that do not fit the stage, before any row is used.

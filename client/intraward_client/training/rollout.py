@@ -18,7 +18,7 @@ from torch.nn.functional import pad
 from intraward_client.training.inputs import TrainingInputs, acting_as
 from intraward_client.training.losses import gae, shape_score, token_rewards
 from intraward_client.training.sequences import token_logprobs
-from intraward_shared.generation import Rollout, pad_sequences, prompt_ids, sample
+from intraward_shared.generation import Rollout, pad_sequences, sample
 from intraward_shared.modeling import AdaptedModel, BaseModel
 
 
@@ -74,7 +74,7 @@ def roll_out(
         uniforms: draws on [0, 1), fp64 ``(rows, max_completion_tokens)``.
     """
     spec = inputs.plan.training
-    rows = [prompt_ids(inputs.base, prompt, spec.max_prompt_tokens) for prompt in prompts]
+    rows = [inputs.prompt_ids(prompt) for prompt in prompts]
     rollout = sample(model, rows, spec.max_completion_tokens, uniforms, spec.temperature)
     ids = torch.cat([rollout.prompts, rollout.completions], dim=1)
     attention = torch.cat([rollout.prompt_mask, rollout.completion_mask.long()], dim=1)

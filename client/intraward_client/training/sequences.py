@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from intraward_client.training.inputs import TrainingInputs
-from intraward_shared.generation import Sequences, encode_pairs
+from intraward_shared.generation import Sequences, pad_sequences
 from intraward_shared.modeling import AdaptedModel
 
 
@@ -20,7 +20,8 @@ def encode_texts(inputs: TrainingInputs, texts: Sequence[tuple[str, str]]) -> Se
     """Right-padded rows of (prompt, completion) texts."""
     spec = inputs.plan.training
     length = spec.max_prompt_tokens + spec.max_completion_tokens if inputs.private else None
-    return encode_pairs(inputs.base, texts, spec.max_prompt_tokens, spec.max_completion_tokens, length)
+    rows = [(inputs.prompt_ids(prompt), inputs.completion_ids(completion)) for prompt, completion in texts]
+    return pad_sequences(inputs.base, rows, length)
 
 
 def token_logprobs(model: AdaptedModel, hidden: Tensor, ids: Tensor, temperature: float = 1.0) -> Tensor:
