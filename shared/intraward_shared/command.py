@@ -18,8 +18,8 @@ from rich.console import Console
 
 from intraward_shared.errors import IntrawardError
 
-err = Console(stderr=True, highlight=False)
-out = Console(highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True)
 
 
 def run(app: typer.Typer) -> None:

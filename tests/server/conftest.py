@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -239,7 +240,7 @@ def federation(tmp_path: Path, model_dir: Path) -> Maker:
         key = SigningKey.from_seed(b"c" * 32)
         key.save(home.key)
         write_public(home.root)
-        table = program_table(model_dir)
+        table = deepcopy(program_table(model_dir))
         if change is not None:
             change(table)
         home.program.write_text(tomli_w.dumps(table), encoding="utf-8")
@@ -253,3 +254,21 @@ def federation(tmp_path: Path, model_dir: Path) -> Maker:
 def seal_update() -> Callable[..., bytes]:
     """``seal``, for tests that make their own updates."""
     return seal
+
+
+@pytest.fixture
+def program(model_dir: Path) -> dict[str, Any]:
+    """The program as a table that a test may change."""
+    return deepcopy(program_table(model_dir))
+
+
+@pytest.fixture
+def public_files() -> Callable[[Path], None]:
+    """``write_public``."""
+    return write_public
+
+
+@pytest.fixture
+def make_wards() -> Callable[[str], dict[str, ProtocolWard]]:
+    """Wards that trust a coordinator's public key."""
+    return lambda public: {name: ProtocolWard(name, public, site_key(name)) for name in SITES}

@@ -1,0 +1,142 @@
+"""Every command end to end, with its exit codes and its JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from intraward_server import cli
+from intraward_server.program import run
+from intraward_server.release import read_release
+from intraward_shared.signing import SigningKey
+from intraward_simulation.federation import InProcessGrid
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    def invoke(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["intraward-server", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        told = capsys.readouterr()
+        return int(stop.value.code or 0), told.out, told.err
+
+    return invoke
+
+
+@pytest.fixture
+def program_file(tmp_path: Path, program: dict[str, Any], public_files: Any) -> Path:
+    folder = tmp_path / "draft"
+    folder.mkdir()
+    public_files(folder)
+    sites = program.pop("sites")
+    assert len(sites) == 3
+    (folder / "program.toml").write_text(tomli_w.dumps(program))
+    return folder / "program.toml"
+
+
+def test_from_init_to_release(call: Any, tmp_path: Path, program_file: Path, make_wards: Any) -> None:
+    home = tmp_path / "coordinator"
+    code, out, _ = call("init", program_file, "--home", home, "--json")
+    assert code == 0
+    public = json.loads(out)["public_key"]
+    wards = make_wards(public)
+    for name, ward in wards.items():
+        code, out, _ = call("enroll", name, "--public-key", ward.key.public, "--home", home, "--json")
+        assert code == 0
+    assert json.loads(out)["sites"] == ["alpha", "beta", "gamma"]
+    code, out, _ = call("status", "--home", home, "--json")
+    assert (code, json.loads(out)["status"], json.loads(out)["next"]) == (0, "not begun", "sft 1")
+    code, _, err = call("release", "--home", home)
+    assert code == 1 and "not finished" in err
+    run(InProcessGrid(wards), home)
+    code, out, _ = call("status", "--home", home, "--json")
+    told = json.loads(out)
+    assert (told["status"], told["rounds_done"], told["next"]) == ("finished", 7, "")
+    assert call("status", "--home", home)[1].startswith("run test-")
+    code, out, _ = call("release", "--home", home, "--json")
+    value = json.loads(out)
+    assert code == 0 and value["adapter"] == told["policy"] and (home / value["folder"]).is_dir()
+    assert read_release(home / "release.json", public).adapter == told["policy"]
+    with pytest.raises(Exception, match="not the trusted one"):
+        read_release(home / "release.json", SigningKey.generate().public)
+    code, out, _ = call("evaluate", home / "pairs.jsonl", "--home", home, "--json")
+    figures = json.loads(out)
+    assert code == 0 and figures["length_baseline"] == 1.0 and 0 <= figures["accuracy"] <= 1
+    code, _, err = call("enroll", "late", "--public-key", "0" * 64, "--home", home)
+    assert code == 1 and "cohort is fixed" in err
+
+
+def test_init_refuses_and_leaves_nothing(call: Any, tmp_path: Path, program_file: Path) -> None:
+    (program_file.parent / "prompts.jsonl").unlink()
+    home = tmp_path / "coordinator"
+    code, _, err = call("init", program_file, "--home", home)
+    assert code == 1 and "prompts.jsonl" in err and not home.exists()
+    text = program_file.read_text()
+    program_file.write_text(text.replace("lora_alpha", "lora_alfa"))
+    code, _, err = call("init", program_file, "--home", home)
+    assert code == 1 and "lora.lora_alpha" in err and not home.exists()
+    assert call("init", tmp_path / "missing.toml", "--home", home)[0] == 1
+    assert call("init")[0] == 2
+
+
+def test_init_never_overwrites_a_key(call: Any, tmp_path: Path, program_file: Path) -> None:
+    home = tmp_path / "coordinator"
+    assert call("init", program_file, "--home", home)[0] == 0
+    key = (home / "keys" / "coordinator.key").read_bytes()
+    code, _, err = call("init", program_file, "--home", home)
+    assert code == 1 and "coordinator already" in err
+    assert (home / "keys" / "coordinator.key").read_bytes() == key
+
+
+@pytest.mark.parametrize(
+    ("site", "key"),
+    [("Bad Name", "0" * 64), ("good", "xyz"), ('x"\n[evil]\n', "0" * 64), ("alpha", "0" * 64)],
+)
+def test_enroll_refuses_and_leaves_the_program_as_it_was(
+    call: Any, tmp_path: Path, program_file: Path, site: str, key: str
+) -> None:
+    home = tmp_path / "coordinator"
+    call("init", program_file, "--home", home)
+    call("enroll", "alpha", "--public-key", "1" * 64, "--home", home)
+    before = (home / "program.toml").read_text()
+    assert call("enroll", site, "--public-key", key, "--home", home)[0] == 1
+    assert (home / "program.toml").read_text() == before
+
+
+def test_start_prints_its_command_and_names_no_privacy_term(call: Any, federation: Any) -> None:
+    made = federation()
+    code, out, _ = call("start", "--home", made.home, "--superlink", "consortium", "--dry-run", "--json")
+    command = json.loads(out)["command"]
+    assert code == 0 and command[1] == "run" and command[3] == "consortium"
+    assert command[command.index("--run-config") + 1] == f'intraward-home="{made.home.resolve()}"'
+    files = list(Path(command[2]).iterdir())
+    assert [path.name for path in files] == ["pyproject.toml"]  # it names code and carries none
+
+
+def test_skip_gives_a_round_up(call: Any, federation: Any) -> None:
+    made = federation()
+    for ward in made.wards.values():
+        ward.code = "ABORTED"
+    with pytest.raises(Exception, match="quorum"):
+        run(made.grid(), made.home)
+    assert call("skip", "--home", made.home)[0] == 1
+    code, out, _ = call("skip", "--home", made.home, "--yes", "--json")
+    assert code == 0 and json.loads(out) == {"skipped": 1}
+    for ward in made.wards.values():
+        ward.code = "OK"
+    result = run(made.grid(), made.home)
+    assert result.rounds == 6
+    assert [p.round for p in made.wards["alpha"].plans] == [1, 2, 3, 4, 5, 6, 7]
+    assert call("skip", "--home", made.home, "--yes")[0] == 1
+
+
+@pytest.mark.parametrize("command", ["init", "enroll", "start", "status", "skip", "evaluate", "release"])
+def test_help_has_an_example(call: Any, command: str) -> None:
+    code, out, _ = call(command, "--help")
+    assert code == 0 and f"Example: intraward-server {command}" in " ".join(out.split())
