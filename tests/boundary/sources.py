@@ -124,8 +124,8 @@ def within(target: str, package: str) -> bool:
 
 
 def tracked_files() -> tuple[Path, ...]:
-    """Files that git tracks, with new ones it does not ignore; skips where there is no git checkout."""
-    command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    """Files that git tracks; skips where there is no git checkout."""
+    command = ["git", "-C", str(ROOT), "ls-files", "-z"]
     try:
         listing = subprocess.run(command, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
