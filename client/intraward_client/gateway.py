@@ -7,6 +7,7 @@ coordinator pushes here can at most submit a plan to the ward, which checks it.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Protocol
 
@@ -81,3 +82,12 @@ def supernode_command(
         "--port",
         str(runtime_port),
     ]
+
+
+def gateway_environment() -> dict[str, str]:
+    """Environment of the SuperNode: this process's own, with Flower's calls home switched off."""
+    return dict(os.environ) | {
+        "FLWR_TELEMETRY_ENABLED": "0",
+        "FLWR_DISABLE_UPDATE_CHECK": "1",
+        "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
+    }

@@ -16,13 +16,16 @@ from intraward_shared.ledger import Ledger
 from intraward_shared.signing import SigningKey, digest
 
 
-def initialise(root: Path, policy: SitePolicy, *, key: SigningKey | None = None, time: str) -> SiteHome:
+def initialise(
+    root: Path, policy: SitePolicy, *, key: SigningKey | None = None, root_key: bytes | None = None, time: str
+) -> SiteHome:
     """Make a site folder; a crash on the way leaves no half-made site.
 
     Args:
         root: folder to make; it must not exist or be empty.
         policy: the hospital's own terms.
         key: signing key; None makes a new one (given only by simulation).
+        root_key: the vault's site secret; None draws one (given only by simulation).
         time: time of the ledger's first entry, ``YYYY-MM-DDTHH:MM:SSZ``.
 
     Raises:
@@ -39,7 +42,7 @@ def initialise(root: Path, policy: SitePolicy, *, key: SigningKey | None = None,
         home.make()
         signing = key or SigningKey.generate()
         signing.save(home.signing_key)
-        Vault.create(home.vault, home.vault_keys).close()
+        Vault.create(home.vault, home.vault_keys, index_key=root_key).close()
         home.policy.write_text(policy_text(policy), encoding="utf-8")
         home.policy.chmod(0o600)
         terms = policy.privacy

@@ -15,9 +15,11 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from intraward_client import egress
 from intraward_client.config import SitePolicy, load_policy
@@ -26,6 +28,8 @@ from intraward_client.plancheck import check_plan
 from intraward_client.privacy.budget import Budget
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.store.datasets import PairRecord, PromptRecord, SftRecord, TrainingTable
+from intraward_client.store.preferences import preference_table, sft_table
+from intraward_client.store.prompts import prompt_table
 from intraward_client.store.vault import Vault
 from intraward_client.training.inputs import TrainingInputs
 from intraward_client.training.label import generate_candidates
@@ -34,7 +38,8 @@ from intraward_client.training.update import LocalUpdate
 from intraward_shared.adapters import State
 from intraward_shared.adapters import decode as decode_adapter
 from intraward_shared.errors import ContractError, IntrawardError, PlanRefused
-from intraward_shared.ledger import Ledger, LedgerEntry
+from intraward_shared.ledger import Ledger
+from intraward_shared.ledger_entry import LedgerEntry
 from intraward_shared.modeling import BaseModel, load_base
 from intraward_shared.protocol import (
     PLAN_DOMAIN,
@@ -98,6 +103,11 @@ class Ward:
         self._labeller, self._progress, self._clock = labeller, progress, clock
         self._base: BaseModel | None = None
         self._lock = threading.Lock()
+
+    @property
+    def public_key(self) -> str:
+        """The site's public signing key."""
+        return self._key.public
 
     def close(self) -> None:
         """Give the ledger back to other writers."""
@@ -169,7 +179,7 @@ class Ward:
         self._ledger.check_receipt(receipt)
         write_durably(self.home.receipt, data)
 
-    def _sealed_path(self, plan: RoundPlan):  # type: ignore[no-untyped-def]
+    def _sealed_path(self, plan: RoundPlan) -> Path:
         return self.home.outbox / f"{plan.digest}.sealed"
 
     def _kept(self, plan: RoundPlan) -> bytes | None:
@@ -177,7 +187,7 @@ class Ward:
         path = self._sealed_path(plan)
         if not path.exists():
             return None
-        sealed: bytes = path.read_bytes()
+        sealed = path.read_bytes()
         self._ledger.ensure_released(plan.digest, sealed)
         return sealed
 
@@ -204,14 +214,14 @@ class Ward:
         if request.public is not None:
             table = public_table(plan.stage, request.public)
         else:
-            with self._vault() as vault:
+            with closing(self._vault()) as vault:
                 table = private_table(plan.stage, vault)
         inputs = TrainingInputs(plan, self._load_base(), request.inputs, table)
         return train(inputs, self._noise(plan, entry), self._report(plan))
 
     def _label(self, request: Request) -> LocalUpdate:
         plan = request.plan
-        with self._vault() as vault:
+        with closing(self._vault()) as vault:
             generate_candidates(
                 plan,
                 self._load_base(),
@@ -282,7 +292,7 @@ def parse_public(data: bytes) -> tuple[dict[str, str], ...]:
     return tuple(rows)
 
 
-def public_table(stage: Stage, rows: tuple[dict[str, str], ...]) -> TrainingTable:
+def public_table(stage: Stage, rows: tuple[dict[str, str], ...]) -> TrainingTable[Any]:
     """Public records as the stage's table; the unit is ``public``.
 
     Raises:
@@ -302,13 +312,13 @@ def public_table(stage: Stage, rows: tuple[dict[str, str], ...]) -> TrainingTabl
         raise ContractError(f"public data lacks a field that stage {stage.value} needs") from None
 
 
-def private_table(stage: Stage, vault: Vault) -> TrainingTable:
+def private_table(stage: Stage, vault: Vault) -> TrainingTable[Any]:
     """The stage's table from the vault; every row belongs to one patient."""
     if stage is Stage.SFT:
-        return vault.sft_table()
+        return sft_table(vault)
     if stage is Stage.PPO:
-        return vault.prompt_table()
-    return vault.preference_table()
+        return prompt_table(vault)
+    return preference_table(vault)
 
 
 def site_status(home: SiteHome) -> dict[str, object]:

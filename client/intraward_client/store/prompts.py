@@ -7,7 +7,7 @@ where a prompt or answer came from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import insert, select
@@ -85,32 +85,43 @@ def prompt_table(vault: Vault) -> TrainingTable[PromptRecord]:
     return TrainingTable.freeze(prompt_records(vault))
 
 
+def prompts_without_candidates(vault: Vault, adapter_digest: str) -> tuple[PromptRecord, ...]:
+    """Prompts that this adapter has not answered yet, ordered by unit and prompt id."""
+    query = select(candidates.c.prompt_id).where(candidates.c.adapter_digest == adapter_digest)
+    with vault.transaction() as connection:
+        answered = set(connection.execute(query).scalars())
+    return tuple(record for record in prompt_records(vault) if record.prompt_id not in answered)
+
+
 def add_candidates(
-    vault: Vault, prompt_id: str, answers: Sequence[str], adapter_digest: str
+    vault: Vault, answers: Mapping[str, Sequence[str]], adapter_digest: str
 ) -> tuple[str, ...]:
-    """Store the answers of one adapter to a prompt; returns their ids. Slots already filled stay as they are.
+    """Store one adapter's answers by prompt id, in one transaction; returns the ids of the candidates.
+
+    Slots already filled stay as they are.
 
     Raises:
         VaultError: no such prompt.
     """
     ids = []
     with vault.transaction() as connection:
-        unit = connection.execute(select(prompts.c.unit).where(prompts.c.prompt_id == prompt_id)).scalar()
-        if unit is None:
-            raise VaultError("there is no such prompt", remedy="prepare the prompts first")
-        for slot, answer in enumerate(answers):
-            candidate_id = vault.tag("candidate", f"{prompt_id}|{adapter_digest}|{slot}")
-            sealed = vault.seal_field(connection, unit, ("candidates", candidate_id, "answer"), answer)
-            row = {
-                "candidate_id": candidate_id,
-                "unit": unit,
-                "prompt_id": prompt_id,
-                "slot": slot,
-                "adapter_digest": adapter_digest,
-                "answer": sealed,
-            }
-            connection.execute(insert(candidates).prefix_with("OR IGNORE").values(**row))
-            ids.append(candidate_id)
+        for prompt_id, texts in answers.items():
+            unit = connection.execute(select(prompts.c.unit).where(prompts.c.prompt_id == prompt_id)).scalar()
+            if unit is None:
+                raise VaultError("there is no such prompt", remedy="prepare the prompts first")
+            for slot, answer in enumerate(texts):
+                candidate_id = vault.tag("candidate", f"{prompt_id}|{adapter_digest}|{slot}")
+                sealed = vault.seal_field(connection, unit, ("candidates", candidate_id, "answer"), answer)
+                row = {
+                    "candidate_id": candidate_id,
+                    "unit": unit,
+                    "prompt_id": prompt_id,
+                    "slot": slot,
+                    "adapter_digest": adapter_digest,
+                    "answer": sealed,
+                }
+                connection.execute(insert(candidates).prefix_with("OR IGNORE").values(**row))
+                ids.append(candidate_id)
     return tuple(ids)
 
 
@@ -137,7 +148,7 @@ def unlabelled(vault: Vault, limit: int | None = None) -> tuple[LabelTask, ...]:
     with vault.transaction() as connection:
         judged = set(connection.execute(select(judgments.c.prompt_id)).scalars())
         offered = set(connection.execute(select(candidates.c.prompt_id)).scalars())
-    tasks = []
+    tasks: list[LabelTask] = []
     for prompt in prompt_records(vault):
         if limit is not None and len(tasks) >= limit:
             break

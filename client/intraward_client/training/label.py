@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from intraward_client.privacy.noise import NoiseSource
+from intraward_client.store.prompts import add_candidates, add_prompts, prompts_without_candidates
 from intraward_client.store.vault import Vault
 from intraward_shared.adapters import State, state_digest
 from intraward_shared.generation import batches, generate_texts
@@ -31,7 +32,8 @@ def generate_candidates(
     Committed batch by batch, so that an interrupted run goes on where it stopped.
     """
     name = state_digest(policy)
-    prompts = vault.prompts_without_candidates(name)
+    add_prompts(vault)
+    prompts = prompts_without_candidates(vault, name)
     generator = noise.generator("candidates")
     spec = plan.training
     with adapted(base, plan.lora, ("policy",)) as model:
@@ -50,8 +52,10 @@ def generate_candidates(
                 temperature=spec.temperature,
                 batch=_BATCH,
             )
-            for index, record in enumerate(chunk):
-                own = answers[index * spec.candidates : (index + 1) * spec.candidates]
-                vault.add_candidates(record.prompt_id, own, name)
+            own = {
+                record.prompt_id: answers[index * spec.candidates : (index + 1) * spec.candidates]
+                for index, record in enumerate(chunk)
+            }
+            add_candidates(vault, own, name)
             if progress is not None:
                 progress(part.stop / max(1, len(prompts)))

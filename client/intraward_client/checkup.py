@@ -1,0 +1,91 @@
+"""Is this node fit to run? Each check opens the real thing; nothing is changed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+
+from intraward_client.config import SitePolicy, load_policy
+from intraward_client.home import SiteHome
+from intraward_shared.errors import IntrawardError
+
+_FREE_BYTES = 1 << 30
+
+
+def examine(home: SiteHome) -> list[tuple[str, bool, str]]:
+    """(check, passed, message) for policy, keys, ledger, vault, model, de-identifier and disk."""
+    results: list[tuple[str, bool, str]] = []
+    try:
+        policy = load_policy(home.policy)
+    except IntrawardError as error:
+        return [("policy", False, str(error))]
+    results.append(
+        ("policy", True, f"site {policy.site}, lifetime epsilon {policy.privacy.lifetime_epsilon:g}")
+    )
+    checks: tuple[tuple[str, Callable[[SiteHome, SitePolicy], str]], ...] = (
+        ("signing key", _signing_key),
+        ("ledger", _ledger),
+        ("vault", _vault),
+        ("model", _model),
+        ("de-identifier", _deidentifier),
+        ("disk", _disk),
+    )
+    for name, check in checks:
+        try:
+            results.append((name, True, check(home, policy)))
+        except IntrawardError as error:
+            results.append((name, False, str(error)))
+        except OSError as error:
+            results.append((name, False, f"{type(error).__name__}: check permissions of {home.root}"))
+    return results
+
+
+def _signing_key(home: SiteHome, policy: SitePolicy) -> str:
+    from intraward_shared.signing import SigningKey
+
+    return f"key id {SigningKey.load(home.signing_key).key_id}"
+
+
+def _ledger(home: SiteHome, policy: SitePolicy) -> str:
+    from intraward_shared.ledger_chain import read_ledger
+
+    return f"chain whole, {len(read_ledger(home.ledger))} entries"
+
+
+def _vault(home: SiteHome, policy: SitePolicy) -> str:
+    from intraward_client.store.vault import Vault
+
+    Vault.open(home.vault, home.vault_keys).close()
+    return "opens with its key"
+
+
+def _model(home: SiteHome, policy: SitePolicy) -> str:
+    from intraward_shared.errors import ModelError
+    from intraward_shared.modeling import model_digest
+
+    if model_digest(policy.model.path) != policy.model.sha256:
+        raise ModelError(
+            f"{policy.model.path}: not the model pinned in policy.toml, model.sha256", remedy="fetch it again"
+        )
+    return "digest equals the pin"
+
+
+def _deidentifier(home: SiteHome, policy: SitePolicy) -> str:
+    from contextlib import closing
+
+    from intraward_client.importing import make_deidentifier
+    from intraward_client.store.vault import Vault
+
+    with closing(Vault.open(home.vault, home.vault_keys)) as vault:
+        make_deidentifier(vault, policy).self_test()
+    return f"self-test passed, profile {policy.deid.profile}"
+
+
+def _disk(home: SiteHome, policy: SitePolicy) -> str:
+    from intraward_shared.errors import ConfigError
+
+    if shutil.disk_usage(home.root).free < _FREE_BYTES:
+        raise ConfigError(
+            home.root, "", "less than 1 GiB is free", remedy="make room; the ledger must be able to write"
+        )
+    return "more than 1 GiB free"

@@ -1,0 +1,221 @@
+"""``intraward-client``: what hospital IT runs. Thin: each command opens things, calls, and prints."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from intraward_client import adapters_cli, deid_cli
+from intraward_client.config import SitePolicy, load_policy
+from intraward_client.home import SiteHome
+from intraward_shared.command import out, run, show
+from intraward_shared.errors import ConfigError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="A hospital's node: data in, sealed updates out."
+)
+app.add_typer(deid_cli.app, name="deid")
+app.add_typer(adapters_cli.app, name="adapter")
+
+Kind = Literal["notes", "demonstrations", "preferences"]
+Home = Annotated[Path, typer.Option("--home", help="The site's folder.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]
+
+
+@app.command()
+def init(
+    policy: Annotated[Path, typer.Argument(help="Policy file; see client/README.md for every key.")],
+    home: Home = Path("site"),
+    as_json: Json = False,
+) -> None:
+    """Make a new site: folder, keys, encrypted vault, ledger.
+
+    Example: intraward-client init policy.toml --home /srv/intraward
+    """
+    from intraward_client.initialise import initialise
+
+    terms = load_policy(policy)
+    made = initialise(home, terms, time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    public = _public_key(made)
+    show(
+        {"site": terms.site, "home": str(home), "public_key": public},
+        as_json=as_json,
+        text=f"site [bold]{terms.site}[/] made in {home}\ngive the coordinator this public key: {public}",
+    )
+
+
+@app.command()
+def doctor(home: Home = Path("site"), as_json: Json = False) -> None:
+    """Check that this node is fit to run: policy, keys, vault, ledger, model, de-identifier.
+
+    Example: intraward-client doctor --home /srv/intraward
+    """
+    from intraward_client.checkup import examine
+
+    results = examine(SiteHome(home))
+    lines = [
+        f"[{'green' if ok else 'red'}]{'ok  ' if ok else 'FAIL'}[/] {name}: {text}"
+        for name, ok, text in results
+    ]
+    show(
+        {"checks": [{"name": n, "ok": ok, "message": t} for n, ok, t in results]},
+        as_json=as_json,
+        text="\n".join(lines),
+    )
+    raise typer.Exit(0 if all(ok for _, ok, _ in results) else 1)
+
+
+@app.command(name="import")
+def import_notes(
+    notes: Annotated[Path, typer.Argument(help='JSONL of {"id", "patient", "text", "known": {...}?}.')],
+    home: Home = Path("site"),
+    kind: Annotated[Kind, typer.Option(help="What the rows are.")] = "notes",
+    as_json: Json = False,
+) -> None:
+    """De-identify a file and keep the result in the vault. A second run does only what is new.
+
+    Example: intraward-client import notes.jsonl --home /srv/intraward
+    """
+    from intraward_client.progress import bar
+    from intraward_client.importing import import_file
+
+    site = SiteHome(home)
+    with bar(f"importing {kind}", quiet=as_json) as tell:
+        report = import_file(site, load_policy(site.policy), notes, kind, tell)
+    show(
+        report,
+        as_json=as_json,
+        text=f"{report['rows']} rows read, {report['released']} in the vault, {report['quarantined']} quarantined",
+    )
+
+
+@app.command()
+def forget(
+    patient: Annotated[str, typer.Argument(help="Patient id as in the imported files.")],
+    home: Home = Path("site"),
+) -> None:
+    """Destroy a patient's key and rows. Adapters already released stay; their epsilon bounds the dependence.
+
+    Example: intraward-client forget P-1002 --home /srv/intraward
+    """
+    from intraward_client.store.vault import Vault
+
+    site = SiteHome(home)
+    with Vault.open(site.vault, site.vault_keys) as vault:
+        vault.forget(patient)
+    out.print(
+        "forgotten: the patient's key is destroyed, the site key rotated, every row of the patient gone"
+    )
+
+
+@app.command()
+def budget(home: Home = Path("site"), as_json: Json = False) -> None:
+    """What of the lifetime epsilon is spent, by stage, and what is left.
+
+    Example: intraward-client budget --home /srv/intraward
+    """
+    from intraward_client.privacy.statement import statement
+
+    value = statement(SiteHome(home).ledger)
+    rows = "\n".join(f"  {s['stage']:<8} epsilon {s['epsilon']:.3f}" for s in value["stages"])
+    text = (
+        f"{rows}\n  total    epsilon {value['spent']:.3f} of {value['cap']:.3f} "
+        f"(delta {value['delta']:g}, per patient within this hospital, add/remove)\n  left     {value['left']:.3f}"
+    )
+    show(value, as_json=as_json, text=text)
+
+
+@app.command()
+def status(home: Home = Path("site"), as_json: Json = False) -> None:
+    """Last request and its outcome; depends on configuration and ledger only.
+
+    Example: intraward-client status --home /srv/intraward
+    """
+    from intraward_client.ward import site_status
+
+    value = site_status(SiteHome(home))
+    show(value, as_json=as_json, text="\n".join(f"{key}: {item}" for key, item in value.items()))
+
+
+@app.command()
+def outbox(home: Home = Path("site"), as_json: Json = False) -> None:
+    """Every sealed update that left or may leave: round, size, digest.
+
+    Example: intraward-client outbox --home /srv/intraward
+    """
+    from intraward_client.outbox import listing
+
+    value = listing(SiteHome(home))
+    lines = [
+        f"round {row['round']:>3} {row['stage']:<7} {row['bytes']:>9} bytes  sha256 {row['sha256'][:16]}…"
+        for row in value
+    ]
+    show({"updates": value}, as_json=as_json, text="\n".join(lines) or "nothing has left")
+
+
+@app.command()
+def ward(home: Home = Path("site")) -> None:
+    """Run the data-side process on its Unix-domain socket until stopped.
+
+    Example: intraward-client ward --home /srv/intraward
+    """
+    from intraward_client.progress import bar
+    from intraward_client.ward import Ward
+    from intraward_client.wardsocket import serve
+
+    with bar("ward", quiet=not sys.stderr.isatty()) as tell:
+        serve(Ward(SiteHome(home), progress=lambda name, share: tell(share, name)))
+
+
+@app.command()
+def gateway(
+    superlink: Annotated[str, typer.Option(help="host:port of the consortium's SuperLink.")],
+    home: Home = Path("site"),
+    root_certificates: Annotated[Path | None, typer.Option(help="CA certificate of the consortium.")] = None,
+    node_key: Annotated[
+        Path | None, typer.Option(help="This node's ECDSA private key (OpenSSH format).")
+    ] = None,
+    insecure: Annotated[bool, typer.Option(help="No TLS; loopback only.")] = False,
+    runtime_port: Annotated[int, typer.Option(help="A free loopback port for Flower's own runtime.")] = 9094,
+) -> None:
+    """Run the network-side process: a Flower SuperNode that hands plans to the ward.
+
+    Example: intraward-client gateway --superlink consortium.example:443 --root-certificates ca.crt --node-key node
+    """
+    from intraward_client.gateway import gateway_environment, supernode_command
+
+    if root_certificates is None and not (insecure and superlink.split(":")[0] in ("127.0.0.1", "localhost")):
+        raise ConfigError(
+            "--root-certificates", "", "TLS is required", remedy="give the consortium's CA certificate"
+        )
+    command = supernode_command(
+        superlink=superlink,
+        root_certificates=root_certificates,
+        key=node_key,
+        socket=SiteHome(home).socket.resolve(),
+        runtime_port=runtime_port,
+    )
+    command[0] = str(Path(sys.executable).parent / command[0])
+    raise typer.Exit(subprocess.run(command, env=gateway_environment(), check=False).returncode)
+
+
+def _public_key(home: SiteHome) -> str:
+    from intraward_shared.signing import SigningKey
+
+    return SigningKey.load(home.signing_key).public
+
+
+def policy_of(home: Path) -> SitePolicy:
+    """Policy of a site's folder."""
+    return load_policy(SiteHome(home).policy)
+
+
+def main() -> None:
+    """Entry point."""
+    run(app)

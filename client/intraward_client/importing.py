@@ -1,0 +1,54 @@
+"""A file from the hospital's systems into the vault: the site's de-identifier, its vault, one import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from intraward_client.config import SitePolicy
+from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
+from intraward_client.home import SiteHome
+from intraward_client.store.importers import Kind
+from intraward_client.store.intake import run_import
+from intraward_client.store.vault import Vault
+
+
+def make_deidentifier(vault: Vault, policy: SitePolicy) -> Deidentifier:
+    """The de-identifier of the site's own profile, keyed by a secret that the vault derives.
+
+    Raises:
+        DeidError: model or rule pack is missing or not the pinned one.
+    """
+    return Deidentifier(DeidSettings(profile=policy.deid.profile), vault.derive("deid"))
+
+
+def import_file(
+    home: SiteHome,
+    policy: SitePolicy,
+    path: Path,
+    kind: Kind,
+    progress: Callable[[float], None] | None = None,
+) -> dict[str, Any]:
+    """Import a JSONL file; a second run does only what is new.
+
+    Returns:
+        counts for the site's own operator: rows, released, quarantined, skipped, by_class, by_reason.
+
+    Raises:
+        InputError: the file is missing or a line is wrong; nothing was stored.
+        DeidError, VaultError: the node is not fit to run.
+    """
+
+    def tell(done: int, total: int) -> None:
+        if progress is not None:
+            progress(done / max(1, total))
+
+    with closing(Vault.open(home.vault, home.vault_keys)) as vault:
+        report = asdict(
+            run_import(path, vault, make_deidentifier(vault, policy), policy.deid.workers, tell, kind)
+        )
+    report["rows"] = report.pop("notes_in")
+    return report

@@ -1,0 +1,224 @@
+"""``intraward-simulate``: the whole system on one machine, for researchers and newcomers."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from intraward_shared.command import err, out, run, show
+from intraward_simulation.phases import Show
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run the whole federation on one machine.")
+
+Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]
+Model = Annotated[str | None, typer.Option("--model", help="tiny, smollm2 or a Hub-format directory.")]
+Processes = Annotated[
+    bool, typer.Option("--processes", help="Real SuperLink, SuperNodes and wards on loopback.")
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Throw away an earlier run in the same folder.")]
+
+PHASE_NAMES = ("model", "world", "sites", "import", "program", "audit")
+
+
+@app.command()
+def demo(
+    out_: Out = Path("runs/demo"), model: Model = None, processes: Processes = False, as_json: Json = False
+) -> None:
+    """The main job: three synthetic hospitals train one model; ends with figures and a report.
+
+    Example: intraward-simulate demo --out runs/demo
+    """
+    from intraward_simulation.scenario import scenario_path
+
+    name = "demo-smollm2" if model == "smollm2" else "demo"
+    _announce(model, as_json)
+    finished = (out_ / "report.json").exists()  # a finished demo starts anew; an interrupted one goes on
+    _run(
+        scenario_path(name),
+        out_,
+        model=model,
+        data=None,
+        processes=processes,
+        fresh=finished,
+        as_json=as_json,
+    )
+
+
+@app.command(name="run")
+def run_command(
+    scenario: Annotated[str, typer.Argument(help="Scenario file, or the name of a shipped one.")],
+    out_: Out = Path("runs/scenario"),
+    data: Annotated[Path | None, typer.Option(help="Folder of real files.")] = None,
+    preferences: Annotated[
+        Path | None, typer.Option(help="JSONL of prompt, chosen, rejected to score the reward model on.")
+    ] = None,
+    model: Model = None,
+    processes: Processes = False,
+    fresh: Fresh = False,
+    as_json: Json = False,
+) -> None:
+    """Run a scenario, or go on with an interrupted one in the same folder.
+
+    Example: intraward-simulate run clinical --data DIR --out runs/clinical
+    """
+    from intraward_simulation.scenario import scenario_path
+
+    _run(
+        scenario_path(scenario),
+        out_,
+        model=model,
+        data=data,
+        processes=processes,
+        fresh=fresh,
+        as_json=as_json,
+        preferences=preferences,
+    )
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
+    """Draw the page again from ``report.json``.
+
+    Example: intraward-simulate report runs/demo
+    """
+    from intraward_simulation.report import load_report, write_report
+
+    page, _ = write_report(folder, load_report(folder))
+    out.print(f"report: {page}")
+
+
+@app.command(hidden=True)
+def ward(
+    home: Annotated[Path, typer.Option(help="A simulated site's folder.")],
+    run_folder: Annotated[Path, typer.Option("--run", help="The run that it belongs to.")],
+) -> None:
+    """A simulated hospital's ward as a process of its own.
+
+    Example: intraward-simulate ward --run runs/demo --home runs/demo/sites/riverside
+    """
+    import torch
+
+    from intraward_client.home import SiteHome
+    from intraward_client.wardsocket import serve
+    from intraward_simulation.scenario import load_scenario
+    from intraward_simulation.sites import open_ward
+
+    scenario = load_scenario(run_folder / "scenario.toml")
+    torch.set_num_threads(scenario.run.threads)
+    serve(open_ward(scenario, SiteHome(home)))
+
+
+def _announce(model: str | None, quiet: bool) -> None:
+    if not quiet:
+        estimate = "about 25 to 40 minutes" if model == "smollm2" else "2 to 4 minutes"
+        err.print(f"three synthetic hospitals, {model or 'tiny'} model: {estimate} on 2 cores")
+
+
+def _run(
+    path: Path,
+    folder: Path,
+    *,
+    model: str | None,
+    data: Path | None,
+    processes: bool,
+    fresh: bool,
+    as_json: bool,
+    preferences: Path | None = None,
+) -> None:
+    from intraward_simulation.run import run_scenario
+
+    with _progress(quiet=as_json) as tell:
+        page = run_scenario(
+            path,
+            folder,
+            model=model,
+            data=data,
+            processes=processes,
+            fresh=fresh,
+            show=tell,
+            preferences=preferences,
+        )
+    figures = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    show(figures, as_json=as_json, text=summary(figures, page))
+
+
+def summary(figures: dict, page: Path) -> str:  # type: ignore[type-arg]
+    """The figures of a run in a few lines for the terminal."""
+    reward, policy, privacy = figures["reward_model"], figures["policy"], figures["privacy"]
+    egress, ledger = figures["egress"], figures["ledger"]
+    caps = [site["cap"] for site in privacy["sites"]]
+
+    def number(value: float | None, digits: int = 3) -> str:
+        return "not measured" if value is None else f"{value:.{digits}f}"
+
+    return "\n".join(
+        [
+            "",
+            f"  reward model   accuracy {number(reward['accuracy'])}   (longer wins: {number(reward['length_baseline'])})",
+            f"  policy         true reward {number(policy['reward_sft'], 2)} after SFT, "
+            f"{number(policy['reward_rl'], 2)} after RL; wins {number(policy['win_rate'], 2)} over SFT",
+            f"  privacy        epsilon {number(privacy['max_epsilon'], 2)} per patient of at most "
+            f"{number(max(caps, default=None), 2)}; accountants differ by {number(privacy['accountants_differ_by'], 4)}",
+            f"  egress         {egress['identifiers_found']} of {egress['identifiers_planted']} planted identifiers found "
+            f"in {egress['scanned_bytes'] or 0:,} bytes searched",
+            f"  ledgers        {'all verified' if ledger['verified'] else 'NOT VERIFIED'}, {ledger['entries']} entries",
+            f"  time           {figures['seconds']:.0f} s",
+            "",
+            f"  report         {page}",
+        ]
+    )
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Show]:
+    """A line per phase on a terminal; plain lines where there is none."""
+    if quiet or not sys.stderr.isatty():
+        yield _plain_lines(quiet)
+        return
+    columns = (
+        TextColumn("[bold]{task.fields[phase]:<8}"),
+        BarColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err) as progress:
+        tasks: dict[str, int] = {}
+
+        def tell(phase: str, what: str, share: float) -> None:
+            if phase not in tasks:
+                for name, task in tasks.items():
+                    progress.update(task, completed=1.0, description="done")  # type: ignore[arg-type]
+                    progress.stop_task(task)  # type: ignore[arg-type]
+                tasks[phase] = progress.add_task(what, total=1.0, phase=phase)
+            progress.update(tasks[phase], description=what, completed=min(1.0, share))  # type: ignore[arg-type]
+
+        yield tell
+
+
+def _plain_lines(quiet: bool) -> Show:
+    last: dict[str, tuple[str, int]] = {}
+
+    def tell(phase: str, what: str, share: float) -> None:
+        step = (what, int(share * 4))
+        if not quiet and last.get(phase) != step:
+            last[phase] = step
+            err.print(f"{phase:<8} {what} {share:4.0%}")
+
+    return tell
+
+
+def main() -> None:
+    """Entry point."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+    run(app)

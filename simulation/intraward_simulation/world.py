@@ -1,0 +1,162 @@
+"""What surrounds a run: hospitals' files, public texts, the coordinator's test data, clinicians.
+
+``World`` has two makers: ``synthetic`` (generated hospitals, a known gold rule) and ``clinical``
+(real open files by ``data``). Everything is a function of the scenario, its seed and the data folder,
+so that a resumed run, or a ward in its own process, makes the same world again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from intraward_client.store.preferences import add_judgment
+from intraward_client.store.prompts import unlabelled
+from intraward_client.store.vault import Vault
+from intraward_client.ward import Labeller
+from intraward_shared.errors import ConfigError
+from intraward_simulation import corpus, data, hospitals
+from intraward_simulation.clinicians import SimulatedClinician, true_reward
+from intraward_simulation.scenario import Scenario
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SiteFiles:
+    """What one hospital has: rows per kind of import (``notes``, ``demonstrations``, ``preferences``)."""
+
+    name: str
+    rows: Mapping[str, tuple[Row, ...]] = field(repr=False)
+    canaries: tuple[str, ...] = field(default=(), repr=False)
+    patients: int = 0
+
+
+@dataclass(frozen=True)
+class World:
+    """Hospitals, named public texts, the coordinator's evaluation files and the gold rule, if any."""
+
+    sites: tuple[SiteFiles, ...]
+    public: Mapping[str, tuple[Row, ...]] = field(repr=False)
+    evaluation: Mapping[str, tuple[Row, ...]] = field(repr=False)
+    gold: Callable[[str, str], float] | None
+
+    @property
+    def canaries(self) -> tuple[str, ...]:
+        """Every planted identifier."""
+        return tuple(name for site in self.sites for name in site.canaries)
+
+
+class ClinicianLabeller:
+    """A simulated clinician at a site: judges every candidate pair in the vault that nobody has judged."""
+
+    def __init__(self, seed: int, noise: float) -> None:
+        self._clinician = SimulatedClinician(seed, noise)
+
+    def __call__(self, vault: Vault) -> None:
+        """Judge; ties are left unjudged."""
+        for item in vault.unlabelled():
+            judgment = self._clinician.judge(
+                item.prompt_id, item.prompt, [text for _, text in item.candidates]
+            )
+            if judgment is not None:
+                chosen, rejected = (item.candidates[i][0] for i in (judgment.chosen, judgment.rejected))
+                vault.add_judgment(item.prompt_id, chosen, rejected, judgment.strength, "simulated")
+
+
+def make_world(scenario: Scenario, folder: Path | None) -> World:
+    """The world of a scenario.
+
+    Args:
+        scenario: checked scenario.
+        folder: data folder, for scenarios with ``[files]``.
+
+    Raises:
+        ConfigError: a data folder is needed and not given, or a file in it is missing.
+    """
+    if scenario.hospitals is not None:
+        return _synthetic(scenario)
+    if folder is None:
+        raise ConfigError(
+            "--data", "", "this scenario reads real files", remedy="give the folder: --data DIR"
+        )
+    return _clinical(scenario, folder)
+
+
+def labeller_of(scenario: Scenario, site: str) -> Labeller | None:
+    """The simulated clinician of a site; None where judgments come from files."""
+    if scenario.hospitals is None:
+        return None
+    return ClinicianLabeller(site_seed(scenario, site), scenario.hospitals.clinician_noise)
+
+
+def site_seed(scenario: Scenario, site: str) -> int:
+    """A seed of one site, a function of the scenario's seed and the site's name."""
+    return int.from_bytes(site_secret(scenario, site, "seed")[:4], "big") >> 1
+
+
+def site_secret(scenario: Scenario, site: str, purpose: str) -> bytes:
+    """32 bytes for a simulated site's keys: known to anyone who has the scenario, hence simulated."""
+    return hashlib.sha256(f"intraward-simulation|{scenario.run.seed}|{site}|{purpose}".encode()).digest()
+
+
+def write_rows(rows: tuple[Row, ...], path: Path) -> Path:
+    """Rows as JSONL."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows), "utf-8"
+    )
+    return path
+
+
+def _synthetic(scenario: Scenario) -> World:
+    terms, seed = scenario.hospitals, scenario.run.seed
+    assert terms is not None
+    made = hospitals.make_hospitals(
+        [(site.name, site.patients, site.case_mix) for site in terms.sites],
+        seed=seed,
+        canaries=terms.canaries,
+    )
+    sites = tuple(
+        SiteFiles(h.name, {"notes": tuple(_importable(n) for n in h.notes)}, tuple(h.canaries), site.patients)
+        for h, site in zip(made, terms.sites, strict=True)
+    )
+    examples = corpus.public_corpus(seed + 1, 4000)
+    wanted = scenario.evaluation
+    return World(
+        sites,
+        {
+            "corpus": tuple({"prompt": e.prompt, "completion": e.completion} for e in examples),
+            "prompts": tuple({"prompt": p} for p in corpus.public_prompts(seed + 2, 2000)),
+        },
+        {
+            "prompts": tuple({"prompt": p} for p in corpus.heldout_prompts(seed + 3, wanted.prompts)),
+            "preferences": tuple(corpus.heldout_pairs(seed + 4, wanted.pairs)),
+        },
+        true_reward,
+    )
+
+
+def _clinical(scenario: Scenario, folder: Path) -> World:
+    terms = scenario.files
+    assert terms is not None
+    read = data.read_clinical(folder, terms, scenario.run.seed)
+    sites = tuple(
+        SiteFiles(
+            name,
+            {"demonstrations": rows.demonstrations, "preferences": rows.preferences},
+            (),
+            len({row["patient"] for row in (*rows.demonstrations, *rows.preferences)}),
+        )
+        for name, rows in read.sites.items()
+    )
+    return World(sites, {"prompts": read.prompts}, read.evaluation, None)
+
+
+def _importable(note: Row) -> Row:
+    """A note without its gold spans, as a hospital's system would export it."""
+    return {key: note[key] for key in ("id", "patient", "text", "known")}
