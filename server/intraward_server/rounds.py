@@ -147,13 +147,13 @@ def run_round(
         raise _no_quorum(_outcome(inbox, state), terms)
     deadline = terms.clock() + terms.deadline_s
     for site in asked:
-        _push(grid, nodes[site], site, request_for, state)
+        _push(grid, nodes[site], site, request_for, state, terms)
     while (state.waiting or state.resend_at) and terms.clock() < deadline:
         if not _sweep(grid, inbox, state, terms, deadline):
             terms.sleep(min(terms.poll_s, max(0.0, deadline - terms.clock())))
         for site in [s for s, moment in state.resend_at.items() if moment <= terms.clock()]:
             del state.resend_at[site]
-            _push(grid, nodes[site], site, request_for, state)
+            _push(grid, nodes[site], site, request_for, state, terms)
     for site in [*state.waiting.values(), *state.resend_at]:
         state.codes[site] = LATE
     result = _outcome(inbox, state)
@@ -167,11 +167,29 @@ def _outcome(inbox: Inbox, state: _Collection) -> RoundResult:
     return RoundResult(inbox.sites, missing)
 
 
-def _push(grid: Grid, node: int, site: str, request_for: Callable[[str], bytes], state: _Collection) -> None:
-    message = wire.request(node, wire.TRAIN, request_for(site))
+def _push(
+    grid: Grid,
+    node: int,
+    site: str,
+    request_for: Callable[[str], bytes],
+    state: _Collection,
+    terms: RoundTerms,
+) -> None:
+    """Push a site's request; one that Flower did not take (no message id) counts like a dead node."""
     state.pushes[site] = state.pushes.get(site, 0) + 1
-    for name in grid.push_messages([message]):
+    names = [name for name in grid.push_messages([wire.request(node, wire.TRAIN, request_for(site))]) if name]
+    for name in names:
         state.waiting[name] = site
+    if not names:
+        _died(site, state, terms)
+
+
+def _died(site: str, state: _Collection, terms: RoundTerms) -> None:
+    """Ask again a little later, or give the site up for this round."""
+    if state.pushes[site] <= terms.resends:
+        state.resend_at[site] = terms.clock() + terms.resend_s
+    else:
+        state.codes[site] = UNREACHABLE
 
 
 def _sweep(grid: Grid, inbox: Inbox, state: _Collection, terms: RoundTerms, deadline: float) -> bool:
@@ -186,8 +204,8 @@ def _sweep(grid: Grid, inbox: Inbox, state: _Collection, terms: RoundTerms, dead
                 continue
             came = True
             code = _receive(message, inbox)
-            if code == UNREACHABLE and state.pushes[site] <= terms.resends:
-                state.resend_at[site] = terms.clock() + terms.resend_s
+            if code == UNREACHABLE:
+                _died(site, state, terms)
             elif code != "OK":
                 state.codes[site] = code
     return came
@@ -227,21 +245,27 @@ def find_nodes(
 ) -> dict[str, int]:
     """Ask unknown nodes which site they serve, until all sites are found or ``wait_s`` passed.
 
-    The answer only addresses; what is trusted is the update's signature.
+    A node that cannot answer yet (its ward is starting) is asked again. The answer only addresses; what
+    is trusted is the update's signature.
     """
     found = dict(known)
-    asked: set[int] = set(found.values())
-    waiting: set[str] = set()
+    waiting: dict[str, int] = {}
+    strangers: set[int] = set()
     until = terms.clock() + wait_s
     while set(site_keys) - set(found):
-        new = [node for node in grid.get_node_ids() if node not in asked]
-        asked.update(new)
-        waiting.update(grid.push_messages([wire.request(node, wire.QUERY, b"describe") for node in new]))
+        busy = {*found.values(), *waiting.values(), *strangers}
+        for node in [node for node in grid.get_node_ids() if node not in busy]:
+            names = grid.push_messages([wire.request(node, wire.QUERY, b"describe")])
+            waiting.update({name: node for name in names if name})
         for message in list(grid.pull_messages(sorted(waiting))) if waiting else []:
-            waiting.discard(message.metadata.reply_to_message_id)
+            asked = waiting.pop(message.metadata.reply_to_message_id, None)
+            if asked is None or message.has_error():
+                continue
             site = _described(message, site_keys)
-            if site is not None:
-                found.setdefault(site, message.metadata.src_node_id)
+            if site is None:
+                strangers.add(asked)
+            else:
+                found.setdefault(site, asked)
         if not set(site_keys) - set(found) or terms.clock() >= until:
             break
         terms.sleep(min(terms.poll_s, max(0.0, until - terms.clock())))
@@ -250,8 +274,6 @@ def find_nodes(
 
 def _described(message: Message, site_keys: Mapping[str, str]) -> str | None:
     """Site that a node says it serves, when that site is enrolled with the key that it names."""
-    if message.has_error():
-        return None
     try:
         told = json.loads(wire.read(message))
         site, public = str(told["site"]), str(told["public"])

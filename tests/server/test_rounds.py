@@ -245,3 +245,43 @@ def test_a_node_that_joins_late_is_found(wards: dict[str, Site]) -> None:
     assert set(find_nodes(grid, PUBLIC, {}, _terms(clock), 5.0)) == set(SITES)
     grid = SlowGrid(wards, clock, {"gamma": 99.0}, wire.QUERY)
     assert set(find_nodes(grid, PUBLIC, {}, _terms(clock), 5.0)) == {"alpha", "beta"}
+
+
+def test_a_node_whose_ward_is_still_starting_is_asked_again(wards: dict[str, Site]) -> None:
+    answers = iter([None, None, wards["beta"].describe()])
+
+    def starting() -> bytes:
+        answer = next(answers)
+        if answer is None:
+            raise RuntimeError("the ward does not answer")
+        return answer
+
+    wards["beta"].describe = starting  # type: ignore[method-assign]
+    assert set(find_nodes(InProcessGrid(wards), PUBLIC, {}, _terms(Clock()), 5.0)) == set(SITES)
+
+
+def test_a_push_that_flower_does_not_take_is_tried_again(wards: dict[str, Site], inbox: Inbox) -> None:
+    class Refusing(InProcessGrid):
+        refusals = 2
+
+        def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+            kept = list(messages)
+            assert kept  # Flower refuses an empty list
+            if kept[0].metadata.dst_node_id == 101 and self.refusals:
+                if kept[0].metadata.message_type == wire.TRAIN:
+                    self.refusals -= 1
+                return [""]
+            return super().push_messages(kept)
+
+    grid = Refusing(wards)
+    result = run_round(
+        grid, {"alpha": 100, "beta": 101, "gamma": 102}, SITES, lambda site: b"", inbox, _terms(Clock())
+    )
+    assert result.sites == SITES
+    grid = Refusing(wards)
+    grid.refusals = 99
+    again = _inbox(Path(str(inbox._folder) + "-2"))
+    result = run_round(
+        grid, {"alpha": 100, "beta": 101, "gamma": 102}, SITES, lambda site: b"", again, _terms(Clock())
+    )
+    assert result.missing == {"beta": "UNREACHABLE"}
