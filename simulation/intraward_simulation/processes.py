@@ -262,8 +262,8 @@ def _reachable(sites: Mapping[str, Path]) -> Iterator[dict[str, SiteHome]]:
         return
     folder = Path(tempfile.mkdtemp(prefix="iw-", dir=os.environ.get("XDG_RUNTIME_DIR")))
     try:
-        for index, site in enumerate(deep):
-            link = folder / str(index)
+        for site in deep:
+            link = folder / site
             link.symlink_to(homes[site].root)
             homes[site] = SiteHome(link)
         yield homes

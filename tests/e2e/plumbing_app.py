@@ -15,30 +15,28 @@ from intraward_shared.errors import RoundFailed
 from intraward_simulation.federation import RecordingGrid
 from intraward_simulation.watch import Watch
 
+NODES = 3
+
 app = ServerApp()
 
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Ask, echo, and write what came back; fails when the folder's orders say so."""
+    """Ask, echo, and write what came back; then fail, so that the test sees how failure is told."""
     config = context.run_config
     home, watch = Path(str(config["intraward-home"])), Watch(Path(str(config["intraward-watch"])))
-    orders = json.loads((home / "orders.json").read_text())
     recorded = RecordingGrid(grid, Path(str(config["intraward-record"])))
 
     def work() -> None:
-        nodes = wait_for_nodes(recorded, orders["nodes"])
+        nodes = wait_for_nodes(recorded, NODES)
         watch.report(ProgramEvent("nodes", rounds=len(nodes)))
-        if orders.get("fail"):
-            raise RoundFailed("the orders say so", remedy="give other orders")
         told = exchange(recorded, [wire.request(n, wire.QUERY, b"describe") for n in nodes])
         echoes = exchange(recorded, [wire.request(n, wire.TRAIN, bytes([7] * 1000)) for n in nodes])
         watch.report(ProgramEvent("echoes", rounds=len(echoes)))
-        if orders.get("wait"):
-            time.sleep(600)
         sites = sorted(json.loads(wire.read(m))["site"] for m in told)
         sizes = [len(wire.read(m)) for m in echoes]
         (home / "result.json").write_text(json.dumps({"sites": sites, "sizes": sizes}))
+        raise RoundFailed("the plumbing app always fails", remedy="it is a test")
 
     watch.perform(work)
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+import tomllib
 from pathlib import Path
 
-import psutil
 import pytest
 
+from intraward_client.gateway import supernode_command
 from intraward_client.home import SiteHome
 from intraward_server.program import ProgramEvent
 from intraward_shared.errors import RoundFailed
-from intraward_simulation.processes import run_with_processes
-from intraward_simulation.supervision import processes_of
+from intraward_simulation.control import CONNECTION, program
+from intraward_simulation.processes import base_environment, free_port, run_with_processes
+from intraward_simulation.provision import provision
+from intraward_simulation.supervision import MARK, mark_of, processes_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 HERE = Path(__file__).parent
@@ -26,18 +26,10 @@ ROOTS = ("client", "server", "shared", "simulation")
 
 
 @pytest.fixture(autouse=True)
-def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+def packages_for_children(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let child processes import the packages, installed or not, and the plumbing beside this file."""
     roots = [str(HERE), *(str(HERE.parents[1] / root) for root in ROOTS)]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(roots))
-
-
-def lay_out(run: Path, **orders: object) -> None:
-    """Three site homes, and the orders of ``plumbing_app``."""
-    for site in ("a", "b", "c"):
-        SiteHome(run / "sites" / site).make()
-    (run / "server").mkdir(exist_ok=True)
-    (run / "server" / "orders.json").write_text(json.dumps({"nodes": 3, **orders}))
 
 
 def echo_ward(site: str, home: Path) -> list[str]:
@@ -45,55 +37,58 @@ def echo_ward(site: str, home: Path) -> list[str]:
     return [sys.executable, str(HERE / "echo_ward.py"), site, str(SiteHome(home).socket)]
 
 
-def plumb(run: Path, progress: Callable[[ProgramEvent], None] | None = None) -> None:
-    """The plumbing app over processes."""
-    run_with_processes(
-        run,
-        sites={site: run / "sites" / site for site in ("a", "b", "c")},
-        server_home=run / "server",
-        ward_command=echo_ward,
-        record=run / "recorded",
-        progress=progress,
-        timeout_s=150,
-        serverapp="plumbing_app:app",
+def stranger_is_refused(run: Path, folder: Path) -> bool:
+    """Whether a SuperNode with a key that nobody registered ends instead of joining."""
+    key = provision(folder, ["stranger"]).nodes["stranger"].private
+    connection = tomllib.loads((run / "flwr" / "operator" / "config.toml").read_text())["superlink"][
+        CONNECTION
+    ]
+    command = supernode_command(
+        superlink=connection["address"],
+        root_certificates=Path(connection["root-certificates"]),
+        key=key,
+        socket=folder / "none.sock",
+        runtime_port=free_port(),
     )
+    command[0] = program(command[0])
+    environment = base_environment() | {"FLWR_HOME": str(folder), MARK: mark_of(run)}
+    log = folder / "log"
+    with log.open("wb") as output:  # not a pipe: its children would hold that open
+        done = subprocess.run(command, env=environment, stdout=output, stderr=output, timeout=60, check=False)
+    return done.returncode != 0 and "Exit Code: 305" in log.read_text()
 
 
-def test_bytes_go_to_every_ward_and_back_though_its_path_is_too_long_for_a_socket(tmp_path: Path) -> None:
-    run = tmp_path / ("deep-" * 12) / ("deeper-" * 8)
-    run.mkdir(parents=True)
-    lay_out(run)
+def test_bytes_go_to_every_ward_and_back_and_failure_is_told(tmp_path: Path) -> None:
+    run = tmp_path / ("deep-" * 12) / ("deeper-" * 8)  # too long a path for a socket
+    sites = {site: run / "sites" / site for site in ("a", "b", "c")}
+    for home in sites.values():
+        SiteHome(home).make()
+    (run / "server").mkdir()
     events: list[str] = []
-    plumb(run, lambda event: events.append(event.kind))
+
+    def on_event(event: ProgramEvent) -> None:
+        events.append(event.kind)
+        if event.kind == "nodes":
+            assert stranger_is_refused(run, tmp_path / "stranger")
+
+    with pytest.raises(RoundFailed) as caught:
+        run_with_processes(
+            run,
+            sites=sites,
+            server_home=run / "server",
+            ward_command=echo_ward,
+            record=run / "recorded",
+            progress=on_event,
+            timeout_s=150,
+            serverapp="plumbing_app:app",
+        )
+    assert (caught.value.message, caught.value.remedy) == ("the plumbing app always fails", "it is a test")
     assert json.loads((run / "server" / "result.json").read_text()) == {
         "sites": ["a", "b", "c"],
         "sizes": [1000, 1000, 1000],
     }
     assert events == ["nodes", "echoes"]
     assert len(list((run / "recorded").glob("*.out.bin"))) == 6
+    assert len(list((run / "recorded").glob("*.in.bin"))) == 6
+    assert [path.name for path in (run / "flwr").rglob("*.py")] == []  # no code travelled
     assert processes_of(run) == []
-
-
-def test_a_killed_run_is_cleared_away_by_the_next_which_tells_why_it_fails(tmp_path: Path) -> None:
-    lay_out(tmp_path, wait=True)
-    code = f"import test_processes as t, pathlib; t.plumb(pathlib.Path({str(tmp_path)!r}))"
-    driver = subprocess.Popen([sys.executable, "-c", code])
-    progress = tmp_path / "flwr" / "watch" / "progress.jsonl"
-    until = time.monotonic() + 120
-    while not (progress.exists() and "echoes" in progress.read_text()):
-        assert time.monotonic() < until and driver.poll() is None
-        time.sleep(0.2)
-    with pytest.raises(psutil.TimeoutExpired):  # it is alive and holds the run
-        psutil.Process(driver.pid).wait(0.1)
-    driver.send_signal(signal.SIGKILL)
-    driver.wait()
-    orphans = {process.pid for process in processes_of(tmp_path)}
-    assert len(orphans) >= 8  # three wards, three SuperNodes, the SuperLink and its children
-
-    lay_out(tmp_path, fail=True)
-    with pytest.raises(RoundFailed) as caught:
-        plumb(tmp_path)
-    assert caught.value.message == "the orders say so"
-    assert caught.value.remedy == "give other orders"
-    assert processes_of(tmp_path) == []
-    assert not any(psutil.pid_exists(pid) for pid in orphans)
