@@ -14,8 +14,8 @@ from intraward_client.privacy.noise import NoiseSource
 from intraward_client.store.datasets import PromptRecord
 from intraward_client.training import ppo
 from intraward_client.training.inputs import ROLES, TrainingInputs, acting_as
-from intraward_client.training.rollout import Experience, join, score_rollout
-from intraward_shared.generation import Rollout, decode, score_texts
+from intraward_client.training.rollout import Experience, evaluate_policy, join, score_rollout
+from intraward_shared.generation import Rollout, decode, sample, score_texts
 from intraward_shared.modeling import AdaptedModel, adapted
 from intraward_shared.stages import Stage
 
@@ -48,6 +48,31 @@ def test_ratio_is_one_before_the_first_step(kind: str, temperature: float, input
         terms = ppo.rollout_terms(inputs, model, experience)
     assert len({int(n) for n in experience.mask.sum(1)}) > 1  # ragged, so that padding is on trial
     assert float((terms.ratio - 1)[experience.mask].abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_logprobs_are_those_of_the_sampling_distribution(kind: str, inputs_of: Any) -> None:
+    """The full forward pass agrees with the cached one that sampled, token by token."""
+    inputs = inputs_of(Stage.PPO, records(), kind, scale=0.1)
+    ids = [inputs.prompt_ids(prompt) for prompt in PROMPTS]
+    with loaded(inputs) as model, torch.no_grad():
+        drawn = sample(model, ids, 6, torch.Generator().manual_seed(1), 0.7)
+        whole = torch.cat([drawn.prompts, drawn.completions], 1)
+        attention = torch.cat([drawn.prompt_mask, drawn.completion_mask.long()], 1)
+        found, _ = evaluate_policy(model, whole, attention, drawn.completions.shape[1], 0.7)
+    kept = drawn.completion_mask
+    torch.testing.assert_close(found[kept], drawn.logprobs[kept], atol=1e-4, rtol=0)
+
+
+def test_each_role_brings_its_own_tensors(inputs_of: Any) -> None:
+    inputs = inputs_of(Stage.PPO, records(), scale=0.1)
+    owners = {"value_head.weight": "policy", "value_head.bias": "policy", "score.weight": "reward"}
+    with loaded(inputs) as model:
+        for name, role in owners.items():
+            assert (model.state("policy", (name,))[name] == inputs.adapters[role][name]).all()
+        for role in ROLES[Stage.PPO]:
+            for name, array in model.state(role, tuple(model.lora(role))).items():
+                assert (array == inputs.adapters[role][name]).all()
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
