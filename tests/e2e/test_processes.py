@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tomllib
@@ -22,14 +21,6 @@ from intraward_simulation.supervision import MARK, mark_of, processes_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 HERE = Path(__file__).parent
-ROOTS = ("client", "server", "shared", "simulation")
-
-
-@pytest.fixture(autouse=True)
-def packages_for_children(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let child processes import the packages, installed or not, and the plumbing beside this file."""
-    roots = [str(HERE), *(str(HERE.parents[1] / root) for root in ROOTS)]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(roots))
 
 
 def echo_ward(site: str, home: Path) -> list[str]:

@@ -1,0 +1,135 @@
+"""A whole small program over a SuperLink and three wards: the same bits as in process, and it survives.
+
+Three hospitals with a dozen patients each, a tiny untrained-looking model, five rounds: public SFT,
+labelling, two private reward rounds, PPO.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from intraward_shared.errors import RoundFailed
+from intraward_shared.ledger import Kind, LedgerEntry, charged, first_schedule, read_ledger
+from intraward_simulation.models import TinySettings, build_tiny
+from intraward_simulation.run import run_scenario
+from intraward_simulation.supervision import processes_of
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+SITES = ("alder", "birch", "cedar")
+ROUNDS = 5
+LENGTHS = {"learning_rate": 0.002, "max_prompt_tokens": 16, "max_completion_tokens": 12}
+
+
+@pytest.fixture(scope="module")
+def scenario(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scenario file that names a model made for it."""
+    folder = tmp_path_factory.mktemp("scenario")
+    model = build_tiny(folder, 3, settings=TinySettings(vocab=400, texts=400, steps=10, threads=1))
+    mechanism = {
+        "sample_rate": 0.2,
+        "noise_multiplier": 1.0,
+        "max_grad_norm": 1.0,
+        "steps": 6,
+        "nominal_batch": 3,
+        "max_records_per_unit": 4,
+    }
+    table = {
+        "deid_workers": 1,
+        "run": {"name": "small", "seed": 7, "model": str(model)},
+        "hospitals": {
+            "canaries": 6,
+            "sites": [{"name": n, "patients": 12, "case_mix": "general"} for n in SITES],
+        },
+        "privacy": {
+            "lifetime_epsilon": 50.0,
+            "delta": 1e-5,
+            "declared_max_patients": 1000,
+            "min_noise_multiplier": 0.8,
+            "max_sample_rate": 0.2,
+            "max_steps_per_round": 50,
+            "max_records_per_patient": 4,
+        },
+        "lora": {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]},
+        "stages": [
+            {"stage": "sft", "public": "corpus", "training": {**LENGTHS, "steps": 2, "batch": 8}},
+            {"stage": "label", "training": {**LENGTHS, "candidates": 2}},
+            {"stage": "reward", "rounds": 2, "training": LENGTHS, "mechanism": mechanism},
+            {"stage": "ppo", "public": "prompts", "training": {**LENGTHS, "steps": 1, "batch": 8}},
+        ],
+        "evaluation": {
+            "prompts": 8,
+            "pairs": 16,
+            "samples": 1,
+            "quick_prompts": 4,
+            "quick_pairs": 8,
+            "limit": 16,
+        },
+    }
+    path = folder / "small.toml"
+    path.write_text(tomli_w.dumps(table), encoding="utf-8")
+    return path
+
+
+def state(run: Path) -> dict[str, Any]:
+    """What the coordinator knows at the end."""
+    value = json.loads((run / "server" / "state.json").read_text())
+    assert value["status"] == "finished"
+    return dict(value)
+
+
+def ledger(run: Path, site: str) -> tuple[LedgerEntry, ...]:
+    """A site's verified ledger."""
+    return read_ledger(run / "sites" / site / "ledger.jsonl")
+
+
+def test_processes_give_the_bits_of_the_run_in_process(tmp_path: Path, scenario: Path) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    run_scenario(scenario, inside)
+    run_scenario(scenario, outside, processes=True)
+    told, expected = state(outside), state(inside)
+    assert len(told["rounds"]) == ROUNDS
+    assert told == expected  # among it the digests of every adapter and every ledger head
+    for site in SITES:
+        assert ledger(outside, site) == ledger(inside, site)
+    assert processes_of(outside) == []
+
+
+def test_a_killed_coordinator_and_ward_cost_no_round_and_no_double_charge(
+    tmp_path: Path, scenario: Path
+) -> None:
+    killed: list[int] = []
+
+    def kill(phase: str, what: str, share: float) -> None:
+        if phase == "program" and what.startswith("reward round 3") and not killed:
+            coordinator = processes_of(tmp_path, "flwr-serverapp")
+            wards = [p for p in processes_of(tmp_path, "ward") if any(SITES[1] in a for a in p.cmdline())]
+            for process in (*coordinator, *wards):
+                process.kill()
+                killed.append(process.pid)
+
+    with pytest.raises(RoundFailed, match="coordinator's program was lost") as caught:
+        run_scenario(scenario, tmp_path, processes=True, show=kill)
+    assert len(killed) == 2
+    assert "goes on" in caught.value.remedy
+    assert processes_of(tmp_path) == []
+
+    run_scenario(scenario, tmp_path, processes=True)
+    assert [done["round"] for done in state(tmp_path)["rounds"]] == list(range(1, ROUNDS + 1))
+    for site in SITES:
+        entries = ledger(tmp_path, site)
+        schedule = first_schedule(entries)
+        assert schedule is not None
+        retries = [e for e in entries if e.kind is Kind.RESERVE and e.attempt is not None and e.attempt > 1]
+        died = [e for e in entries if e.kind is Kind.ABORT and e.process_died]
+        assert len(charged(entries)) == len(schedule.charges) + sum(len(e.charges) for e in retries)
+        assert [e.plan for e in retries] == [e.plan for e in died]
+        released = Counter(e.plan for e in entries if e.kind is Kind.RELEASE)
+        assert set(released.values()) == {1}
+        assert len(released) == ROUNDS
+    assert processes_of(tmp_path) == []
