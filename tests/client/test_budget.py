@@ -56,7 +56,7 @@ def charged_plan(plan_of: Callable[..., RoundPlan]) -> Callable[..., RoundPlan]:
     def make(
         number: int, each: Mechanism | None, schedule: ProgramSchedule | None = None, **changes: Any
     ) -> RoundPlan:
-        fields = {"round": number, "stage_round": number}
+        fields: dict[str, Any] = {"round": number, "stage_round": number}
         fields |= {"schedule": digest(to_bytes(schedule)) if schedule else None}
         return plan_of(Stage.REWARD, mechanism=each).model_copy(update=fields | changes)
 

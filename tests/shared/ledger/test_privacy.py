@@ -22,6 +22,7 @@ from intraward_shared.privacy import (
     rdp_filter_allows,
     worst_of,
 )
+from intraward_shared.protocol import Mechanism
 
 GOLDEN = (  # rate, noise, steps, delta, add/remove, replace-one: dp-accounting 0.6.0, grid 1e-4
     (0.05, 1.0, 200, 1e-5, 4.7659, 7.1070),
@@ -123,7 +124,8 @@ def test_the_filters_order_is_fixed_by_the_first_charge_and_never_moves(mechanis
 
 
 def test_the_filter_lets_equal_plans_through_up_to_what_rdp_allows(mechanism_of: Any) -> None:
-    each, spent = mechanism_of(20), []
+    each = mechanism_of(20)
+    spent: list[Mechanism] = []
     while rdp_filter_allows(spent, [each], 8.0, 1e-5):
         spent.append(each)
     assert rdp_epsilon(spent, 1e-5) <= 8.0 < rdp_epsilon([*spent, each, each], 1e-5)
