@@ -131,7 +131,7 @@ _WHOLE: dict[str, Any] = {}
 
 @pytest.mark.parametrize(
     ("place", "at"),
-    [("append_history", 3), ("save_state", 1), ("save_state", 9), ("save_state", 12)]
+    [("append_history", 3), ("save_state", 1), ("save_state", 10), ("save_state", 12)]
     + [("write_durably", at) for at in (1, 2, 5, 15, 24, 29)],
 )
 def test_killed_anywhere_it_goes_on_and_asks_no_round_twice(
@@ -142,15 +142,7 @@ def test_killed_anywhere_it_goes_on_and_asks_no_round_twice(
         _WHOLE["result"] = run(whole.grid(), whole.home)
     wanted = _WHOLE["result"]
     made = federation("killed")
-    real, calls = getattr(program_module, place), [0]
-
-    def dies(*args: Any, **kwargs: Any) -> Any:
-        calls[0] += 1
-        if calls[0] == at:
-            raise _Killed
-        return real(*args, **kwargs)
-
-    monkeypatch.setattr(program_module, place, dies)
+    _kill_once(monkeypatch, place, at)
     with pytest.raises(_Killed):
         run(made.grid(), made.home)
     monkeypatch.undo()
@@ -261,3 +253,101 @@ def test_a_tampered_adapter_stops_the_program(federation: Any) -> None:
 def _stop_at(plan: RoundPlan, number: int) -> None:
     if plan.round == number:
         raise RuntimeError("ward died")
+
+
+def test_dpo_starts_from_sft_and_a_reward_model_may_too(federation: Any) -> None:
+    def change(table: dict[str, Any]) -> None:
+        charged = {key: table["stages"][2][key] for key in ("mechanism", "training")}
+        table["stages"][2]["initial"] = "policy"
+        table["stages"][3] = {"stage": "dpo", "rounds": 2, "parts": "both", **charged}
+
+    made = federation(change=change)
+    result = run(made.grid(), made.home)
+    plans, home = _plans(made), ServerHome(made.home)
+    registry = Registry(home.adapters, SigningKey.load(home.key), plans[0].lora)
+    sft = plans[2].inputs["policy"]
+    assert plans[5].inputs == {"policy": sft, "reference": sft} and plans[5].part is Part.BOTH
+    assert plans[6].inputs["reference"] == sft != plans[6].inputs["policy"]
+    start = registry.load(plans[3].inputs["reward"])
+    for name, array in registry.load(sft).items():
+        np.testing.assert_array_equal(start[name], array)
+    assert set(start) - set(registry.load(sft)) == {"score.weight"}
+    assert registry.read(plans[3].inputs["reward"])[0].parents == (sft,)
+    assert "value_head.weight" not in registry.load(str(result.policy))
+
+
+def test_charged_ppo_calibrates_on_public_prompts(federation: Any) -> None:
+    def change(table: dict[str, Any]) -> None:
+        del table["stages"][3]["public"]
+        table["stages"][3]["mechanism"] = table["stages"][2]["mechanism"]
+
+    made = federation(change=change)
+    run(made.grid(), made.home)
+    plan = _plans(made)[5]
+    assert plan.public_data is None and plan.mechanism is not None and plan.schedule is not None
+    assert plan.training.score_std != 1.0
+    assert len(made.wards["alpha"].schedules[0].slots) == 4
+
+
+def test_lineage_leads_from_the_policy_back_to_an_untouched_adapter(federation: Any) -> None:
+    made = federation()
+    result = run(made.grid(), made.home)
+    home = ServerHome(made.home)
+    registry = Registry(home.adapters, SigningKey.load(home.key), _plans(made)[0].lora)
+    stages, seen, left = set(), set(), [str(result.policy)]
+    while left:
+        name = left.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        manifest, _ = registry.read(name)
+        stages.add((manifest.stage, manifest.round))
+        assert manifest.simulated and bool(manifest.plans) == bool(manifest.round)
+        assert set(manifest.ledger_heads) == (set(made.wards) if manifest.round else set())
+        left += manifest.parents
+    assert stages >= {(Stage.SFT, n) for n in (0, 1, 2)} | {(Stage.REWARD, n) for n in (0, 4, 5)}
+    assert stages >= {(Stage.PPO, n) for n in (0, 6, 7)}
+
+
+def _kill_once(monkeypatch: pytest.MonkeyPatch, place: str, at: int) -> None:
+    real, calls = getattr(program_module, place), [0]
+
+    def dies(*args: Any, **kwargs: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == at:
+            raise _Killed
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(program_module, place, dies)
+
+
+def test_after_a_crash_the_same_random_plan_is_sent(federation: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def change(table: dict[str, Any]) -> None:
+        del table["program"]["seed"]
+        table["stages"] = table["stages"][:1]
+
+    made = federation(change=change)
+    _kill_once(monkeypatch, "append_history", 1)
+    made.wards["beta"].code = "ABORTED"  # asked in both attempts
+    with pytest.raises(_Killed):
+        run(made.grid(), made.home)
+    monkeypatch.undo()
+    run(made.grid(), made.home)
+    for ward in made.wards.values():
+        assert len({p.digest for p in ward.plans}) == 2
+
+
+def test_a_closed_round_keeps_its_sites_although_another_is_back(
+    federation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = federation(change=lambda table: table.update(stages=table["stages"][:1]))
+    _kill_once(monkeypatch, "append_history", 1)
+    made.wards["beta"].code = "ABORTED"
+    with pytest.raises(_Killed):
+        run(made.grid(), made.home)
+    monkeypatch.undo()
+    made.wards["beta"].code = "OK"
+    run(made.grid(), made.home)
+    lines = read_history(ServerHome(made.home).history)
+    assert [line["sites"] for line in lines] == [["alpha", "gamma"], ["alpha", "beta", "gamma"]]
+    assert [p.round for p in made.wards["beta"].plans] == [1, 2]
