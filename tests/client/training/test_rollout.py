@@ -64,6 +64,16 @@ def test_logprobs_are_those_of_the_sampling_distribution(kind: str, inputs_of: A
     torch.testing.assert_close(found[kept], drawn.logprobs[kept], atol=1e-4, rtol=0)
 
 
+def test_uniforms_choose_each_token_by_inverting_its_distribution(inputs_of: Any) -> None:
+    inputs = inputs_of(Stage.PPO, records(), scale=0.1)
+    high = 1 - 1e-15
+    with loaded(inputs) as model:
+        drawn = sample(
+            model, [[4], [5]], 3, torch.tensor([[0, high, 0], [high, 0, high]], dtype=torch.float64)
+        )
+    assert drawn.completions.tolist() == [[0, 23, 0], [23, 0, 23]]
+
+
 def test_each_role_brings_its_own_tensors(inputs_of: Any) -> None:
     inputs = inputs_of(Stage.PPO, records(), scale=0.1)
     owners = {"value_head.weight": "policy", "value_head.bias": "policy", "score.weight": "reward"}
