@@ -67,6 +67,7 @@ def test_logprobs_are_those_of_the_sampling_distribution(kind: str, inputs_of: A
 def test_uniforms_choose_each_token_by_inverting_its_distribution(inputs_of: Any) -> None:
     inputs = inputs_of(Stage.PPO, records(), scale=0.1)
     high = 1 - 1e-15
+    uniforms = torch.tensor([[0, high, 0], [high, 0, high]], dtype=torch.float64)
     with loaded(inputs) as model:
         drawn = sample(
             model, [[4], [5]], 3, torch.tensor([[0, high, 0], [high, 0, high]], dtype=torch.float64)
