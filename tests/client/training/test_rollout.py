@@ -69,9 +69,7 @@ def test_uniforms_choose_each_token_by_inverting_its_distribution(inputs_of: Any
     high = 1 - 1e-15
     uniforms = torch.tensor([[0, high, 0], [high, 0, high]], dtype=torch.float64)
     with loaded(inputs) as model:
-        drawn = sample(
-            model, [[4], [5]], 3, torch.tensor([[0, high, 0], [high, 0, high]], dtype=torch.float64)
-        )
+        drawn = sample(model, [[4], [5]], 3, uniforms)
     assert drawn.completions.tolist() == [[0, 23, 0], [23, 0, 23]]
 
 
