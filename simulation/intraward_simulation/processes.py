@@ -6,7 +6,7 @@ travels. Rule 10: nothing is kept here that the program needs. Whatever was kill
 the same homes, starts a new Flower run, and the coordinator goes on from its last finished round.
 
 Flower's SuperNode asks for work every 3 seconds and knows no option for it, which sets the pace of
-short rounds; the other waits are shortened by their documented variable.
+short rounds; the wait of its launcher is shortened by the variable that Flower reads for it.
 """
 
 from __future__ import annotations

@@ -236,7 +236,9 @@ def _signal(process: psutil.Process, *, kill: bool) -> None:
             process.terminate()
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float, what: str, remedy: str) -> None:
+def wait_until(
+    condition: Callable[[], bool], *, seconds: float, what: str, remedy: str, poll: float = POLL_SECONDS
+) -> None:
     """Ask again and again until ``condition`` holds.
 
     Raises:
@@ -246,4 +248,4 @@ def wait_until(condition: Callable[[], bool], *, seconds: float, what: str, reme
     while not condition():
         if time.monotonic() > until:
             raise RoundFailed(f"{what} within {seconds:.0f} seconds", remedy=remedy)
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll)
