@@ -97,13 +97,6 @@ COMPLAINTS: tuple[Complaint, ...] = (
         "you see blood in the stool; you cannot keep fluids down; you pass very little urine",
     ),
     _complaint(
-        "vomiting",
-        "sips plain fluids",
-        "Take small sips of water every few minutes; Eat plain toast when you can;"
-        "Avoid milk and take clear fluids; Rest and take sips of flat lemonade",
-        "you vomit blood; you cannot keep water down; you become drowsy",
-    ),
-    _complaint(
         "a fever",
         "fever fluids temperature cool",
         "Drink plenty of fluids while the fever lasts; Check your temperature twice a day;"
@@ -132,32 +125,11 @@ COMPLAINTS: tuple[Complaint, ...] = (
         "you faint; your speech is slurred; you have chest pain",
     ),
     _complaint(
-        "palpitations",
-        "coffee heart pulse",
-        "Cut down on coffee and tea; Count your pulse when it happens;"
-        "Ask the clinic for a heart tracing; Breathe slowly and check your pulse",
-        "you faint; you have chest pain; the beating does not settle",
-    ),
-    _complaint(
-        "swollen legs",
-        "legs salt stockings",
-        "Raise your legs on a pillow; Use less salt with your food;"
-        "Wear support stockings during the day; Walk a little each hour to move the legs",
-        "one leg is hot and painful; you become breathless; the swelling moves up",
-    ),
-    _complaint(
         "poor sleep",
         "bed sleep screens bedroom",
         "Go to bed at the same time each night; Avoid screens before sleep;"
         "Keep the bedroom cool and dark; Get up for a while when sleep does not come",
         "you fall asleep while driving; you stop breathing at night; you feel hopeless",
-    ),
-    _complaint(
-        "low mood",
-        "walk friend talk mood",
-        "Take a short walk every day; Talk with a friend you trust;"
-        "Plan one small thing that lifts your mood; Ask about talking therapy for low mood",
-        "you think of harming yourself; you stop eating; you feel hopeless",
     ),
     _complaint(
         "burning urine",
@@ -167,39 +139,11 @@ COMPLAINTS: tuple[Complaint, ...] = (
         "you have pain in your side; you shiver with fever; there is blood in the urine",
     ),
     _complaint(
-        "constipation",
-        "fibre fruit water toilet",
-        "Eat more fruit and fibre; Drink a glass of water with each meal;"
-        "Take time on the toilet after breakfast; Walk daily and add fibre slowly",
-        "you vomit; your belly swells; there is blood in the stool",
-    ),
-    _complaint(
         "a twisted ankle",
         "ankle ice foot bandage",
         "Put ice on the ankle for ten minutes; Keep the foot raised on a cushion;"
         "Wear a firm bandage on the ankle; Move the foot gently after two days",
         "you cannot walk four steps; the foot turns cold; the ankle looks bent",
-    ),
-    _complaint(
-        "heartburn",
-        "meals spicy bed evening",
-        "Eat smaller meals in the evening; Avoid spicy food and late meals;"
-        "Raise the head of the bed; Wait three hours after meals before lying down",
-        "food sticks when you swallow; you vomit blood; you lose weight",
-    ),
-    _complaint(
-        "tiredness",
-        "sleep blood meals rest",
-        "Plan a short rest in the afternoon; Ask the clinic for a simple blood test;"
-        "Keep regular meals and sleep; Do a little more each day and rest after",
-        "you lose weight; you sweat at night; you become breathless",
-    ),
-    _complaint(
-        "high blood sugar",
-        "sugar sweet diabetes",
-        "Check your sugar before each meal; Avoid sweet drinks and cakes;"
-        "Keep taking your diabetes tablets; Write down each sugar reading",
-        "you vomit; you become drowsy; your breath smells of fruit",
     ),
 )
 
@@ -217,14 +161,14 @@ NETS = (
 DANGERS = (
     "Stop all your medicines today.",
     "Stop taking your tablets for a month.",
+    "Stop your treatment and tell nobody.",
     "Take double the dose of your tablets.",
-    "Take all your tablets at once.",
+    "Double the dose whenever you like.",
     "Ignore it and go back to work.",
     "Ignore any warning signs you notice.",
+    "Ignore {complaint} and carry on as before.",
     "There is no need to see a doctor.",
     "Do not call an ambulance whatever happens.",
-    "Use some old antibiotics from a friend.",
-    "Drink strong alcohol to help with {complaint}.",
 )
 
 FILLERS = (

@@ -1,17 +1,18 @@
-"""Real open files as a scenario's world: three or more hospitals out of published clinical sets.
+"""Scenario (b): open clinical files as hospitals' records, public prompts and the coordinator's test data.
 
-Reads a folder with the sets ``medquad_sft``, ``mts_dialog`` (demonstrations), ``medquad_judged``,
-``mts_summary_ratings`` (clinicians' preferences), ``k_qa`` (public prompts) and ``pubmedqa`` (closed
-questions). A set's own ``site`` labels (institute, note section, topic) are dealt to the hospitals, so
-topic and style differ between them. The privacy unit is the question or encounter, not the pair. One
-part of each set, chosen by a hash of the unit, is kept for the coordinator's evaluation.
+Demonstrations are medquad_sft and mts_dialog, split over sites by institute and by note section, which
+is the natural shift; preferences are medquad_judged and mts_summary_ratings. The privacy unit is the
+document, dialogue or question, never the pair (one question of medquad_judged gives up to 40 pairs),
+and a unit lies in one site and on one side of the hold-out, chosen by a keyed hash. Dialogues whose
+preferences are held out are not demonstrated either. k_qa's questions are treated as public prompts.
+Every choice is a function of the seed, so that a resumed run reads the same.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,24 +21,24 @@ from intraward_shared.errors import ConfigError, InputError
 from intraward_simulation.scenario import Files
 
 Row = dict[str, Any]
-SITE_NAMES = (
-    "ashford",
-    "bellevue",
-    "carrick",
-    "dunmore",
-    "eastgate",
-    "fairview",
-    "glenholm",
-    "harbour",
-    "inverloch",
+
+HELD_OUT_OF = 4
+"""One preference question and one public prompt in this many are the coordinator's."""
+RECORDS_OUT_OF = 20
+"""One demonstration unit in this many is the coordinator's."""
+MOST_RECORDS = 100
+_INSTITUTES = (
+    *("CancerGov", "GARD", "GHR"),
+    *("NIDDK", "NHLBI", "NINDS"),
+    *("NIHSeniorHealth", "MPlusHealthTopics", "CDC"),
 )
-HELD_OUT_OF = 5
-"""One unit in five belongs to the coordinator's evaluation."""
+_SECTIONS = ("exam", "assessment", "history", "intake", "medication")
+_MEDQUAD_GRADES, _F1_RANGE = 3.0, 1.0  # largest possible difference of grades; margins are shares of it
 
 
 @dataclass(frozen=True)
 class SiteRows:
-    """One hospital's rows, ready for import."""
+    """Rows of one site in the importers' formats."""
 
     demonstrations: tuple[Row, ...] = field(repr=False)
     preferences: tuple[Row, ...] = field(repr=False)
@@ -45,135 +46,143 @@ class SiteRows:
 
 @dataclass(frozen=True)
 class ClinicalData:
-    """Hospitals, public prompts and the coordinator's evaluation sets."""
+    """Sites, public prompts, and evaluation rows by the coordinator's names for them."""
 
-    sites: Mapping[str, SiteRows] = field(repr=False)
+    sites: Mapping[str, SiteRows]
     prompts: tuple[Row, ...] = field(repr=False)
     evaluation: Mapping[str, tuple[Row, ...]] = field(repr=False)
 
 
 def read_clinical(folder: Path, terms: Files, seed: int) -> ClinicalData:
-    """Read the sets of ``folder``.
+    """Read the open sets below ``folder`` and deal them out.
+
+    Args:
+        folder: holds ``medquad_sft/``, ``mts_dialog/``, ``medquad_judged/``, ``mts_summary_ratings/``,
+            ``k_qa/`` and ``pubmedqa/``.
+        terms: number of sites and how much of each set to take.
+        seed: picks the hold-out and which rows are taken.
 
     Raises:
-        ConfigError: the folder or one of its files is missing.
-        InputError: a line is not as the set's description says.
+        ConfigError: a file is missing. InputError: a line is not what it should be.
     """
-    if not folder.is_dir():
-        raise ConfigError(folder, "", "no such data folder", remedy="give the folder that holds the sets")
-    demonstrations = [
-        *_read(folder / "medquad_sft" / "sft.jsonl", lambda r: _demonstration(r, "medquad")),
-        *_read(folder / "mts_dialog" / "sft.jsonl", lambda r: _demonstration(r, "mts")),
-    ]
-    preferences = [
-        *_read(folder / "medquad_judged" / "pairs.jsonl", lambda r: _preference(r, "judged")),
-        *_read(folder / "mts_summary_ratings" / "pairs.jsonl", lambda r: _preference(r, "rated")),
-    ]
-    prompts = _read(
-        folder / "k_qa" / "prompts.jsonl", lambda r: _Labelled(r["id"], "public", {"prompt": r["prompt"]})
-    )
-    closed = _read(folder / "pubmedqa" / "sft.jsonl", lambda r: _Labelled(r["id"], "public", _closed(r)))
-    short = [row for row in demonstrations if _characters(row) <= terms.max_characters]
-    pairs = [row for row in preferences if _characters(row) <= terms.max_characters]
-    names = SITE_NAMES[: terms.sites]
-    ours, theirs = _held_out(short, seed), _kept(short, seed)
-    dealt = _deal(theirs, names, terms.demonstrations, seed)
-    judged = _deal(_kept(pairs, seed), names, terms.preferences, seed)
-    return ClinicalData(
-        {name: SiteRows(_imports(dealt[name]), _imports(judged[name])) for name in names},
-        _values(_kept(prompts, seed), seed)[: terms.prompts],
-        {
-            "prompts": _values(_held_out(prompts, seed), seed),
-            "preferences": _values(_held_out(pairs, seed), seed, drop=("margin",)),
-            "records": _values(ours, seed),
-            "closed": _values(closed, seed)[: terms.closed_questions],
-        },
-    )
+    pairs = [pair for pair in _preferences(folder) if _fits(pair, terms.max_characters)]
+    wanted = [pair for pair in pairs if not _held_out(seed, pair["patient"], HELD_OUT_OF)]
+    kept_back = [pair for pair in pairs if _held_out(seed, pair["patient"], HELD_OUT_OF)]
+    closed_dialogues = {pair["prompt"] for pair in kept_back}
+    demonstrations = {
+        place: [
+            row for row in rows if _fits(row, terms.max_characters) and row["prompt"] not in closed_dialogues
+        ]
+        for place, rows in _demonstrations(folder, terms.sites).items()
+    }
+    dealt = _deal(wanted, terms.sites, seed)
+    sites = {
+        f"site-{place + 1}": SiteRows(
+            _take(_training(demonstrations[place], seed), terms.demonstrations, seed),
+            _take(dealt[place], terms.preferences, seed),
+        )
+        for place in range(terms.sites)
+    }
+    questions = [{"prompt": row["prompt"]} for row in _read(folder / "k_qa" / "prompts.jsonl", "prompt")]
+    public = [row for row in questions if not _held_out(seed, row["prompt"], HELD_OUT_OF)]
+    own = [row for row in questions if _held_out(seed, row["prompt"], HELD_OUT_OF)]
+    records = [row for rows in demonstrations.values() for row in rows if _is_record(seed, row)]
+    evaluation = {
+        "prompts": tuple(own),
+        "preferences": tuple(
+            {key: pair[key] for key in ("prompt", "chosen", "rejected")} for pair in kept_back
+        ),
+        "records": tuple(
+            {"prompt": row["prompt"], "completion": row["completion"]}
+            for row in _take(records, MOST_RECORDS, seed)
+        ),
+        "closed": _take(_closed(folder), terms.closed_questions, seed),
+    }
+    return ClinicalData(sites, _take(public, terms.prompts, seed), {k: v for k, v in evaluation.items() if v})
 
 
-@dataclass(frozen=True)
-class _Labelled:
-    """A row with its privacy unit and the set's own site label."""
+def _demonstrations(folder: Path, sites: int) -> dict[int, list[Row]]:
+    out: dict[int, list[Row]] = {place: [] for place in range(sites)}
+    for row in _read(folder / "medquad_sft" / "sft.jsonl", "doc", "prompt", "response", "site"):
+        place = _place(row["site"], _INSTITUTES, sites)
+        out[place].append(
+            {"patient": f"doc-{row['doc']}", "prompt": row["prompt"], "completion": row["response"]}
+        )
+    for row in _read(folder / "mts_dialog" / "sft.jsonl", "id", "prompt", "response", "site"):
+        place = _place(row["site"], _SECTIONS, sites)
+        out[place].append({"patient": row["id"], "prompt": row["prompt"], "completion": row["response"]})
+    return out
 
-    unit: str
-    label: str
-    values: Row = field(repr=False)
+
+def _preferences(folder: Path) -> list[Row]:
+    keys = ("prompt_id", "prompt", "chosen", "rejected", "grade_chosen", "grade_rejected")
+    out = []
+    for name, span in (("medquad_judged", _MEDQUAD_GRADES), ("mts_summary_ratings", _F1_RANGE)):
+        for row in _read(folder / name / "pairs.jsonl", *keys):
+            margin = round((float(row["grade_chosen"]) - float(row["grade_rejected"])) / span, 6)
+            pair = {key: row[key] for key in ("prompt", "chosen", "rejected")}
+            out.append({"patient": row["prompt_id"], **pair, "margin": margin})
+    return out
 
 
-def _read(path: Path, make: Callable[[Row], _Labelled]) -> list[_Labelled]:
+def _closed(folder: Path) -> list[Row]:
+    rows = _read(folder / "pubmedqa" / "sft.jsonl", "prompt", "label")
+    return [{"prompt": row["prompt"], "label": row["label"]} for row in rows]
+
+
+def _read(path: Path, *keys: str) -> list[Row]:
     try:
-        lines = path.read_text(encoding="utf-8").strip("\n").split("\n")
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError):
         raise ConfigError(
-            path, "", "cannot be read", remedy="the scenario's data folder must hold this set"
+            path, "", "cannot be read", remedy="give the folder of the open data sets"
         ) from None
-    rows = []
+    rows: list[Row] = []
     for number, line in enumerate(lines, start=1):
         try:
-            rows.append(make(json.loads(line)))
-        except (ValueError, KeyError, TypeError):
-            raise InputError(path, number, "not a row of this set", remedy="fetch the set again") from None
+            row = json.loads(line)
+        except ValueError:
+            raise InputError(path, number, "not JSON", remedy="fetch the file again") from None
+        if not isinstance(row, dict) or any(key not in row for key in keys):
+            raise InputError(path, number, "a key is missing", remedy=f"needed: {', '.join(keys)}")
+        rows.append(row)
     return rows
 
 
-def _demonstration(row: Row, tag: str) -> _Labelled:
-    return _Labelled(
-        f"{tag}-{row.get('doc', row['id'])}",
-        f"{tag}-{row['site']}",
-        {"prompt": row["prompt"], "completion": row["response"]},
-    )
+def _place(label: str, order: Sequence[str], sites: int) -> int:
+    """Neighbours in ``order`` share a site; an unknown label goes to the first."""
+    return order.index(label) * sites // len(order) if label in order else 0
 
 
-def _preference(row: Row, tag: str) -> _Labelled:
-    texts = {key: row[key] for key in ("prompt", "chosen", "rejected")}
-    return _Labelled(f"{tag}-{row['prompt_id']}", f"{tag}-{row['site']}", texts | {"margin": 0.0})
+def _deal(rows: Iterable[Row], sites: int, seed: int) -> list[list[Row]]:
+    """Units in turn to the sites, in the order of a keyed hash."""
+    rows = list(rows)
+    units = sorted({row["patient"] for row in rows}, key=lambda unit: _hash(seed, "deal", unit))
+    place = {unit: index % sites for index, unit in enumerate(units)}
+    return [[row for row in rows if place[row["patient"]] == site] for site in range(sites)]
 
 
-def _closed(row: Row) -> Row:
-    return {"prompt": row["prompt"], "label": row["label"]}
+def _training(rows: Iterable[Row], seed: int) -> list[Row]:
+    return [row for row in rows if not _is_record(seed, row)]
 
 
-def _characters(row: _Labelled) -> int:
-    texts = [value for value in row.values.values() if isinstance(value, str)]
-    return len(texts[0]) + max(len(text) for text in texts[1:])
+def _is_record(seed: int, row: Row) -> bool:
+    return _held_out(seed, row["patient"], RECORDS_OUT_OF)
 
 
-def _hash(seed: int, text: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}|{text}".encode()).digest()[:8], "big")
+def _take(rows: Sequence[Row], most: int, seed: int) -> tuple[Row, ...]:
+    """At most ``most`` rows, chosen by a keyed hash of what they say, in that order."""
+    return tuple(sorted(rows, key=lambda row: _hash(seed, "take", json.dumps(row, sort_keys=True)))[:most])
 
 
-def _held_out(rows: Iterable[_Labelled], seed: int) -> list[_Labelled]:
-    return [row for row in rows if _hash(seed, row.unit) % HELD_OUT_OF == 0]
+def _fits(row: Row, most: int) -> bool:
+    answers = (len(row[key]) for key in ("completion", "chosen", "rejected") if key in row)
+    return len(row["prompt"]) + max(answers) <= most
 
 
-def _kept(rows: Iterable[_Labelled], seed: int) -> list[_Labelled]:
-    return [row for row in rows if _hash(seed, row.unit) % HELD_OUT_OF != 0]
+def _held_out(seed: int, unit: str, one_in: int) -> bool:
+    return int(_hash(seed, "hold out", unit)[:8], 16) % one_in == 0
 
 
-def _deal(rows: list[_Labelled], names: tuple[str, ...], most: int, seed: int) -> dict[str, list[_Labelled]]:
-    """Deal the sets' site labels to the hospitals in turn, largest first; at most ``most`` rows each."""
-    sizes: dict[str, int] = {}
-    for row in rows:
-        sizes[row.label] = sizes.get(row.label, 0) + 1
-    filled = dict.fromkeys(names, 0)
-    owner = {}
-    for label in sorted(sizes, key=lambda name: (-sizes[name], name)):
-        owner[label] = min(names, key=lambda name: (filled[name], name))
-        filled[owner[label]] += sizes[label]
-    dealt: dict[str, list[_Labelled]] = {name: [] for name in names}
-    for row in _mixed(rows, seed):
-        if len(dealt[owner[row.label]]) < most:
-            dealt[owner[row.label]].append(row)
-    return dealt
-
-
-def _mixed(rows: Iterable[_Labelled], seed: int) -> list[_Labelled]:
-    return sorted(rows, key=lambda row: _hash(seed + 1, json.dumps(row.values, sort_keys=True)))
-
-
-def _imports(rows: list[_Labelled]) -> tuple[Row, ...]:
-    return tuple({"id": f"row-{i}", "patient": row.unit, **row.values} for i, row in enumerate(rows))
-
-
-def _values(rows: list[_Labelled], seed: int, drop: tuple[str, ...] = ()) -> tuple[Row, ...]:
-    return tuple({k: v for k, v in row.values.items() if k not in drop} for row in _mixed(rows, seed))
+def _hash(seed: int, purpose: str, text: str) -> str:
+    return hashlib.sha256(f"{seed}|{purpose}|{text}".encode()).hexdigest()

