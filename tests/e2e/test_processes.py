@@ -28,12 +28,10 @@ def echo_ward(site: str, home: Path) -> list[str]:
     return [sys.executable, str(HERE / "echo_ward.py"), site, str(SiteHome(home).socket)]
 
 
-def stranger_is_refused(run: Path, folder: Path) -> bool:
-    """Whether a SuperNode with a key that nobody registered ends instead of joining."""
-    key = provision(folder, ["stranger"]).nodes["stranger"].private
-    connection = tomllib.loads((run / "flwr" / "operator" / "config.toml").read_text())["superlink"][
-        CONNECTION
-    ]
+def stranger_is_refused(run: Path, folder: Path, key: Path | None) -> bool:
+    """Whether a SuperNode with this key, which nobody registered, or with none ends instead of joining."""
+    settings = tomllib.loads((run / "flwr" / "operator" / "config.toml").read_text())
+    connection = settings["superlink"][CONNECTION]
     command = supernode_command(
         superlink=connection["address"],
         root_certificates=Path(connection["root-certificates"]),
@@ -45,7 +43,7 @@ def stranger_is_refused(run: Path, folder: Path) -> bool:
     environment = base_environment() | {"FLWR_HOME": str(folder), MARK: mark_of(run)}
     log = folder / "log"
     with log.open("wb") as output:  # not a pipe: its children would hold that open
-        done = subprocess.run(command, env=environment, stdout=output, stderr=output, timeout=60, check=False)
+        done = subprocess.run(command, env=environment, stdout=output, stderr=output, timeout=45, check=False)
     return done.returncode != 0 and "Exit Code: 305" in log.read_text()
 
 
@@ -56,11 +54,13 @@ def test_bytes_go_to_every_ward_and_back_and_failure_is_told(tmp_path: Path) -> 
         SiteHome(home).make()
     (run / "server").mkdir()
     events: list[str] = []
+    refused: list[bool] = []
 
     def on_event(event: ProgramEvent) -> None:
         events.append(event.kind)
         if event.kind == "nodes":
-            assert stranger_is_refused(run, tmp_path / "stranger")
+            key = provision(tmp_path / "stranger", ["stranger"]).nodes["stranger"].private
+            refused.extend(stranger_is_refused(run, tmp_path / "stranger", k) for k in (key, None))
 
     with pytest.raises(RoundFailed) as caught:
         run_with_processes(
@@ -79,6 +79,7 @@ def test_bytes_go_to_every_ward_and_back_and_failure_is_told(tmp_path: Path) -> 
         "sizes": [1000, 1000, 1000],
     }
     assert events == ["nodes", "echoes"]
+    assert refused == [True, True]
     assert len(list((run / "recorded").glob("*.out.bin"))) == 6
     assert len(list((run / "recorded").glob("*.in.bin"))) == 6
     assert [path.name for path in (run / "flwr").rglob("*.py")] == []  # no code travelled
