@@ -82,8 +82,8 @@ def import_notes(
 
     Example: intraward-client import notes.jsonl --home /srv/intraward
     """
-    from intraward_client.progress import bar
     from intraward_client.importing import import_file
+    from intraward_client.progress import bar
 
     site = SiteHome(home)
     with bar(f"importing {kind}", quiet=as_json) as tell:
@@ -91,7 +91,7 @@ def import_notes(
     show(
         report,
         as_json=as_json,
-        text=f"{report['rows']} rows read, {report['released']} in the vault, {report['quarantined']} quarantined",
+        text=f"{report['rows']} rows: {report['released']} in the vault, {report['quarantined']} quarantined",
     )
 
 
@@ -107,11 +107,10 @@ def forget(
     from intraward_client.store.vault import Vault
 
     site = SiteHome(home)
-    with Vault.open(site.vault, site.vault_keys) as vault:
-        vault.forget(patient)
-    out.print(
-        "forgotten: the patient's key is destroyed, the site key rotated, every row of the patient gone"
-    )
+    with closing(Vault.open(site.vault, site.vault_keys)) as vault:
+        known = vault.forget(patient)
+    note = "" if known else "; nothing was known of this patient, and later imports will leave them out"
+    out.print(f"forgotten: the patient's key is destroyed, the site key rotated, every row gone{note}")
 
 
 @app.command()
@@ -126,7 +125,8 @@ def budget(home: Home = Path("site"), as_json: Json = False) -> None:
     rows = "\n".join(f"  {s['stage']:<8} epsilon {s['epsilon']:.3f}" for s in value["stages"])
     text = (
         f"{rows}\n  total    epsilon {value['spent']:.3f} of {value['cap']:.3f} "
-        f"(delta {value['delta']:g}, per patient within this hospital, add/remove)\n  left     {value['left']:.3f}"
+        f"(delta {value['delta']:g}, per patient within this hospital, add/remove)\n"
+        f"  left     {value['left']:.3f}"
     )
     show(value, as_json=as_json, text=text)
 
@@ -186,7 +186,7 @@ def gateway(
 ) -> None:
     """Run the network-side process: a Flower SuperNode that hands plans to the ward.
 
-    Example: intraward-client gateway --superlink consortium.example:443 --root-certificates ca.crt --node-key node
+    Example: intraward-client gateway --superlink host:443 --root-certificates ca.crt --node-key node
     """
     from intraward_client.gateway import gateway_environment, supernode_command
 

@@ -58,7 +58,7 @@ from intraward_shared.stages import Stage
 
 
 class Labeller(Protocol):
-    """Who judges candidates right after they were generated; only simulation has one (clinicians do not hurry)."""
+    """Who judges candidates as soon as they are generated; only simulation has one."""
 
     def __call__(self, vault: Vault) -> None:
         """Judge what is unlabelled in the vault."""
@@ -168,7 +168,7 @@ class Ward:
         wanted = set(plan.inputs.values()) | ({plan.public_data} if plan.public_data else set())
         if set(blobs) != wanted:
             raise ContractError("a request holds exactly the inputs that its plan names")
-        inputs = {role: decode_adapter(blobs[name]) for role, name in plan.inputs.items()}
+        inputs: dict[str, State] = {role: decode_adapter(blobs[name]) for role, name in plan.inputs.items()}
         public = parse_public(blobs[plan.public_data]) if plan.public_data else None
         return Request(plan, schedule, inputs, public)
 

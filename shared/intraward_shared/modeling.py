@@ -111,7 +111,8 @@ def load_base(directory: Path | str, expected: str | None = None, device: str = 
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token_id = tokenizer.eos_token_id
-    network = network.to(torch.device(device))  # type: ignore[arg-type]  # before any adapter exists: hooks hold the tensors that train (Opacus #820)
+    # before any adapter exists: hooks hold the tensors that train (Opacus #820)
+    network = network.to(torch.device(device))
     network.requires_grad_(False)
     network.train(False)
     return BaseModel(network, tokenizer, found)

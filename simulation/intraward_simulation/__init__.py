@@ -1,4 +1,4 @@
-"""The researcher's side: synthetic hospitals, simulated clinicians, tiny models and whole programs on one machine.
+"""The researcher's side: synthetic hospitals and clinicians, tiny models, whole programs on one machine.
 
 May import client, server and shared (DESIGN.md section 4); nothing imports it.
 """

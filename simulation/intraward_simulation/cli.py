@@ -8,10 +8,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from intraward_shared.command import err, out, run, show
 from intraward_simulation.phases import Show
@@ -58,9 +58,6 @@ def run_command(
     scenario: Annotated[str, typer.Argument(help="Scenario file, or the name of a shipped one.")],
     out_: Out = Path("runs/scenario"),
     data: Annotated[Path | None, typer.Option(help="Folder of real files.")] = None,
-    preferences: Annotated[
-        Path | None, typer.Option(help="JSONL of prompt, chosen, rejected to score the reward model on.")
-    ] = None,
     model: Model = None,
     processes: Processes = False,
     fresh: Fresh = False,
@@ -80,7 +77,6 @@ def run_command(
         processes=processes,
         fresh=fresh,
         as_json=as_json,
-        preferences=preferences,
     )
 
 
@@ -94,6 +90,20 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder of a finished run
 
     page, _ = write_report(folder, load_report(folder))
     out.print(f"report: {page}")
+
+
+@app.command()
+def score(
+    folder: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    preferences: Annotated[Path, typer.Argument(help="JSONL of prompt, chosen, rejected.")],
+) -> None:
+    """Score the run's reward model on any preferences; prints accuracy and "longer wins" as JSON.
+
+    Example: intraward-simulate score runs/demo my-preferences.jsonl
+    """
+    from intraward_server.session import score_preferences
+
+    show(score_preferences(folder / "server", preferences), as_json=True, text="")
 
 
 @app.command(hidden=True)
@@ -132,7 +142,6 @@ def _run(
     processes: bool,
     fresh: bool,
     as_json: bool,
-    preferences: Path | None = None,
 ) -> None:
     from intraward_simulation.run import run_scenario
 
@@ -145,13 +154,15 @@ def _run(
             processes=processes,
             fresh=fresh,
             show=tell,
-            preferences=preferences,
         )
     figures = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     show(figures, as_json=as_json, text=summary(figures, page))
+    scored = {k: v for k, v in figures["evaluation"].items() if k.startswith("preferences_")}
+    if scored and not as_json:
+        show(scored, as_json=True, text="")
 
 
-def summary(figures: dict, page: Path) -> str:  # type: ignore[type-arg]
+def summary(figures: dict[str, Any], page: Path) -> str:
     """The figures of a run in a few lines for the terminal."""
     reward, policy, privacy = figures["reward_model"], figures["policy"], figures["privacy"]
     egress, ledger = figures["egress"], figures["ledger"]
@@ -160,22 +171,24 @@ def summary(figures: dict, page: Path) -> str:  # type: ignore[type-arg]
     def number(value: float | None, digits: int = 3) -> str:
         return "not measured" if value is None else f"{value:.{digits}f}"
 
-    return "\n".join(
-        [
-            "",
-            f"  reward model   accuracy {number(reward['accuracy'])}   (longer wins: {number(reward['length_baseline'])})",
-            f"  policy         true reward {number(policy['reward_sft'], 2)} after SFT, "
-            f"{number(policy['reward_rl'], 2)} after RL; wins {number(policy['win_rate'], 2)} over SFT",
-            f"  privacy        epsilon {number(privacy['max_epsilon'], 2)} per patient of at most "
-            f"{number(max(caps, default=None), 2)}; accountants differ by {number(privacy['accountants_differ_by'], 4)}",
-            f"  egress         {egress['identifiers_found']} of {egress['identifiers_planted']} planted identifiers found "
-            f"in {egress['scanned_bytes'] or 0:,} bytes searched",
-            f"  ledgers        {'all verified' if ledger['verified'] else 'NOT VERIFIED'}, {ledger['entries']} entries",
-            f"  time           {figures['seconds']:.0f} s",
-            "",
-            f"  report         {page}",
-        ]
+    wins, of = number(policy["win_rate"], 2), number(max(caps, default=None), 2)
+    differ, searched = (
+        number(privacy["accountants_differ_by"], 4),
+        f"{egress['scanned_bytes'] or 0:,} bytes searched",
     )
+    found = f"{egress['identifiers_found']} of {egress['identifiers_planted']} planted identifiers found"
+    longer, total = number(reward["length_baseline"]), number(privacy["max_epsilon"], 2)
+    before, after = number(policy["reward_sft"], 2), number(policy["reward_rl"], 2)
+    rows = {
+        "reward model": f"accuracy {number(reward['accuracy'])} (longer wins: {longer})",
+        "policy": f"true reward {before} after SFT, {after} after RL; wins {wins} over SFT",
+        "privacy": f"epsilon {total} per patient, cap {of}; accountants differ by {differ}",
+        "egress": found + f" in {searched}" if egress["identifiers_planted"] else searched,
+        "ledgers": f"{'all verified' if ledger['verified'] else 'NOT VERIFIED'}, {ledger['entries']} entries",
+        "time": f"{figures['seconds']:.0f} s",
+        "report": str(page),
+    }
+    return "\n" + "\n".join(f"  {name:<14} {text}" for name, text in rows.items())
 
 
 @contextmanager
@@ -191,15 +204,15 @@ def _progress(*, quiet: bool) -> Iterator[Show]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=err) as progress:
-        tasks: dict[str, int] = {}
+        tasks: dict[str, TaskID] = {}
 
         def tell(phase: str, what: str, share: float) -> None:
             if phase not in tasks:
-                for name, task in tasks.items():
-                    progress.update(task, completed=1.0, description="done")  # type: ignore[arg-type]
-                    progress.stop_task(task)  # type: ignore[arg-type]
+                for task in tasks.values():
+                    progress.update(task, completed=1.0, description="done")
+                    progress.stop_task(task)
                 tasks[phase] = progress.add_task(what, total=1.0, phase=phase)
-            progress.update(tasks[phase], description=what, completed=min(1.0, share))  # type: ignore[arg-type]
+            progress.update(tasks[phase], description=what, completed=min(1.0, share))
 
         yield tell
 

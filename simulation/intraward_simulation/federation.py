@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from flwr.app import Context, Error, Message, RecordDict
@@ -40,7 +41,7 @@ class InProcessGrid(Grid):
             context = Context(
                 run_id=_RUN_ID, node_id=node, node_config={"site": name}, state=RecordDict(), run_config={}
             )
-            self._apps[node] = (make_app(lambda _context, ward=wards[name]: ward), context)
+            self._apps[node] = (make_app(partial(_always, wards[name])), context)
         self._pending: dict[str, Message] = {}
         self._run: Run | None = None
 
@@ -164,6 +165,11 @@ class RecordingGrid(Grid):
         self._count += 1
         path = self._folder / f"{self._count:06d}.{direction}.bin"
         path.write_bytes(decoded(message))
+
+
+def _always(ward: WardPort, context: Context) -> WardPort:
+    """The one ward of a node, whatever the context."""
+    return ward
 
 
 def decoded(message: Message) -> bytes:

@@ -50,6 +50,7 @@ def report_data(
     *,
     base: Path,
     processes: bool,
+    scored: Figures | None = None,
 ) -> ReportData:
     """Everything the report says.
 
@@ -61,6 +62,7 @@ def report_data(
         seconds: seconds of each phase.
         base: the base model's directory.
         processes: whether real Flower processes ran.
+        scored: figures of the scenario's own preference file, if it names one.
     """
     home = ServerHome(run / "server")
     history = read_history(home.history)
@@ -97,7 +99,7 @@ def report_data(
         sft=_sft(scenario),
         curves=_curves(history),
         samples=tuple(Sample(**sample) for sample in evaluation.get("samples", [])),
-        evaluation=_further(evaluation, audit),
+        evaluation=_further(evaluation, audit, scored),
         lineage=tuple(
             LineageStep(stage=line["stage"], round=line["stage_round"], digest=line["adapter"])
             for line in history
@@ -208,9 +210,9 @@ def _curves(history: list[dict[str, Any]]) -> Curves:
     )
 
 
-def _further(evaluation: Figures, audit: Figures) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for group in ("heldout", "closed", "preferences"):
+def _further(evaluation: Figures, audit: Figures, scored: Figures | None) -> dict[str, Any]:
+    out: dict[str, Any] = {f"preferences_{key}": value for key, value in (scored or {}).items()}
+    for group in ("heldout", "closed"):
         out |= {f"{group}_{key}": value for key, value in evaluation.get(group, {}).items()}
     policy = evaluation.get("policy", {})
     out |= {f"policy_{key}": policy[key] for key in ("judge", "proxy_sft", "proxy_rl") if key in policy}

@@ -16,6 +16,7 @@ import torch
 from intraward_client.home import SiteHome
 from intraward_server import program
 from intraward_server.home import ServerHome
+from intraward_server.session import score_preferences
 from intraward_shared.errors import ConfigError
 from intraward_shared.signing import digest
 from intraward_simulation import models
@@ -108,9 +109,21 @@ def run_scenario(
     with phases.timed("program", "the program"):
         make_server(folder.server.root, scenario, world, base, keys)
         _run_program(folder, scenario, world, phases, processes=processes, data=data)
+    if scenario.evaluation.preferences is not None:
+        chosen = Path(scenario.evaluation.preferences)
+        phases.once("score", lambda: score_preferences(folder.server.root, chosen), "score preferences")
     audit = phases.once("audit", lambda: audit_run(folder.root, world, phases.tell), "audit")
+    scored = phases.result("score") if phases.done("score") else None
     findings = report_data(
-        folder.root, scenario, world, imports, audit, phases.seconds, base=base, processes=processes
+        folder.root,
+        scenario,
+        world,
+        imports,
+        audit,
+        phases.seconds,
+        base=base,
+        processes=processes,
+        scored=scored,
     )
     return write_report(out, findings)[0]
 

@@ -62,5 +62,7 @@ def scan_files(paths: Iterable[Path], identifiers: Sequence[str]) -> ScanResult:
 def _files(paths: Iterable[Path]) -> list[Path]:
     every: list[Path] = []
     for path in paths:
-        every += [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file() and not p.is_symlink()]
+        every += (
+            [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file() and not p.is_symlink()]
+        )
     return sorted(every)

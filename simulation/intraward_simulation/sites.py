@@ -12,8 +12,8 @@ import tomli_w
 
 from intraward_client.config import SitePolicy
 from intraward_client.home import SiteHome
-from intraward_client.initialise import initialise
 from intraward_client.importing import import_file
+from intraward_client.initialise import initialise
 from intraward_client.ward import Ward
 from intraward_server.config import ProgramConfig
 from intraward_server.home import ServerHome

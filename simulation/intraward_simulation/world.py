@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from intraward_client.store.importers import Kind
 from intraward_client.store.preferences import add_judgment
 from intraward_client.store.prompts import unlabelled
 from intraward_client.store.vault import Vault
@@ -31,7 +32,7 @@ class SiteFiles:
     """What one hospital has: rows per kind of import (``notes``, ``demonstrations``, ``preferences``)."""
 
     name: str
-    rows: Mapping[str, tuple[Row, ...]] = field(repr=False)
+    rows: Mapping[Kind, tuple[Row, ...]] = field(repr=False)
     canaries: tuple[str, ...] = field(default=(), repr=False)
     patients: int = 0
 
@@ -59,13 +60,14 @@ class ClinicianLabeller:
 
     def __call__(self, vault: Vault) -> None:
         """Judge; ties are left unjudged."""
-        for item in vault.unlabelled():
-            judgment = self._clinician.judge(
-                item.prompt_id, item.prompt, [text for _, text in item.candidates]
-            )
+        for task in unlabelled(vault):
+            answers = [candidate.answer for candidate in task.candidates]
+            judgment = self._clinician.judge(task.prompt.prompt_id, task.prompt.prompt, answers)
             if judgment is not None:
-                chosen, rejected = (item.candidates[i][0] for i in (judgment.chosen, judgment.rejected))
-                vault.add_judgment(item.prompt_id, chosen, rejected, judgment.strength, "simulated")
+                chosen, rejected = (
+                    task.candidates[i].candidate_id for i in (judgment.chosen, judgment.rejected)
+                )
+                add_judgment(vault, task.prompt.prompt_id, chosen, rejected, judgment.strength, "simulated")
 
 
 def make_world(scenario: Scenario, folder: Path | None) -> World:
