@@ -222,9 +222,7 @@ def _tiny_key(seed: int, settings: TinySettings, corpus: list[Example]) -> str:
 def _train_tokenizer(corpus: list[Example], settings: TinySettings) -> PreTrainedTokenizerFast:
     """Byte-level BPE; a prefix space is added so that a stripped answer gets the same tokens."""
     tokenizer = Tokenizer(BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=True)]
-    )
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=settings.vocab,
