@@ -7,6 +7,7 @@ named by its type and place only, because its message may quote what it choked o
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import traceback
 from collections.abc import Mapping
@@ -23,7 +24,11 @@ out = Console(highlight=False, soft_wrap=True)
 
 
 def run(app: typer.Typer) -> None:
-    """Run a typer app with intraward's exit codes."""
+    """Run a typer app with intraward's exit codes.
+
+    Logging is set up first, because some libraries do so themselves at import and print their remarks.
+    """
+    logging.basicConfig(format="%(levelname)s %(name)s", level=logging.ERROR)
     try:
         code = app(standalone_mode=False)
     except click.exceptions.Exit as stop:

@@ -21,6 +21,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 from intraward_shared.adapters import Array, State
 from intraward_shared.errors import ContractError, ModelError
@@ -89,6 +90,7 @@ def load_base(directory: Path | str, expected: str | None = None, device: str = 
             f"{directory}: model digest is {found[:16]}..., the pinned one is {expected[:16]}...",
             remedy="fetch the pinned model again, or correct the pin if the change was agreed",
         )
+    transformers_logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             str(directory), local_files_only=True, trust_remote_code=False

@@ -51,10 +51,10 @@ class Phases:
         """What a finished phase left."""
         return self._kept["results"][name]
 
-    def once(self, name: str, work: Callable[[], Any], title: str) -> Any:
-        """Do ``work`` unless it was done; returns its JSON result either way."""
+    def once(self, name: str, work: Callable[[], Any], title: str, *, clock: str | None = None) -> Any:
+        """Do ``work`` unless it was done; returns its JSON result either way. Time counts under ``clock``."""
         if not self.done(name):
-            with self.timed(name, title):
+            with self.timed(clock or name, title):
                 value = work()
             self._kept["results"][name] = value
             self._save()

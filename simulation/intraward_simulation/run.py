@@ -197,8 +197,7 @@ def _fill(
             lambda share: phases.tell("import", f"de-identify {name}", share),
         )
 
-    with phases.timed("import", f"de-identify {name}"):
-        report: Mapping[str, Any] = phases.once(f"import {name}", work, f"de-identify {name}")
+    report: Mapping[str, Any] = phases.once(f"import {name}", work, f"de-identify {name}", clock="import")
     return report
 
 
