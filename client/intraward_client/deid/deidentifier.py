@@ -29,6 +29,7 @@ from intraward_client.deid.known import KnownIdentifiers
 from intraward_client.deid.lexicon import is_clinical, is_word
 from intraward_client.deid.model import MODEL_NAME, MODEL_SHA256, load_engine
 from intraward_client.deid.note import DeidentifiedNote, DeidReceipt, Quarantined, seal_note
+from intraward_client.deid.offsets import original_spans
 from intraward_client.deid.raw import RawNote, reveal
 from intraward_client.deid.recognizers import CLASS_OF, REQUIRED, build_analyzer, pack_digest
 from intraward_client.deid.surrogates import OPERATOR, PatientKey, SurrogateOperator
@@ -100,7 +101,7 @@ class Deidentifier:
             raise DeidError("the model finds no names", remedy="install the client extra again")
         for kind, text, secrets in canaries.CANARIES:
             outcome = self.deidentify_text(text, "self-test", {})
-            if isinstance(outcome, Quarantined) or any(secret in outcome.text for secret in secrets):
+            if isinstance(outcome, Quarantined) or any(map(self._left(text, outcome).__contains__, secrets)):
                 raise DeidError(
                     f"the self-test canary of class {kind} was not removed", remedy="do not use this build"
                 )
@@ -169,7 +170,12 @@ class Deidentifier:
             return Quarantined(note_id, patient_id, reason)
         counts = dict(sorted(Counter(kind for _, _, kind in spans).items()))
         receipt = DeidReceipt(self._settings.profile, self._pack_sha256, self._settings.model_sha256, counts)
-        return seal_note(note_id, patient_id, output, receipt)
+        return seal_note(note_id, patient_id, output, receipt, original_spans(text, plain, spans))
+
+    def _left(self, canary: str, outcome: DeidentifiedNote) -> str:
+        """What of a canary was not replaced; a surrogate may look like its original, a tag not."""
+        left = residue.mask(canary, [(start, end) for start, end, _ in outcome.spans])
+        return left if self._settings.profile == "research" else left + outcome.text
 
     def _canaries(self) -> Iterator[str]:
         return filter(None, map(residue.squash, self._settings.canaries))

@@ -52,7 +52,20 @@ class DeidReport:
     over_redaction: Share
     clean_notes: Share
     leaked_entities: int
+    leaked_tokens: int
     by_class: Mapping[str, Share]
+    by_role: Mapping[str, Share]
+
+    @property
+    def leaks_per_thousand(self) -> float:
+        """Identifiers left in 1,000 released notes; 0 when none was released."""
+        return 1000 * self.leaked_entities / max(1, self.notes - self.quarantined)
+
+    @property
+    def f2(self) -> float:
+        """F2 over tokens: recall counts four times as much as precision."""
+        recall, precision = self.token_recall.value, self.token_precision.value
+        return 5 * precision * recall / (4 * precision + recall) if precision + recall else 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """The report for ``--json``."""
@@ -64,8 +77,12 @@ class DeidReport:
             "notes": self.notes,
             "quarantined": self.quarantined,
             "leaked_entities": self.leaked_entities,
+            "leaked_tokens": self.leaked_tokens,
+            "leaks_per_thousand": self.leaks_per_thousand,
+            "f2": self.f2,
             **{name: _plain(share) for name, share in shares.items()},
             "by_class": {name: _plain(share) for name, share in self.by_class.items()},
+            "by_role": {name: _plain(share) for name, share in self.by_role.items()},
         }
 
 
@@ -76,7 +93,7 @@ def evaluate(
     use_known: bool = True,
     progress: Callable[[int], None] | None = None,
 ) -> DeidReport:
-    """Score ``deidentifier`` on gold rows ``{"text", "spans": [{"start", "end", "entity"}], "known"?}``.
+    """Score ``deidentifier`` on rows ``{"text", "spans": [{"start", "end", "entity", "role"?}], "known"?}``.
 
     Args:
         use_known: whether the rows' known identifiers are given to the de-identifier.
@@ -96,9 +113,10 @@ class _Score:
     """Running counts."""
 
     def __init__(self) -> None:
-        self.notes = self.quarantined = self.clean = self.leaked = 0
+        self.notes = self.quarantined = self.clean = self.leaked = self.leaked_tokens = 0
         self.tokens = {"phi": 0, "phi_removed": 0, "other": 0, "other_removed": 0}
         self.classes: dict[str, tuple[int, int]] = {}
+        self.roles: dict[str, tuple[int, int]] = {}
 
     def add(
         self,
@@ -113,15 +131,18 @@ class _Score:
         for token in _TOKEN.finditer(text):
             kind = "phi" if any(gold[token.start() : token.end()]) else "other"
             self.tokens[kind] += 1
-            self.tokens[f"{kind}_removed"] += all(removed[token.start() : token.end()])
+            gone = all(removed[token.start() : token.end()])
+            self.tokens[f"{kind}_removed"] += gone
+            self.leaked_tokens += kind == "phi" and not gone and not quarantined
         missed = 0
         for span in spans:
             found = all(
                 removed[index] for index in range(span["start"], span["end"]) if text[index].isalnum()
             )
             missed += not found
-            hits, total = self.classes.get(span["entity"], (0, 0))
-            self.classes[span["entity"]] = (hits + found, total + 1)
+            _count(self.classes, span["entity"], found)
+            if isinstance(span.get("role"), str):
+                _count(self.roles, span["role"], found)
         self.clean += missed == 0
         self.leaked += 0 if quarantined else missed
 
@@ -137,7 +158,9 @@ class _Score:
             over_redaction=Share(tokens["other_removed"], tokens["other"]),
             clean_notes=Share(self.clean, self.notes),
             leaked_entities=self.leaked,
+            leaked_tokens=self.leaked_tokens,
             by_class={name: Share(*counts) for name, counts in sorted(self.classes.items())},
+            by_role={name: Share(*counts) for name, counts in sorted(self.roles.items())},
         )
 
 
@@ -149,6 +172,11 @@ def wilson(hits: int, total: int) -> tuple[float, float]:
     centre = (share + square / (2 * total)) / (1 + square / total)
     half = _Z * math.sqrt(share * (1 - share) / total + square / (4 * total * total)) / (1 + square / total)
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _count(table: dict[str, tuple[int, int]], name: str, found: bool) -> None:
+    hits, total = table.get(name, (0, 0))
+    table[name] = (hits + found, total + 1)
 
 
 def _cover(length: int, spans: Iterable[tuple[int, int]]) -> bytearray:

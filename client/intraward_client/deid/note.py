@@ -28,12 +28,16 @@ class DeidReceipt:
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class DeidentifiedNote:
-    """Text that passed detection, replacement and the second look; only `seal_note` makes one."""
+    """Text that passed detection, replacement and the second look; only `seal_note` makes one.
+
+    ``spans`` says what was replaced: ``(start, end, class)`` in offsets of the text as it came in.
+    """
 
     note_id: str
     patient_id: str
     text: str
     receipt: DeidReceipt
+    spans: tuple[tuple[int, int, str], ...] = ()
     _seal: object = field(default=None)
 
     def __post_init__(self) -> None:
@@ -58,9 +62,15 @@ class Quarantined:
         return f"Quarantined(<redacted>, reason={self.reason!r})"
 
 
-def seal_note(note_id: str, patient_id: str, text: str, receipt: DeidReceipt) -> DeidentifiedNote:
+def seal_note(
+    note_id: str,
+    patient_id: str,
+    text: str,
+    receipt: DeidReceipt,
+    spans: tuple[tuple[int, int, str], ...] = (),
+) -> DeidentifiedNote:
     """Make a de-identified note; called by ``deid.deidentifier`` after the second look came back clean."""
     frozen = DeidReceipt(
         receipt.profile, receipt.pack_sha256, receipt.model_sha256, MappingProxyType(dict(receipt.counts))
     )
-    return DeidentifiedNote(note_id, patient_id, text, frozen, _SEAL)
+    return DeidentifiedNote(note_id, patient_id, text, frozen, spans, _SEAL)

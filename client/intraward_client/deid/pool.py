@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 16
 _Plain = tuple[str, str, str, dict[str, str]]
-_Answer = tuple[str, str, str, tuple[str, str, str, dict[str, int]] | None]
+_Spans = tuple[tuple[int, int, str], ...]
+_Answer = tuple[str, str, str, tuple[str, str, str, dict[str, int]] | None, _Spans]
 _engine: Deidentifier | None = None
 
 
@@ -63,10 +64,10 @@ def _plain(note: RawNote) -> _Plain:
 
 
 def _outcome(answer: _Answer) -> DeidentifiedNote | Quarantined:
-    note_id, patient_id, text, receipt = answer
+    note_id, patient_id, text, receipt, spans = answer
     if receipt is None:
         return Quarantined(note_id, patient_id, text)
-    return seal_note(note_id, patient_id, text, DeidReceipt(*receipt))
+    return seal_note(note_id, patient_id, text, DeidReceipt(*receipt), spans)
 
 
 def _start(settings: dict[str, object], secret: bytes) -> None:
@@ -83,9 +84,9 @@ def _work(plain: list[_Plain]) -> list[_Answer]:
     for note_id, patient_id, text, known in plain:
         outcome = _engine.deidentify(ingest(note_id, patient_id, text, known))
         if isinstance(outcome, Quarantined):
-            answers.append((note_id, patient_id, outcome.reason, None))
+            answers.append((note_id, patient_id, outcome.reason, None, ()))
         else:
             r = outcome.receipt
             receipt = (r.profile, r.pack_sha256, r.model_sha256, dict(r.counts))
-            answers.append((note_id, patient_id, outcome.text, receipt))
+            answers.append((note_id, patient_id, outcome.text, receipt, outcome.spans))
     return answers

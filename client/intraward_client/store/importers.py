@@ -17,8 +17,9 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Literal
 
+from intraward_client.deid.jsonl import Rejected, lines, parse_known, parse_object
 from intraward_client.deid.raw import RawNote, ingest
 from intraward_shared.errors import InputError
 
@@ -29,7 +30,6 @@ TEXT_FIELDS: Mapping[str, tuple[str, ...]] = {
     "preferences": ("prompt", "chosen", "rejected"),
 }
 _OPTIONAL = {"notes": {"known"}, "demonstrations": {"id", "known"}, "preferences": {"id", "known", "margin"}}
-_MAX_LINE = 4_000_000
 _REMEDY = "mend the line; nothing of the file was stored"
 
 
@@ -44,10 +44,6 @@ class RawRow:
 
     def __repr__(self) -> str:
         return "RawRow(<redacted>)"
-
-
-class _Rejected(Exception):
-    """Why a line is refused; a fixed sentence."""
 
 
 def import_jsonl(path: Path | str) -> Iterator[RawNote]:
@@ -68,12 +64,10 @@ def read_rows(path: Path | str, kind: Kind) -> tuple[RawRow, ...]:
     path = Path(path)
     rows: list[RawRow] = []
     seen: set[str] = set()
-    for number, line in enumerate(_lines(path), start=1):
-        if not line.strip():
-            continue
+    for number, line in lines(path):
         try:
             row = _parse(line, kind, seen)
-        except _Rejected as refusal:
+        except Rejected as refusal:
             raise InputError(path.name, number, str(refusal), remedy=_REMEDY) from None
         seen.add(row.row_id)
         rows.append(row)
@@ -85,69 +79,30 @@ def file_digest(path: Path | str) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def _lines(path: Path) -> list[bytes]:
-    try:
-        return path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        raise InputError(path.name, 0, "no such file", remedy="check the path") from None
-    except OSError:
-        raise InputError(path.name, 0, "cannot be read", remedy="check permissions") from None
-
-
 def _parse(line: bytes, kind: Kind, seen: set[str]) -> RawRow:
-    values = _object(line)
+    values = parse_object(line)
     fields = TEXT_FIELDS[kind]
     required = {"patient", *fields, *(("id",) if kind == "notes" else ())}
     if missing := required - values.keys():
-        raise _Rejected(f"the key {sorted(missing)[0]!r} is missing")
+        raise Rejected(f"the key {sorted(missing)[0]!r} is missing")
     if values.keys() - required - _OPTIONAL[kind]:
-        raise _Rejected("there is an unknown key")
+        raise Rejected("there is an unknown key")
     for key in required | ({"id"} & values.keys()):
         if not isinstance(values[key], str) or (key in {"id", "patient"} and not values[key].strip()):
-            raise _Rejected(f"the value of {key!r} is not a non-empty string")
-    known = _known(values.get("known", {}))
+            raise Rejected(f"the value of {key!r} is not a non-empty string")
+    known = parse_known(values.get("known", {}))
     row_id = values.get("id") or _content_id(values, fields, seen)
     if row_id in seen:
-        raise _Rejected("the id was used before in this file")
+        raise Rejected("the id was used before in this file")
     patient = values["patient"]
     names = [row_id] if kind == "notes" else [f"{row_id}|{name}" for name in fields]
     texts = tuple(ingest(name, patient, values[key], known) for name, key in zip(names, fields, strict=True))
     return RawRow(row_id, patient, texts, _margin(values.get("margin", 0.0)))
 
 
-def _object(line: bytes) -> dict[str, Any]:
-    if len(line) > _MAX_LINE:
-        raise _Rejected("the line is too long")
-    try:
-        values = json.loads(line.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except UnicodeDecodeError:
-        raise _Rejected("the line is not UTF-8") from None
-    except (json.JSONDecodeError, RecursionError):
-        raise _Rejected("the line is not JSON") from None
-    if not isinstance(values, dict):
-        raise _Rejected("the line is not a JSON object")
-    return values
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) != len(pairs):
-        raise _Rejected("a key is given twice")
-    return dict(pairs)
-
-
-def _no_constant(_name: str) -> NoReturn:
-    raise _Rejected("a number is not finite")
-
-
-def _known(value: object) -> dict[str, str]:
-    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-        raise _Rejected("'known' is not an object of strings")
-    return {str(key): str(item) for key, item in value.items()}
-
-
 def _margin(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise _Rejected("'margin' is not a finite number")
+        raise Rejected("'margin' is not a finite number")
     return float(value)
 
 

@@ -1,0 +1,78 @@
+"""JSON Lines from the hospital's systems: one strict object a line, refused by file and line number.
+
+Keeps rule 1 of DESIGN.md: what is wrong is said in a fixed sentence, never with the line. Shared by the
+importers and by ``deid run``, so that both refuse the same files. A key given twice is refused, because
+the second value would silently win.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from intraward_shared.errors import InputError
+
+_MAX_LINE = 4_000_000
+
+
+class Rejected(Exception):
+    """Why a line is refused; a fixed sentence."""
+
+
+def lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Number and bytes of every line that is not blank; lines are read as they are asked for.
+
+    Raises:
+        InputError: the file is missing or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, line
+    except FileNotFoundError:
+        raise InputError(path.name, 0, "no such file", remedy="check the path") from None
+    except OSError:
+        raise InputError(path.name, 0, "cannot be read", remedy="check permissions") from None
+
+
+def parse_object(line: bytes) -> dict[str, Any]:
+    """The object that a line holds.
+
+    Raises:
+        Rejected: not UTF-8, not JSON, not an object, a key twice, a number that is not finite.
+    """
+    if len(line) > _MAX_LINE:
+        raise Rejected("the line is too long")
+    try:
+        values = json.loads(line.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except UnicodeDecodeError:
+        raise Rejected("the line is not UTF-8") from None
+    except (ValueError, RecursionError):
+        raise Rejected("the line is not JSON") from None
+    if not isinstance(values, dict):
+        raise Rejected("the line is not a JSON object")
+    return values
+
+
+def parse_known(value: object) -> dict[str, str]:
+    """The known identifiers of a row, field to value.
+
+    Raises:
+        Rejected: not an object of strings.
+    """
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise Rejected("'known' is not an object of strings")
+    return {str(key): str(item) for key, item in value.items()}
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise Rejected("a key is given twice")
+    return dict(pairs)
+
+
+def _no_constant(_name: str) -> NoReturn:
+    raise Rejected("a number is not finite")
