@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,7 +128,7 @@ class Ward:
         with self._lock:
             try:
                 parsed = self._open(request)
-            except IntrawardError as error:
+            except Exception as error:
                 return self._refused(error, None)
             return self._execute(parsed)
 
@@ -141,16 +141,30 @@ class Ward:
             check_plan(plan, self.policy, request.schedule, request.inputs, self._now(plan))
             self._load_base()
             entry = self._reserve(request)
-        except IntrawardError as error:
+        except Exception as error:
             return self._refused(error, plan)
         try:
             sealed = self._train_and_seal(request, entry)
         except Exception as error:  # whatever it was: rows were read, so outside it is ABORTED and no more
-            self._ledger.abort(plan.digest)
-            name = error.code if isinstance(error, IntrawardError) else type(error).__name__
-            self.home.note({"time": plan.slot_time, "plan": plan.digest, "code": "ABORTED", "operator": name})
-            return egress.reply("ABORTED")
+            return self._stopped(error, plan)
         return egress.reply("OK", sealed)
+
+    def _stopped(self, error: Exception, plan: RoundPlan) -> bytes:
+        """After RESERVE something failed: bytes that were sealed before it still leave, else ABORT for good.
+
+        A ledger that takes no more entries must not keep the ward from answering: its open RESERVE is
+        ended by the next process, which finds either the sealed bytes or a dead attempt.
+        """
+        with suppress(IntrawardError, OSError):  # outbox or ledger fails again: the first error is told
+            kept = self._kept(plan)
+            if kept is not None:
+                return egress.reply("OK", kept)
+        with suppress(IntrawardError, OSError):
+            self._ledger.abort(plan.digest)
+            self._sealed_path(plan).unlink(missing_ok=True)  # an aborted attempt's bytes never leave
+        name = error.code if isinstance(error, IntrawardError) else type(error).__name__
+        self._log({"time": plan.slot_time, "plan": plan.digest, "code": "ABORTED", "operator": name})
+        return egress.reply("ABORTED")
 
     def _open(self, request: bytes) -> Request:
         parts = unpack_parts(request)
@@ -206,7 +220,7 @@ class Ward:
         sealed = egress.seal(update, plan, self.policy.site, (entry.sequence, entry.hash), self._key)
         write_durably(self._sealed_path(plan), sealed)
         self._ledger.ensure_released(plan.digest, sealed)
-        self.home.note({"time": plan.slot_time, "plan": plan.digest, "code": "OK", "bytes": len(sealed)})
+        self._log({"time": plan.slot_time, "plan": plan.digest, "code": "OK", "bytes": len(sealed)})
         return sealed
 
     def _train(self, request: Request, entry: LedgerEntry) -> LocalUpdate:
@@ -236,8 +250,8 @@ class Ward:
 
     def _noise(self, plan: RoundPlan, entry: LedgerEntry) -> NoiseSource:
         if plan.seed is not None:
-            return NoiseSource.seeded(plan.seed, self.policy.site, plan.digest, entry.attempt)
-        return NoiseSource.fresh(entry.hash, entry.attempt)
+            return NoiseSource.seeded(plan.seed, self.policy.site, plan.digest, entry.attempt or 1)
+        return NoiseSource.fresh(entry.hash, entry.attempt or 1)
 
     def _noise_for_label(self, plan: RoundPlan) -> NoiseSource:
         """Randomness of the candidates; the same at each retry in simulation, since nothing is charged."""
@@ -267,19 +281,28 @@ class Ward:
         tell, name = self._progress, f"{self.policy.site} {plan.stage.value} {plan.stage_round}"
         return lambda share: tell(name, share)
 
-    def _refused(self, error: IntrawardError, plan: RoundPlan | None) -> bytes:
-        """Nothing was read: the code says which kind of refusal; its detail stays in the operator's log."""
-        rule = error.rule if isinstance(error, PlanRefused) else ""
-        self.home.note(
+    def _refused(self, error: Exception, plan: RoundPlan | None) -> bytes:
+        """Nothing was read: the code says which kind of refusal; its detail stays in the operator's log.
+
+        An error from outside intraward's own tree is told by its type, because its text may quote a value.
+        """
+        own = isinstance(error, IntrawardError)
+        code = error.code if isinstance(error, IntrawardError) else "ERROR"
+        self._log(
             {
                 "time": plan.slot_time if plan else "",
                 "plan": plan.digest if plan else "",
-                "code": error.code,
-                "rule": rule,
-                "operator": str(error),
+                "code": code,
+                "rule": error.rule if isinstance(error, PlanRefused) else "",
+                "operator": str(error) if own else f"unexpected {type(error).__name__}",
             }
         )
-        return egress.reply(error.code if error.code in egress.REPLY_CODES else "PLAN_REFUSED")
+        return egress.reply(code if code in egress.REPLY_CODES else "PLAN_REFUSED")
+
+    def _log(self, event: dict[str, object]) -> None:
+        """Tell the operator; a full disk must not keep the ward from answering the coordinator."""
+        with suppress(OSError):
+            self.home.note(event)
 
 
 def parse_public(data: bytes) -> tuple[dict[str, str], ...]:
