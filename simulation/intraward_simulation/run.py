@@ -24,6 +24,7 @@ from intraward_simulation.auditing import audit_run
 from intraward_simulation.federation import InProcessGrid, RecordingGrid
 from intraward_simulation.findings import report_data
 from intraward_simulation.phases import Phases, Show
+from intraward_simulation.preflight import check_inputs
 from intraward_simulation.report import write_report
 from intraward_simulation.scenario import Scenario, load_scenario, scenario_text
 from intraward_simulation.sites import (
@@ -97,7 +98,7 @@ def run_scenario(
     Raises:
         ConfigError: the scenario is wrong, or ``out`` holds another run.
     """
-    folder = prepare(path, out, model=model, fresh=fresh)
+    folder = prepare(path, out, model=model, data=data, fresh=fresh)
     scenario = load_scenario(folder.scenario)
     torch.set_num_threads(scenario.run.threads)
     phases = Phases(out / PHASES, show)
@@ -128,25 +129,27 @@ def run_scenario(
     return write_report(out, findings)[0]
 
 
-def prepare(path: Path, out: Path, *, model: str | None, fresh: bool) -> RunFolder:
+def prepare(path: Path, out: Path, *, model: str | None, data: Path | None, fresh: bool) -> RunFolder:
     """The run's folder with its own copy of the scenario.
 
     Raises:
-        ConfigError: ``out`` holds another run, or something that is not a run.
+        ConfigError: ``out`` holds another run, or something that is not a run; or an input is wrong.
+            Then nothing was written, and an earlier run is still there.
     """
     folder = RunFolder(out)
     text = scenario_text(path, model=model)
-    if fresh and (folder.scenario.exists() or not out.exists()):
-        shutil.rmtree(out, ignore_errors=True)
-    if folder.scenario.exists():
+    held = folder.scenario.exists()
+    if held and not fresh:
         if digest(folder.scenario.read_bytes()) != digest(text.encode()):
             raise ConfigError(
                 out, "", "holds a run of another scenario", remedy="choose another --out, or --fresh"
             )
         return folder
-    if out.exists() and any(out.iterdir()):
+    if not held and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(out, "", "is not empty and not a run", remedy="choose another --out")
-    load_scenario(path)
+    check_inputs(path, text, data)
+    if held:
+        shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     draft = folder.scenario.with_suffix(".part")
     draft.write_text(text, encoding="utf-8")
@@ -185,7 +188,7 @@ def _fill(
     folder: RunFolder, scenario: Scenario, phases: Phases, world: World, name: str
 ) -> Mapping[str, Any]:
     files = next(site for site in world.sites if site.name == name)
-    home = folder.site(name)
+    home, phase = folder.site(name), f"import {name}"
 
     def work() -> dict[str, Any]:
         from intraward_client.config import load_policy
