@@ -188,7 +188,7 @@ def _fill(
     folder: RunFolder, scenario: Scenario, phases: Phases, world: World, name: str
 ) -> Mapping[str, Any]:
     files = next(site for site in world.sites if site.name == name)
-    home, phase = folder.site(name), f"import {name}"
+    home = folder.site(name)
 
     def work() -> dict[str, Any]:
         from intraward_client.config import load_policy
