@@ -1,14 +1,34 @@
-"""What the tests with real processes share."""
+"""What the tests with real processes share: paths for children, and one small run that many tests read.
+
+Three hospitals with half a dozen patients each, a tiny, barely trained model, five rounds: public SFT,
+labelling, two private reward rounds, PPO. It is made once in a session, in process, in some 20 seconds.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tomli_w
+
+from intraward_simulation.models import TinySettings, build_tiny
+from intraward_simulation.run import run_scenario
 
 HERE = Path(__file__).parent
 ROOTS = ("client", "server", "shared", "simulation")
+SITES = ("alder", "birch", "cedar")
+LENGTHS = {"learning_rate": 0.002, "max_prompt_tokens": 16, "max_completion_tokens": 12}
+MECHANISM = {
+    "sample_rate": 0.2,
+    "noise_multiplier": 1.0,
+    "max_grad_norm": 1.0,
+    "steps": 40,
+    "nominal_batch": 3,
+    "max_records_per_unit": 4,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -16,3 +36,72 @@ def packages_for_children(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let child processes import the packages, installed or not, and the plumbing beside this file."""
     roots = [str(HERE), *(str(HERE.parents[1] / root) for root in ROOTS), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(roots))
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of a tiny Llama after ten steps of training."""
+    settings = TinySettings(vocab=400, texts=400, steps=10, threads=1)
+    return build_tiny(tmp_path_factory.mktemp("model"), 3, settings=settings)
+
+
+@pytest.fixture(scope="session")
+def small_scenario(small_model: Path) -> dict[str, Any]:
+    """The scenario as a table; copy it before changing it."""
+    return {
+        "deid_workers": 1,
+        "run": {"name": "small", "seed": 7, "model": str(small_model)},
+        "hospitals": {
+            "canaries": 6,
+            "sites": [{"name": name, "patients": 6, "case_mix": "general"} for name in SITES],
+        },
+        "privacy": {
+            "lifetime_epsilon": 50.0,
+            "delta": 1e-5,
+            "declared_max_patients": 1000,
+            "min_noise_multiplier": 0.8,
+            "max_sample_rate": 0.2,
+            "max_steps_per_round": 50,
+            "max_records_per_patient": 4,
+        },
+        "lora": {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]},
+        "stages": [
+            {"stage": "sft", "public": "corpus", "training": {**LENGTHS, "steps": 2, "batch": 8}},
+            {"stage": "label", "training": {**LENGTHS, "candidates": 2}},
+            {"stage": "reward", "rounds": 2, "training": LENGTHS, "mechanism": MECHANISM},
+            {"stage": "ppo", "public": "prompts", "training": {**LENGTHS, "steps": 1, "batch": 8}},
+        ],
+        "evaluation": {
+            "prompts": 8,
+            "pairs": 16,
+            "samples": 1,
+            "quick_prompts": 4,
+            "quick_pairs": 8,
+            "limit": 16,
+        },
+    }
+
+
+@pytest.fixture(scope="session")
+def scenario(tmp_path_factory: pytest.TempPathFactory, small_scenario: dict[str, Any]) -> Path:
+    """The scenario as a file."""
+    path = tmp_path_factory.mktemp("scenario") / "small.toml"
+    path.write_text(tomli_w.dumps(small_scenario), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def inside(tmp_path_factory: pytest.TempPathFactory, scenario: Path) -> tuple[Path, Path]:
+    """The finished run in process, and a copy of it from the moment before its program began.
+
+    Both are for reading: a test that changes one copies it first.
+    """
+    folder = tmp_path_factory.mktemp("inside")
+    run, prepared = folder / "run", folder / "prepared"
+
+    def show(phase: str, what: str, share: float) -> None:
+        if phase == "program" and not prepared.exists():
+            shutil.copytree(run, prepared)
+
+    run_scenario(scenario, run, show=show)
+    return run, prepared

@@ -1,7 +1,6 @@
 """A whole small program over a SuperLink and three wards: the same bits as in process, and it survives.
 
-Three hospitals with a dozen patients each, a tiny, barely trained model, five rounds: public SFT,
-labelling, two private reward rounds, PPO.
+The small run of ``conftest``: three hospitals, five rounds.
 """
 
 from __future__ import annotations
@@ -13,82 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tomli_w
 
 from intraward_shared.errors import RoundFailed
 from intraward_shared.ledger import Kind, LedgerEntry, charged, first_schedule, read_ledger
-from intraward_simulation.models import TinySettings, build_tiny
 from intraward_simulation.run import run_scenario
 from intraward_simulation.supervision import processes_of, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 SITES = ("alder", "birch", "cedar")
 ROUNDS = 5
-LENGTHS = {"learning_rate": 0.002, "max_prompt_tokens": 16, "max_completion_tokens": 12}
-
-
-@pytest.fixture(scope="module")
-def scenario(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A scenario file that names a model made for it."""
-    folder = tmp_path_factory.mktemp("scenario")
-    model = build_tiny(folder, 3, settings=TinySettings(vocab=400, texts=400, steps=10, threads=1))
-    mechanism = {
-        "sample_rate": 0.2,
-        "noise_multiplier": 1.0,
-        "max_grad_norm": 1.0,
-        "steps": 40,
-        "nominal_batch": 3,
-        "max_records_per_unit": 4,
-    }
-    table = {
-        "deid_workers": 1,
-        "run": {"name": "small", "seed": 7, "model": str(model)},
-        "hospitals": {
-            "canaries": 6,
-            "sites": [{"name": n, "patients": 12, "case_mix": "general"} for n in SITES],
-        },
-        "privacy": {
-            "lifetime_epsilon": 50.0,
-            "delta": 1e-5,
-            "declared_max_patients": 1000,
-            "min_noise_multiplier": 0.8,
-            "max_sample_rate": 0.2,
-            "max_steps_per_round": 50,
-            "max_records_per_patient": 4,
-        },
-        "lora": {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]},
-        "stages": [
-            {"stage": "sft", "public": "corpus", "training": {**LENGTHS, "steps": 2, "batch": 8}},
-            {"stage": "label", "training": {**LENGTHS, "candidates": 2}},
-            {"stage": "reward", "rounds": 2, "training": LENGTHS, "mechanism": mechanism},
-            {"stage": "ppo", "public": "prompts", "training": {**LENGTHS, "steps": 1, "batch": 8}},
-        ],
-        "evaluation": {
-            "prompts": 8,
-            "pairs": 16,
-            "samples": 1,
-            "quick_prompts": 4,
-            "quick_pairs": 8,
-            "limit": 16,
-        },
-    }
-    path = folder / "small.toml"
-    path.write_text(tomli_w.dumps(table), encoding="utf-8")
-    return path
-
-
-@pytest.fixture(scope="module")
-def inside(tmp_path_factory: pytest.TempPathFactory, scenario: Path) -> tuple[Path, Path]:
-    """The run in process, and a copy of it from the moment before its program began."""
-    folder = tmp_path_factory.mktemp("inside")
-    run, prepared = folder / "run", folder / "prepared"
-
-    def show(phase: str, what: str, share: float) -> None:
-        if phase == "program" and not prepared.exists():
-            shutil.copytree(run, prepared)
-
-    run_scenario(scenario, run, show=show)
-    return run, prepared
 
 
 def state(run: Path) -> dict[str, Any]:
