@@ -1,8 +1,10 @@
-"""Tiny real models, plans and adapters for the hospital's tests."""
+"""Tiny real models, plans, adapters and initialised sites for the hospital's tests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,31 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from intraward_shared.adapters import Array
-from intraward_shared.modeling import BaseModel, initial_state, load_base
-from intraward_shared.protocol import LoraSpec, Mechanism, RoundPlan, TrainingSpec
-from intraward_shared.stages import Part, Stage
+from intraward_client.config import SitePolicy
+from intraward_client.deid.note import DeidReceipt, seal_note
+from intraward_client.home import SiteHome
+from intraward_client.initialise import initialise
+from intraward_client.store.preferences import add_preference
+from intraward_client.store.vault import Vault
+from intraward_shared.adapters import Array, encode, shapes
+from intraward_shared.config import parse
+from intraward_shared.modeling import BaseModel, initial_state, load_base, model_digest
+from intraward_shared.protocol import (
+    PLAN_DOMAIN,
+    PROGRAM_DOMAIN,
+    LoraSpec,
+    Mechanism,
+    OutputSpec,
+    ProgramSchedule,
+    RoundPlan,
+    Slot,
+    TrainingSpec,
+    pack_request,
+    sign_value,
+    to_bytes,
+)
+from intraward_shared.signing import SigningKey, digest
+from intraward_shared.stages import Part, Stage, trained_names
 
 torch.set_num_threads(1)
 
@@ -60,20 +83,33 @@ def _network(kind: str) -> Any:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], BaseModel]:
-    """``tiny("llama")`` and ``tiny("gpt2")``: two layers, 32 wide, 20 words; loaded from disk once."""
-    loaded: dict[str, BaseModel] = {}
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """``tiny_folder("llama")``: where the tiny model of that kind lies on disk; made once."""
+    made: dict[str, Path] = {}
 
-    def load(kind: str) -> BaseModel:
-        if kind not in loaded:
-            directory: Path = tmp_path_factory.mktemp(kind)
+    def make(kind: str) -> Path:
+        if kind not in made:
+            directory = tmp_path_factory.mktemp(kind)
             vocabulary = {word: index for index, word in enumerate((*SPECIAL, *WORDS))}
             words = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
             words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
             names = dict(zip(("unk_token", "pad_token", "bos_token", "eos_token"), SPECIAL, strict=True))
             PreTrainedTokenizerFast(tokenizer_object=words, **names).save_pretrained(directory)
             _network(kind).save_pretrained(directory)
-            loaded[kind] = load_base(directory)
+            made[kind] = directory
+        return made[kind]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder: Callable[[str], Path]) -> Callable[[str], BaseModel]:
+    """``tiny("llama")`` and ``tiny("gpt2")``: two layers, 32 wide, 20 words; loaded from disk once."""
+    loaded: dict[str, BaseModel] = {}
+
+    def load(kind: str) -> BaseModel:
+        if kind not in loaded:
+            loaded[kind] = load_base(tiny_folder(kind))
         return loaded[kind]
 
     return load
@@ -139,3 +175,114 @@ def plan_of(lora_of: Callable[[str], LoraSpec]) -> Callable[..., RoundPlan]:
         )
 
     return make
+
+
+MARKER = "Zebulonquist"
+"""Stands in every text of a test site's vault; it may never be seen outside it."""
+COORDINATOR = SigningKey.from_seed(b"\x0c" * 32)
+HOSPITAL = SigningKey.from_seed(b"\x0a" * 32)
+MADE_AT = "2029-12-31T00:00:00Z"
+MECHANISM = Mechanism(
+    sample_rate=0.5, noise_multiplier=1.0, max_grad_norm=1.0, steps=2, nominal_batch=4, max_records_per_unit=2
+)
+
+
+def policy_table(model: Path, **privacy: Any) -> dict[str, Any]:
+    """A real (not simulated) hospital's policy for a model folder."""
+    terms = {
+        "delta": 1e-5,
+        "declared_max_patients": 100,
+        "lifetime_epsilon": 50.0,
+        "min_noise_multiplier": 0.8,
+        "max_sample_rate": 0.5,
+        "max_steps_per_round": 10,
+        "max_records_per_patient": 2,
+    }
+    return {
+        "site": "north",
+        "privacy": terms | privacy,
+        "model": {"path": str(model), "sha256": model_digest(model)},
+        "coordinator": {"public_key": COORDINATOR.public},
+    }
+
+
+def fill_vault(home: SiteHome, patients: int) -> None:
+    """Two preferences a patient, each with the marker in all three texts."""
+    receipt = DeidReceipt("safe-harbor", "0" * 64, "0" * 64, {})
+    with closing(Vault.open(home.vault, home.vault_keys)) as vault:
+        for number in range(2 * patients):
+            texts = (f"w{number % 20} {MARKER}", f"w1 w{number % 7} {MARKER}", f"w2 {MARKER}")
+            prompt, chosen, rejected = (
+                seal_note(f"n{number}", f"p{number // 2}", text, receipt) for text in texts
+            )
+            add_preference(vault, f"row{number}", prompt, chosen, rejected)
+
+
+@pytest.fixture
+def make_site(tmp_path: Path, tiny_folder: Callable[[str], Path]) -> Callable[..., SiteHome]:
+    """``make_site(patients, name=..., model=..., **privacy)``: an initialised site with a filled vault."""
+
+    def make(patients: int = 5, name: str = "site", model: Path | None = None, **privacy: Any) -> SiteHome:
+        terms = parse(policy_table(model or tiny_folder("llama"), **privacy), SitePolicy, "policy")
+        home = initialise(tmp_path / name, terms, key=HOSPITAL, root_key=bytes(32), time=MADE_AT)
+        fill_vault(home, patients)
+        return home
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def rounds(tiny: Any, tiny_folder: Any, adapter_of: Any, lora_of: Any) -> Callable[..., RoundRequest]:
+    """``rounds(number, mechanism=..., **plan)``: round ``number`` of a two-round reward run, as requested."""
+    state = adapter_of(tiny("llama"), "llama", Stage.REWARD)
+    blob = encode(state)
+    shape = shapes(state)
+
+    def make(number: int = 1, mechanism: Mechanism = MECHANISM, **changes: Any) -> RoundRequest:
+        slots = tuple(Slot(stage=Stage.REWARD, round=n, mechanism=mechanism) for n in (1, 2))
+        schedule = ProgramSchedule(run_id="run", slots=slots)
+        plan = RoundPlan(
+            run_id="run",
+            round=number,
+            stage=Stage.REWARD,
+            stage_round=number,
+            part=Part.B,
+            cohort=("north",),
+            base_model=model_digest(tiny_folder("llama")),
+            lora=lora_of("llama"),
+            inputs={"reward": digest(blob)},
+            training=TrainingSpec(learning_rate=0.01, max_prompt_tokens=4, max_completion_tokens=6),
+            mechanism=mechanism,
+            schedule=digest(to_bytes(schedule)),
+            outputs=tuple(
+                OutputSpec(name=name, shape=shape[name])
+                for name in trained_names(Stage.REWARD, Part.B, tuple(state))
+            ),
+            slot_time="2030-01-01T00:00:00Z",
+            expires="2030-01-02T00:00:00Z",
+            nonce=f"{number:032x}",
+        )
+        return RoundRequest(plan.model_copy(update=changes), schedule, (blob,))
+
+    return make
+
+
+@dataclass(frozen=True)
+class RoundRequest:
+    """A plan with what goes with it; ``bytes_by(key)`` signs and packs it."""
+
+    plan: RoundPlan
+    schedule: ProgramSchedule | None
+    blobs: tuple[bytes, ...]
+
+    def bytes_by(
+        self,
+        key: SigningKey = COORDINATOR,
+        schedule_key: SigningKey | None = None,
+        domain: str = PLAN_DOMAIN,
+    ) -> bytes:
+        """The request as a coordinator with ``key`` sends it, the plan signed for ``domain``."""
+        schedule = None
+        if self.schedule is not None:
+            schedule = sign_value(self.schedule, PROGRAM_DOMAIN, schedule_key or key)
+        return pack_request(sign_value(self.plan, domain, key), schedule, None, list(self.blobs))
