@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from intraward_shared.config import Strict
+from intraward_shared.durable import write_durably
 from intraward_shared.errors import ContractError
 from intraward_shared.protocol import Digest, Name, Real, from_bytes, to_bytes
 from intraward_shared.stages import Stage
@@ -67,28 +68,6 @@ class ProgramState(Strict):
     def next_round(self) -> int:
         """Number of the coming round, from 1."""
         return len(self.rounds) + len(self.skipped) + 1
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a file so that after a crash it is there whole or not at all (mode 0600)."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(path.name + ".part")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Make a rename in ``path`` durable."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def save_state(path: Path, state: ProgramState) -> None:

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from intraward_server.checkpoint import load_state, read_history, save_state, write_durably
+from intraward_server.checkpoint import load_state, read_history, save_state
 from intraward_server.config import ProgramConfig, load_program
 from intraward_server.home import ServerHome
 from intraward_server.plans import positions
 from intraward_shared.command import run, show
 from intraward_shared.config import load_toml, parse
+from intraward_shared.durable import write_durably
 from intraward_shared.errors import ConfigError, RoundFailed
 from intraward_shared.signing import SigningKey
 

@@ -11,8 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from intraward_server.checkpoint import write_durably
 from intraward_server.home import ServerHome
+from intraward_shared.durable import write_durably
 from intraward_shared.errors import ConfigError
 
 _BUNDLE = """[project]

@@ -1,6 +1,6 @@
 """Where the coordinator keeps its things: one folder, one place for each, private to its user.
 
-Rule 10 of DESIGN.md: every file here is written whole or not at all (``checkpoint.write_durably``),
+Rule 10 of DESIGN.md: every file here is written whole or not at all (``durable.write_durably``),
 so that a killed coordinator finds its last finished round and goes on from there.
 """
 

@@ -27,7 +27,6 @@ from intraward_server.checkpoint import (
     append_history,
     save_state,
     trim_history,
-    write_durably,
 )
 from intraward_server.evaluation import Scorer
 from intraward_server.plans import Position, build_plan, positions, slot_of
@@ -35,6 +34,7 @@ from intraward_server.rounds import Inbox, RoundResult, RoundTerms, find_nodes, 
 from intraward_server.session import Session, open_session
 from intraward_server.succession import INPUTS, ROLES, Succession
 from intraward_shared.adapters import State, encode, l2_norm
+from intraward_shared.durable import write_durably
 from intraward_shared.errors import RoundFailed
 from intraward_shared.protocol import (
     PLAN_DOMAIN,

@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from intraward_server.checkpoint import LedgerHead, sync_folder, write_durably
+from intraward_server.checkpoint import LedgerHead
 from intraward_shared.adapters import State, encode, state_digest
+from intraward_shared.durable import sync_folder, write_durably
 from intraward_shared.errors import DigestError
 from intraward_shared.protocol import LoraSpec, sign_value
 from intraward_shared.signed_adapter import ADAPTER_DOMAIN, AdapterManifest, read_signed_adapter

@@ -21,8 +21,8 @@ from flwr.app import Message
 from flwr.serverapp import Grid
 
 from intraward_server.admission import AdmittedUpdate
-from intraward_server.checkpoint import write_durably
 from intraward_shared import wire
+from intraward_shared.durable import write_durably
 from intraward_shared.errors import AdmissionRefused, ContractError, RoundFailed
 from intraward_shared.protocol import unpack_parts
 from intraward_shared.signing import canonical_json, parse_canonical

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from intraward_server.checkpoint import ProgramState, load_state, save_state, write_durably
+from intraward_server.checkpoint import ProgramState, load_state, save_state
 from intraward_server.config import ProgramConfig, StageConfig, load_program
 from intraward_server.evaluation import Scorer
 from intraward_server.home import ServerHome
@@ -18,6 +18,7 @@ from intraward_server.plans import build_schedule, name_run, public_seed
 from intraward_server.publicdata import FIELDS, decode_records, encode_records, read_records
 from intraward_server.registry import Registry
 from intraward_server.scorecard import Scorecard
+from intraward_shared.durable import write_durably
 from intraward_shared.errors import ConfigError, RoundFailed
 from intraward_shared.modeling import BaseModel, load_base
 from intraward_shared.protocol import PROGRAM_DOMAIN, ProgramSchedule, open_signed, sign_value

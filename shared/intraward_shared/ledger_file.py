@@ -12,6 +12,7 @@ import json
 import os
 from pathlib import Path
 
+from intraward_shared.durable import sync_folder
 from intraward_shared.errors import ContractError, LedgerError
 from intraward_shared.ledger_chain import parse_lines
 from intraward_shared.ledger_entry import LedgerEntry
@@ -97,7 +98,7 @@ def write_new(path: Path, data: bytes) -> None:
         finally:
             os.close(handle)
         os.link(draft, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileExistsError:
         raise LedgerError(
             f"{path}: a ledger is there already", remedy="a ledger is never overwritten"
@@ -158,11 +159,3 @@ def _write_all(handle: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(handle, view) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

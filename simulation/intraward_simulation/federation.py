@@ -26,7 +26,30 @@ _SERVER_NODE = 1
 _ERROR_CODE = 1
 
 
-class InProcessGrid(Grid):
+class PlainGrid(Grid):
+    """The parts of a Grid that follow from the others."""
+
+    def create_message(
+        self,
+        content: RecordDict,
+        message_type: str,
+        dst_node_id: int,
+        group_id: str,
+        ttl: float | None = None,
+    ) -> Message:
+        """A message to a node."""
+        return Message(
+            content, dst_node_id=dst_node_id, message_type=message_type, group_id=group_id, ttl=ttl
+        )
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> Iterable[Message]:
+        """Push and pull."""
+        return self.pull_messages(self.push_messages(messages))
+
+
+class InProcessGrid(PlainGrid):
     """Runs one ClientApp per ward, one message at a time, in the order in which replies are pulled.
 
     Args:
@@ -54,19 +77,6 @@ class InProcessGrid(Grid):
         """Run information."""
         return self._run or Run.create_empty(_RUN_ID)
 
-    def create_message(
-        self,
-        content: RecordDict,
-        message_type: str,
-        dst_node_id: int,
-        group_id: str,
-        ttl: float | None = None,
-    ) -> Message:
-        """A message to a node."""
-        return Message(
-            content, dst_node_id=dst_node_id, message_type=message_type, group_id=group_id, ttl=ttl
-        )
-
     def get_node_ids(self) -> Iterable[int]:
         """Nodes, in the order of site names."""
         return list(self._apps)
@@ -85,12 +95,6 @@ class InProcessGrid(Grid):
         """Execute and answer those of the messages that were not answered yet."""
         return [self._execute(self._pending.pop(name)) for name in message_ids if name in self._pending]
 
-    def send_and_receive(
-        self, messages: Iterable[Message], *, timeout: float | None = None
-    ) -> Iterable[Message]:
-        """Push and pull."""
-        return self.pull_messages(self.push_messages(messages))
-
     def _execute(self, message: Message) -> Message:
         app, context = self._apps[message.metadata.dst_node_id]
         try:
@@ -101,7 +105,7 @@ class InProcessGrid(Grid):
         return answer
 
 
-class RecordingGrid(Grid):
+class RecordingGrid(PlainGrid):
     """Another Grid, with every message that crosses it written to ``folder`` in decoded form."""
 
     def __init__(self, grid: Grid, folder: Path) -> None:
@@ -117,19 +121,6 @@ class RecordingGrid(Grid):
     def run(self) -> Run:
         """Run information."""
         return self._grid.run
-
-    def create_message(
-        self,
-        content: RecordDict,
-        message_type: str,
-        dst_node_id: int,
-        group_id: str,
-        ttl: float | None = None,
-    ) -> Message:
-        """A message to a node."""
-        return Message(
-            content, dst_node_id=dst_node_id, message_type=message_type, group_id=group_id, ttl=ttl
-        )
 
     def get_node_ids(self) -> Iterable[int]:
         """Nodes of the wrapped Grid."""
@@ -148,18 +139,6 @@ class RecordingGrid(Grid):
         for message in kept:
             self._record("in", message)
         return kept
-
-    def send_and_receive(
-        self, messages: Iterable[Message], *, timeout: float | None = None
-    ) -> Iterable[Message]:
-        """Record, send, receive and record."""
-        kept = list(messages)
-        for message in kept:
-            self._record("out", message)
-        answers = list(self._grid.send_and_receive(kept, timeout=timeout))
-        for message in answers:
-            self._record("in", message)
-        return answers
 
     def _record(self, direction: str, message: Message) -> None:
         self._count += 1

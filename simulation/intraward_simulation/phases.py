@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from intraward_client.home import write_durably
+from intraward_shared.durable import write_durably
 from intraward_shared.errors import InputError
 
 Show = Callable[[str, str, float], None]

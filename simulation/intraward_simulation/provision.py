@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from intraward_client.home import write_durably
+from intraward_shared.durable import write_durably
 from intraward_shared.errors import ConfigError
 
 VALID = timedelta(days=365)

@@ -102,7 +102,8 @@ def run_scenario(
     scenario = load_scenario(folder.scenario)
     torch.set_num_threads(scenario.run.threads)
     phases = Phases(out / PHASES, show)
-    base = Path(phases.once("model", lambda: str(find_model(scenario, phases)), "base model"))
+    with phases.timed("model", "base model"):  # cached; made again if the cache was emptied meanwhile
+        base = find_model(scenario, phases)
     with phases.timed("world", "hospitals and public texts"):
         world = make_world(scenario, data)
     keys = phases.once("sites", lambda: _make_sites(folder, scenario, world, base), "keys, vaults, policies")

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from intraward_client.home import write_durably
 from intraward_server.program import ProgramEvent
+from intraward_shared.durable import write_durably
 from intraward_shared.errors import IntrawardError
 
 
