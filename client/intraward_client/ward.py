@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 from intraward_client import egress
 from intraward_client.config import SitePolicy, load_policy
-from intraward_client.home import SiteHome, write_durably
+from intraward_client.home import SiteHome
 from intraward_client.plancheck import check_plan
 from intraward_client.privacy.budget import Budget
 from intraward_client.privacy.noise import NoiseSource
@@ -37,6 +37,7 @@ from intraward_client.training.train import train
 from intraward_client.training.update import LocalUpdate
 from intraward_shared.adapters import State
 from intraward_shared.adapters import decode as decode_adapter
+from intraward_shared.durable import write_durably
 from intraward_shared.errors import ContractError, IntrawardError, PlanRefused
 from intraward_shared.ledger import Ledger
 from intraward_shared.ledger_entry import LedgerEntry
