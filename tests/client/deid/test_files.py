@@ -169,3 +169,35 @@ def test_gold_rows_are_checked(tmp_path: Path) -> None:
 def test_notes_do_not_show_their_text(tmp_path: Path) -> None:
     (note,) = read_notes(write(tmp_path / "in.jsonl", {"id": "a", "text": MARKER}))
     assert "Ottoline" not in repr(note)
+
+
+def test_odd_notes_are_each_done_or_held_back_with_a_code(deidentifier: Deidentifier, tmp_path: Path) -> None:
+    texts = {
+        "megabyte": f"{MARKER} coughs. " * 60_000,
+        "nul": "cough\x00cough",
+        "surrogate": "cough \ud800",
+        "mojibake": "caf\u00c3\u00a9 cough",
+        "rtl": "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd",
+        "override": "cough \u202egnissim",
+        "spanish": "la paciente acude por dolor en el pecho desde hace tres semanas y no puede dormir bien",
+        "html": f"<p>Patient: <b>{MARKER}</b></p><br/>cough for 3 days",
+        "empty": "",
+    }
+    source = write(tmp_path / "in.jsonl", *({"id": name, "text": text} for name, text in texts.items()))
+    out = tmp_path / "out.jsonl"
+    report = deidentify_file(source, out, deidentifier)
+    held = {row["id"]: row["reason"] for row in read(quarantine_path(out))}
+    done = {row["id"]: row["text"] for row in read(out)}
+    assert held == {
+        "megabyte": "too-long",
+        "nul": "encoding",
+        "surrogate": "encoding",
+        "mojibake": "encoding",
+        "rtl": "language",
+        "override": "encoding",
+        "spanish": "language",
+    }
+    assert (
+        set(done) == {"html", "empty"} and "Varga" not in done["html"] and "cough for 3 days" in done["html"]
+    )
+    assert (report.released, report.quarantined) == (len(done), len(held))
