@@ -11,7 +11,7 @@ from intraward_server.aggregation import StreamingMean, apply
 from intraward_shared.errors import ContractError
 
 
-def _updates(count: int, size: int = 7) -> list[dict[str, np.ndarray]]:  # type: ignore[type-arg]
+def _updates(count: int, size: int = 7) -> list[dict[str, np.ndarray]]:
     draw = np.random.Generator(np.random.Philox(4))
     return [
         {"a": draw.normal(size=(size, 2)).astype(np.float32), "b": draw.normal(size=3).astype(np.float32)}

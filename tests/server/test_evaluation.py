@@ -90,7 +90,7 @@ def test_kl_is_the_exact_token_divergence_on_the_sample(model: AdaptedModel, bas
         logs = []
         with torch.no_grad():
             for role in ("policy", "reference"):
-                model.use(role)  # type: ignore[arg-type]
+                model.use(role)
                 logs.append(model(ids, torch.ones_like(ids))[0, len(start) - 1 : -1].log_softmax(-1))
         wanted = float((logs[0].exp() * (logs[0] - logs[1])).sum())
         assert kl == pytest.approx(wanted, rel=1e-4, abs=1e-5) and kl > 0

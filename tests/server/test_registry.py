@@ -14,6 +14,7 @@ from intraward_server import registry as registry_module
 from intraward_server.checkpoint import LedgerHead
 from intraward_server.registry import Lineage, Registry
 from intraward_shared.adapters import Array, state_digest
+from intraward_shared.durable import write_durably
 from intraward_shared.errors import DigestError, SignatureError
 from intraward_shared.modeling import BaseModel, adapted, initial_state
 from intraward_shared.protocol import LoraSpec
@@ -111,7 +112,7 @@ def test_killed_while_writing_leaves_nothing(
     tmp_path: Path, state: dict[str, Array], lineage: Lineage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = [0]
-    real = registry_module.write_durably
+    real = write_durably
 
     def dies(path: Path, data: bytes) -> None:
         calls[0] += 1

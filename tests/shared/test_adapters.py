@@ -31,7 +31,7 @@ def test_an_empty_adapter_is_an_adapter() -> None:
 
 def test_other_types_are_refused() -> None:
     with pytest.raises(ContractError):
-        encode({"a": np.ones(2)})
+        encode({"a": np.ones(2)})  # type: ignore[dict-item]
     from safetensors.numpy import save
 
     with pytest.raises(ContractError):

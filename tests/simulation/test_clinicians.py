@@ -106,8 +106,8 @@ def test_slips_come_at_the_stated_rate_and_do_not_depend_on_order() -> None:
     slips = sum(judgment == Judgment(1, 0, 1) for judgment in first.values())
     assert 0.16 < slips / len(ids) < 0.24
     for name in ids[:100]:  # the same answers the other way round: the same answer is preferred
-        turned = again.judge(name, KNEE, [DANGER, NET])
-        assert turned is not None and first[name] is not None and turned.chosen != first[name].chosen
+        turned, before = again.judge(name, KNEE, [DANGER, NET]), first[name]
+        assert turned is not None and before is not None and turned.chosen != before.chosen
 
 
 def test_other_seeds_slip_elsewhere() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ QUESTION = re.compile(
 )
 
 
-def _notes(count: int, ages: tuple[int, int] = (18, 89)) -> list[dict]:
+def _notes(count: int, ages: tuple[int, int] = (18, 89)) -> list[dict[str, Any]]:
     rows = []
     for number in range(count):
         draw = np.random.default_rng([1, number])
@@ -36,11 +37,11 @@ def _notes(count: int, ages: tuple[int, int] = (18, 89)) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def notes() -> list[dict]:
+def notes() -> list[dict[str, Any]]:
     return _notes(400)
 
 
-def test_spans_cover_the_identifiers(notes: list[dict]) -> None:
+def test_spans_cover_the_identifiers(notes: list[dict[str, Any]]) -> None:
     for note in notes:
         last_end = 0
         for span in note["spans"]:
@@ -54,14 +55,14 @@ def test_spans_cover_the_identifiers(notes: list[dict]) -> None:
         assert not re.search(r"\b\d{6,}\b", outside)
 
 
-def _outside(note: dict) -> str:
+def _outside(note: dict[str, Any]) -> str:
     text = note["text"]
     for span in reversed(note["spans"]):
         text = text[: span["start"]] + "#" + text[span["end"] :]
-    return text
+    return str(text)
 
 
-def test_size_variety_and_shape(notes: list[dict]) -> None:
+def test_size_variety_and_shape(notes: list[dict[str, Any]]) -> None:
     assert max(len(note["text"]) for note in notes) <= MAX_CHARACTERS
     assert len({note["text"] for note in notes}) == len(notes)
     entities = {span["entity"] for note in notes for span in note["spans"]}
@@ -69,7 +70,7 @@ def test_size_variety_and_shape(notes: list[dict]) -> None:
     assert len({note["known"]["last"] for note in notes}) > 120
 
 
-def test_one_question_in_the_public_shape(notes: list[dict]) -> None:
+def test_one_question_in_the_public_shape(notes: list[dict[str, Any]]) -> None:
     for note in notes:
         [question] = [line for line in note["text"].splitlines() if line.startswith("Question:")]
         prompt = question.removeprefix("Question: ")
@@ -85,14 +86,14 @@ def test_children_are_children() -> None:
     assert all(re.search(r"Question: Patient: \d{1,2} year old (boy|girl) ", row["text"]) for row in rows)
 
 
-def test_header_names_what_the_system_knows(notes: list[dict]) -> None:
+def test_header_names_what_the_system_knows(notes: list[dict[str, Any]]) -> None:
     for note in notes:
         assert {"first", "last", "mrn", "dob", "phone", "address"} <= set(note["known"])
         head = note["text"][:250].lower()
         assert note["known"]["last"].lower() in head and note["known"]["mrn"] in note["text"][:250]
 
 
-def test_numbers_are_fictional(notes: list[dict]) -> None:
+def test_numbers_are_fictional(notes: list[dict[str, Any]]) -> None:
     for note in notes:
         for span in note["spans"]:
             piece = note["text"][span["start"] : span["end"]]

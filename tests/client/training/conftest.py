@@ -9,6 +9,7 @@ import pytest
 
 from intraward_client.store.datasets import PairRecord, PromptRecord, SftRecord, TrainingTable
 from intraward_client.training.inputs import ROLES, TrainingInputs
+from intraward_shared.adapters import State
 from intraward_shared.modeling import BaseModel
 from intraward_shared.stages import Stage
 
@@ -38,7 +39,7 @@ def inputs_of(tiny: Any, plan_of: Any, adapter_of: Any) -> Callable[..., Trainin
 
     def make(stage: Stage, rows: Any, kind: str = "llama", scale: float = 0.0, **plan: Any) -> TrainingInputs:
         base: BaseModel = tiny(kind)
-        adapters = {}
+        adapters: dict[str, State] = {}
         for seed, role in enumerate(ROLES[stage]):
             head = Stage.REWARD if role == "reward" else stage
             adapters[role] = adapter_of(base, kind, head, seed=3 + (seed if scale else 0), scale=scale)

@@ -6,7 +6,7 @@ Each sum is compared with a loop of plain backward passes, one record at a time,
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -49,7 +49,7 @@ def loaded(inputs: TrainingInputs) -> Iterator[AdaptedModel]:
 
 def prepare(
     inputs: TrainingInputs, model: AdaptedModel, units: list[list[Any]]
-) -> tuple[list[list[Any]], Callable[[list[Any]], RowLosses]]:
+) -> tuple[list[list[Any]], Callable[[Sequence[Any]], RowLosses]]:
     """What the stage hands to its engine: records and their losses (for PPO, rollouts by index)."""
     stage = inputs.plan.stage
     if stage is not Stage.PPO:
@@ -71,7 +71,7 @@ def flat(tensors: dict[str, Tensor]) -> Tensor:
 
 
 def one_record_gradient(
-    inputs: TrainingInputs, model: AdaptedModel, loss: Callable[[list[Any]], RowLosses], record: Any
+    inputs: TrainingInputs, model: AdaptedModel, loss: Callable[[Sequence[Any]], RowLosses], record: Any
 ) -> Tensor:
     parameters = model.parameters_of(inputs.plan.trained_input, inputs.trained)
     for parameter in parameters.values():
@@ -84,7 +84,7 @@ def naive_sum(
     inputs: TrainingInputs,
     model: AdaptedModel,
     units: list[list[Any]],
-    loss: Callable[[list[Any]], RowLosses],
+    loss: Callable[[Sequence[Any]], RowLosses],
     bound: float,
 ) -> tuple[Tensor, list[float]]:
     means = [
@@ -159,8 +159,8 @@ def test_weights_beyond_all_bounds_make_a_finite_sum(inputs_of: Any, record_of: 
         assert isinstance(engine, PrivateEngine)
         loss = partial(reward.losses, inputs, model)
 
-        def scaled(factor: float) -> Callable[[list[Any]], RowLosses]:
-            def losses(records: list[Any]) -> RowLosses:
+        def scaled(factor: float) -> Callable[[Sequence[Any]], RowLosses]:
+            def losses(records: Sequence[Any]) -> RowLosses:
                 found = loss(records)
                 factors = torch.tensor([factor if r.unit == "u1" else 1.0 for r in records])
                 return RowLosses(found.losses * factors, found.record)
@@ -256,7 +256,7 @@ def test_public_engine_clips_the_mean_gradient(inputs_of: Any, batch_of: Any) ->
         clipped = mean * min(1.0, 1.0 / float(mean.norm()))
         with open_engine(inputs, model, noise()) as engine:
             assert isinstance(engine, PublicEngine)
-            seen = {}
-            engine._optimizer.apply = seen.update  # type: ignore[method-assign]
+            seen: dict[str, torch.Tensor] = {}
+            engine._optimizer.apply = seen.update  # type: ignore[method-assign,assignment]
             engine.step([[r] for r in records], loss)
     assert float((flat(seen) - clipped).norm() / clipped.norm()) < 1e-5

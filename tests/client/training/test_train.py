@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ def accuracy(inputs: TrainingInputs, state: State, pairs: list[PairRecord]) -> f
         model.use("reward")
         chosen, rejected = (
             score_texts(model, [(p.prompt, text(p)) for p in pairs], max_prompt=4, max_completion=6)
-            for text in (lambda p: p.chosen, lambda p: p.rejected)
+            for text in (attrgetter("chosen"), attrgetter("rejected"))
         )
     return float((chosen > rejected).float().mean())
 
