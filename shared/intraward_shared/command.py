@@ -56,8 +56,8 @@ def run(app: typer.Typer) -> None:
 
 
 def interrupted() -> None:
-    """Say that the work can go on, and leave with 130."""
-    err.print("interrupted; the same command goes on from where it stopped")
+    """Say that the work can be taken up again, and leave with 130."""
+    err.print("interrupted; run the same command again: imports and runs go on from where they stopped")
     sys.exit(130)
 
 

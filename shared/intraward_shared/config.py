@@ -1,4 +1,4 @@
-"""Strict TOML: unknown keys, wrong types and non-finite numbers are refused with file and key.
+"""Strict TOML: unknown keys, values that do not fit and non-finite numbers are refused with file and key.
 
 Every configuration file of intraward (site policy, program, scenario) is read here, once, at start
 (STYLE.md: config validated at start). Values never appear in the message, only where they stand.
@@ -16,7 +16,7 @@ from intraward_shared.errors import ConfigError
 
 
 class Strict(BaseModel):
-    """A frozen value that refuses unknown keys, coerced types, NaN and infinity."""
+    """A frozen value that refuses unknown keys, NaN and infinity, and never quotes its input in an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 

@@ -39,6 +39,12 @@ from intraward_simulation.world import World
 
 Figures = Mapping[str, Any]
 
+_TINY_AID = (
+    " The tiny base model was pre-trained on public text in which a word after each answer names what the "
+    "answer holds, never how good it is; the private judgments then mostly teach which of it to prefer, an "
+    "easier task than on a plain model."
+)
+
 
 def report_data(
     run: Path,
@@ -182,13 +188,13 @@ def _deid(imports: Mapping[str, Figures], scan: Figures | None) -> DeidFacts:
 
 def _sft(scenario: Scenario) -> SftFacts:
     stage = next((stage for stage in scenario.stages if stage.get("stage") == "sft"), None)
+    aid = _TINY_AID if scenario.run.model == "tiny" else ""
     if stage is None:
-        return SftFacts(data="public", note="No SFT was run.")
+        return SftFacts(data="public", note="No SFT was run." + aid)
     if stage.get("public"):
-        return SftFacts(data="public", note="SFT ran on public text, so it costs no privacy budget.")
-    return SftFacts(
-        data="private", note="SFT ran on the hospitals' own records; its cost is inside the total."
-    )
+        return SftFacts(data="public", note="SFT ran on public text, so it costs no privacy budget." + aid)
+    note = "SFT ran on the hospitals' own records; its cost is inside the total."
+    return SftFacts(data="private", note=note + aid)
 
 
 def _curves(history: list[dict[str, Any]]) -> Curves:
