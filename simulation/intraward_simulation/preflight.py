@@ -44,11 +44,21 @@ def check_inputs(path: Path, text: str, data: Path | None) -> None:
         )
     if scenario.evaluation.preferences is not None:
         read_records(Path(scenario.evaluation.preferences), FIELDS[Stage.REWARD])
-    texts = make_world(scenario, data).public
+    texts = make_world(_sketch(scenario), data).public
     for index, stage in enumerate(scenario.stages):
         if (named := stage.get("public")) is not None and named not in texts:
             names = ", ".join(sorted(texts))
             raise ConfigError(path, f"stages.{index}.public", "no such texts", remedy=f"one of: {names}")
+
+
+def _sketch(scenario: Scenario) -> Scenario:
+    """The same scenario with one patient and one canary where there are many, to be made in a moment."""
+    terms = scenario.hospitals
+    if terms is None:
+        return scenario
+    sites = tuple(site.model_copy(update={"patients": min(1, site.patients)}) for site in terms.sites)
+    few = terms.model_copy(update={"sites": sites, "canaries": min(1, terms.canaries)})
+    return scenario.model_copy(update={"hospitals": few})
 
 
 def _check_program(path: Path, scenario: Scenario) -> None:
