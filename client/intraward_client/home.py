@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,5 +73,6 @@ class SiteHome:
 
     def note(self, event: dict[str, Any]) -> None:
         """Append one line to the operator's log."""
-        with self.log.open("a", encoding="utf-8") as file:
+        handle = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(handle, "a", encoding="utf-8") as file:
             file.write(json.dumps(event, sort_keys=True) + "\n")

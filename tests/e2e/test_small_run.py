@@ -119,6 +119,19 @@ def test_ledgers_verify_and_both_accountants_agree(run: Path) -> None:
     assert {site["site"] for site in figures["privacy"]["sites"]} == set(SITES)
 
 
+def test_a_site_s_files_are_its_users_alone(run: Path) -> None:
+    """Its folder may be passed by the gateway's group on the way to the socket, so each file is closed."""
+    for site in SITES:
+        home = run / "sites" / site
+        files = [path for path in home.rglob("*") if path.is_file()]
+        assert {"vault.db", "ledger.jsonl", "ward.log", "policy.toml"} <= {path.name for path in files}
+        within = [path for path in files if path.parent == home]
+        assert [path.name for path in within if path.stat().st_mode & 0o077] == []
+        folders = {path.name: path.stat().st_mode & 0o777 for path in home.iterdir() if path.is_dir()}
+        assert {name for name, mode in folders.items() if mode & 0o077} == {"run"}
+        assert folders["run"] == 0o750
+
+
 def test_the_phases_add_up_to_the_whole(run: Path) -> None:
     figures = figures_of(run)
     phases = figures["seconds_by_phase"]
