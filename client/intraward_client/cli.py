@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
@@ -202,7 +202,7 @@ def gateway(
         runtime_port=runtime_port,
     )
     command[0] = str(Path(sys.executable).parent / command[0])
-    raise typer.Exit(subprocess.run(command, env=gateway_environment(), check=False).returncode)
+    os.execve(command[0], command, gateway_environment())  # one process: stopping it leaves no SuperNode
 
 
 def _public_key(home: SiteHome) -> str:

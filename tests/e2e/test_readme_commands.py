@@ -1,0 +1,216 @@
+"""Every command on the pages is run, in the order in which a reader meets it.
+
+The desk holds what the pages assume. A demo is replaced by the small run of ``conftest``; servers are
+started for real and must answer, or stay alive where there is nobody to talk to; ``make`` lines must be
+targets. A line for which nothing is written here fails: whoever documents a command says how it is tried.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.boundary.pages import Command, commands, subcommand_of
+from tests.boundary.sources import ROOT
+from tests.e2e.desk import ALIVE_SECONDS, SITE, Desk, public_key
+
+from intraward_client.home import SiteHome
+from intraward_simulation import models
+from intraward_simulation import scenario as scenarios
+from intraward_simulation.processes import free_port
+from intraward_simulation.run import RunFolder
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+Recipe = Callable[[Desk, str], bool]
+"""Tries a documented line on the desk; whether it did what the page says."""
+
+
+@pytest.fixture
+def desk(
+    inside: tuple[Path, Path], scenario: Path, small_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Desk]:
+    """The desk, with the working folder on it; shipped scenarios and SmolLM2 give way to small ones."""
+    shipped = scenarios.scenario_path
+
+    def small(name: str) -> Path:
+        assert shipped(name).is_file()
+        return scenario
+
+    with tempfile.TemporaryDirectory(prefix="iw-") as folder:  # not tmp_path: sockets need short paths
+        monkeypatch.setattr(scenarios, "scenario_path", small)
+        monkeypatch.setattr(models, "load_smollm2", lambda cache, progress=None: small_model)
+        monkeypatch.chdir(folder)
+        made = Desk(Path(folder), model=small_model, scenario=scenario, run=inside[0])
+        try:
+            yield made
+        finally:
+            made.stop()
+
+
+def passes(desk: Desk, line: str) -> bool:
+    """Exit code 0."""
+    return desk.call(desk.words(line)) == 0
+
+
+def on_finished(desk: Desk, line: str) -> bool:
+    """Exit code 0 with a coordinator that has finished its program."""
+    home = desk.root / "finished"
+    copied = str(home) if home.exists() else desk.server_copy(home.name)
+    return desk.call(desk.words(line.replace("/srv/coordinator", copied))) == 0
+
+
+def on_stopped(desk: Desk, line: str) -> bool:
+    """Exit code 0 with a coordinator that stopped before its last round."""
+    copied = desk.server_copy("stopped", stopped=True)
+    return desk.call(desk.words(line.replace("/srv/coordinator", copied))) == 0
+
+
+def enrolls(desk: Desk, line: str) -> bool:
+    """With the key of the site that the hospital's page made."""
+    return passes(desk, line.replace("HEX", public_key(SiteHome(desk.root / "site").signing_key)))
+
+
+def dry(desk: Desk, line: str) -> bool:
+    """There is no SuperLink here: what would be run is shown instead."""
+    words = desk.words(line)
+    return desk.call(words if "--dry-run" in words else [*words, "--dry-run"]) == 0
+
+
+def audits(desk: Desk, line: str) -> bool:
+    """With the keys of the small run."""
+    site = public_key(RunFolder(desk.finished).site(SITE).signing_key)
+    line = line.replace("SITE=HEX", f"{SITE}={site}").replace("HEX", desk.coordinator.public)
+    return passes(desk, line)
+
+
+def runs(desk: Desk, line: str) -> bool:
+    """A small run that lacks its report goes on to its end; ``--model`` and ``--processes`` are obeyed."""
+    words = desk.words(line, DIR=".")
+    out = Path(words[words.index("--out") + 1])
+    model = words[words.index("--model") + 1] if "--model" in words else None
+    desk.lay_run(out, model)
+    if desk.call(words) != 0:
+        return False
+    figures = json.loads((out / "report.json").read_text(encoding="utf-8"))["run"]
+    return (figures["processes"], figures["model"]["name"] == model) == (
+        "--processes" in words,
+        model is not None,
+    )
+
+
+def ward_serves(desk: Desk, line: str) -> bool:
+    """The ward answers on its socket."""
+    return desk.start(desk.words(line), desk.ward_answers)
+
+
+def gateway_waits(desk: Desk, line: str) -> bool:
+    """The gateway waits for a SuperLink that is not there."""
+    words = [*desk.words(line), "--runtime-port", str(free_port())]
+    return desk.start(words, lambda: True, stays=ALIVE_SECONDS)
+
+
+def is_target(desk: Desk, line: str) -> bool:
+    """A target of the Makefile."""
+    words = desk.words(line)
+    return (
+        subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, capture_output=True, check=False).returncode == 0
+    )
+
+
+def in_shell(desk: Desk, line: str) -> bool:
+    """A command of the system, with this user's own group and this Python."""
+    line = line.replace("intraward-gateway", str(os.getgid()))
+    words = desk.words(line)
+    words[0] = sys.executable if words[0] == "python" else words[0]
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+RECIPES: dict[str, Recipe] = {
+    "make": is_target,
+    "python": in_shell,
+    "chgrp": in_shell,
+    "chmod": in_shell,
+    "intraward-client init": passes,
+    "intraward-client doctor": passes,
+    "intraward-client import": passes,
+    "intraward-client deid run": passes,
+    "intraward-client deid evaluate": passes,
+    "intraward-client budget": passes,
+    "intraward-client outbox": passes,
+    "intraward-client status": passes,
+    "intraward-client adapter verify": passes,
+    "intraward-client adapter install": passes,
+    "intraward-client adapter list": passes,
+    "intraward-client forget": passes,
+    "intraward-client ward": ward_serves,
+    "intraward-client gateway": gateway_waits,
+    "intraward-server init": passes,
+    "intraward-server enroll": enrolls,
+    "intraward-server start": dry,
+    "intraward-server status": passes,
+    "intraward-server skip": on_stopped,
+    "intraward-server evaluate": on_finished,
+    "intraward-server release": on_finished,
+    "intraward-audit verify": audits,
+    "intraward-audit recompute": audits,
+    "intraward-audit report": audits,
+    "intraward-audit adapter": audits,
+    "intraward-simulate demo": runs,
+    "intraward-simulate run": runs,
+    "intraward-simulate report": passes,
+    "intraward-simulate score": passes,
+}
+
+
+def recipe_of(line: str) -> Recipe | None:
+    """How a line is tried; None if nothing is written for it."""
+    words = line.split()
+    found = subcommand_of(words)
+    return RECIPES.get(" ".join(found) if found else words[0])
+
+
+def attempt(desk: Desk, command: Command, capsys: pytest.CaptureFixture[str]) -> str:
+    """Try one line; what went wrong, or nothing."""
+    recipe = recipe_of(command.line)
+    if recipe is None:
+        return "no recipe"
+    capsys.readouterr()
+    good = recipe(desk, command.line)
+    told = capsys.readouterr()
+    if not good:
+        return f"failed: {told.err[-600:]}"
+    if "--json" in command.line.split():
+        json.loads(told.out)
+    return ""
+
+
+def test_every_command_on_the_pages_works(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    tried = commands()
+    assert len(tried) > 40
+    wrong = {f"{c.page}: {c.line}": fault for c in tried if (fault := attempt(desk, c, capsys))}
+    assert wrong == {}
+    assert desk.stop() == []
+    assert (desk.root / "clean.quarantine.jsonl").is_file()
+    assert json.loads((desk.root / "privacy_report.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("line", ["intraward-client teleport", "intraward-client adapter melt", "curl x"])
+def test_a_line_that_nothing_is_written_for_is_found(line: str) -> None:
+    assert recipe_of(line) is None
+
+
+def test_a_line_that_does_not_work_is_found(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    for line in (
+        "intraward-client doctor --home /srv/intraward",
+        "intraward-client budget --hom /srv/intraward",
+        "intraward-audit adapter receipts/ --public-key HEX",
+        "intraward-client ward --home /srv/nowhere",
+        "make demonstrate",
+    ):
+        assert attempt(desk, Command("page", line), capsys).startswith("failed"), line
