@@ -37,6 +37,8 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 def second_accountant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Install a distribution that offers an accountant: the auditor's own figure plus ``offset``."""
 
+    monkeypatch.setattr(audit, "ACCOUNTANTS", "intraward.accountants.test")  # not the one installed with us
+
     def install(offset: float) -> None:
         site = tmp_path / "installed"
         info = site / "second-1.0.dist-info"
