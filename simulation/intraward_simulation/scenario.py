@@ -77,6 +77,7 @@ class EvaluationTerms(Strict):
     quick_prompts: int = Field(default=64, ge=1)
     quick_pairs: int = Field(default=256, ge=1)
     limit: int = Field(default=512, ge=1)
+    calibration_prompts: int = Field(default=256, ge=8)
     preferences: str | None = Field(default=None, description="JSONL of prompt, chosen, rejected")
 
 

@@ -112,7 +112,7 @@ def program_table(scenario: Scenario, world: World, model: Path, keys: Mapping[s
         "max_prompt_tokens": max(int(t.get("max_prompt_tokens", 64)) for t in limits),
         "max_completion_tokens": max(int(t.get("max_completion_tokens", 32)) for t in limits),
         **scenario.evaluation.model_dump(
-            include={"quick_prompts", "quick_pairs", "limit"}, exclude_none=True
+            include={"quick_prompts", "quick_pairs", "limit", "calibration_prompts"}, exclude_none=True
         ),
     }
     return {
