@@ -233,8 +233,15 @@ def _receive(message: Message, inbox: Inbox) -> str:
 
 def _no_quorum(result: RoundResult, terms: RoundTerms) -> RoundFailed:
     told = ", ".join(f"{site} {code}" for site, code in sorted(result.missing.items()))
+    came = f"{len(result.sites)} of the {terms.quorum} updates of the quorum came ({told})"
+    if {"BUDGET", "PLAN_REFUSED"} & set(result.missing.values()):
+        return RoundFailed(
+            came,
+            remedy="these sites' own policies refuse the plan: agree on fewer steps or more noise, "
+            "or go on without them; each site's ward.log names the rule",
+        )
     return RoundFailed(
-        f"{len(result.sites)} of the {terms.quorum} updates of the quorum came ({told})",
+        came,
         remedy="start again when the sites are back: the same plan is sent and costs nothing twice; "
         "or give the round up with: intraward-server skip",
     )

@@ -163,7 +163,10 @@ def _verify_line(row: dict[str, Any]) -> str:
         return f"FAILED    {row['error']} ({row['remedy']})"
     receipts = f", {row['receipts']} receipts" if "receipts" in row else ""
     stamp = ", simulated" if row["simulated"] else ""
-    return f"verified  {row['site']}: {row['entries']} entries, head {row['head'][:16]}{receipts}{stamp}"
+    pinned = "" if row["key_pinned"] else "; key is the ledger's own word (--site-key pins it)"
+    return (
+        f"verified  {row['site']}: {row['entries']} entries, head {row['head'][:16]}{receipts}{stamp}{pinned}"
+    )
 
 
 def _accountants() -> dict[str, Accountant]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sys
 import traceback
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ def run(app: typer.Typer) -> None:
 
     Logging is set up first, because some libraries do so themselves at import and print their remarks.
     """
+    signal.signal(signal.SIGTERM, _terminate)
     logging.basicConfig(format="%(levelname)s %(name)s", level=logging.ERROR)
     try:
         code = app(standalone_mode=False)
@@ -53,6 +55,11 @@ def run(app: typer.Typer) -> None:
         err.print("[bold]  do[/]  this is a defect: report the line above; nothing half-done was kept")
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _terminate(number: int, frame: object) -> None:
+    """End by an exception, so that what is under way is left in order."""
+    sys.exit(128 + number)
 
 
 def interrupted() -> None:

@@ -57,6 +57,8 @@ def read_signed_adapter(folder: Path, public: str) -> tuple[AdapterManifest, dic
         DigestError: a file is missing, added or altered.
         ContractError: not a signed adapter.
     """
+    if not folder.is_dir():
+        raise ContractError(f"{folder}: no such adapter folder", remedy="check the path")
     try:
         envelope = (folder / MANIFEST_FILE).read_bytes()
     except OSError:

@@ -8,7 +8,7 @@ the same search over the raw notes is its positive control.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from intraward_client.home import SiteHome
 from intraward_client.privacy.budget import prv_epsilon
 from intraward_client.store.notes import note_records
+from intraward_client.store.prompts import prompt_records
 from intraward_client.store.vault import Vault
 from intraward_server.home import ServerHome
 from intraward_shared.errors import IntrawardError
@@ -24,7 +25,7 @@ from intraward_shared.privacy import events_to_epsilon
 from intraward_shared.protocol import Mechanism
 from intraward_shared.signed_adapter import read_signed_adapter
 from intraward_shared.signing import SigningKey
-from intraward_simulation.scan import ScanResult, scan_bytes, scan_files
+from intraward_simulation.scan import scan_bytes, scan_files
 from intraward_simulation.world import World
 
 Tell = Callable[[str, str, float], None]
@@ -108,7 +109,7 @@ def search(run: Path, world: World) -> dict[str, Any]:
         path for path in sorted(run.rglob("*")) if path.is_file() and not any(_below(path, t) for t in taken)
     ]
     results = {place: scan_files([p for p in paths if p.exists()], names) for place, paths in places.items()}
-    found = {hit for paths in places.values() for hit in _hits(paths, names)} if _any(results) else set()
+    found = {name for result in results.values() for name in result.names}
     return {
         "identifiers": len(names) if names else None,
         "found": len(found) if names else None,
@@ -136,19 +137,6 @@ def _below(path: Path, folder: Path) -> bool:
     return path == folder or folder in path.parents
 
 
-def _any(results: Mapping[str, ScanResult]) -> bool:
-    return any(result.found for result in results.values())
-
-
-def _hits(paths: list[Path], names: tuple[str, ...]) -> set[str]:
-    found: set[str] = set()
-    for root in paths:
-        for path in [root] if root.is_file() else root.rglob("*"):
-            if path.is_file():
-                found |= scan_bytes(path.read_bytes(), names)
-    return found
-
-
 def _control(world: World) -> int:
     found: set[str] = set()
     for site in world.sites:
@@ -163,6 +151,8 @@ def _left(run: Path, names: tuple[str, ...]) -> set[str]:
     for root in _sites(run):
         home = SiteHome(root)
         with closing(Vault.open(home.vault, home.vault_keys)) as vault:
-            text = "\n".join(record.text for record in note_records(vault))
+            texts = [record.text for record in note_records(vault)]
+            texts += [record.prompt for record in prompt_records(vault)]
+            text = "\n".join(texts)
         left |= scan_bytes(text.encode(), names)
     return left

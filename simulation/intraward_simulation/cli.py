@@ -164,6 +164,8 @@ def _run(
 
 def summary(figures: dict[str, Any], page: Path) -> str:
     """The figures of a run in a few lines for the terminal."""
+    from intraward_simulation import wording
+
     reward, policy, privacy = figures["reward_model"], figures["policy"], figures["privacy"]
     egress, ledger = figures["egress"], figures["ledger"]
     caps = [site["cap"] for site in privacy["sites"]]
@@ -177,7 +179,7 @@ def summary(figures: dict[str, Any], page: Path) -> str:
         f"{egress['scanned_bytes'] or 0:,} bytes searched",
     )
     found = f"{egress['identifiers_found']} of {egress['identifiers_planted']} planted identifiers found"
-    longer, total = number(reward["length_baseline"]), number(privacy["max_epsilon"], 2)
+    longer, total = number(reward["length_baseline"]), wording.epsilon(privacy["max_epsilon"])
     before, after = number(policy["reward_sft"], 2), number(policy["reward_rl"], 2)
     rows = {
         "reward model": f"accuracy {number(reward['accuracy'])} (longer wins: {longer})",

@@ -212,7 +212,8 @@ def _run_program(
         phases.tell("program", what, share)
 
     def told(event: program.ProgramEvent) -> None:
-        tell(*in_words(event))
+        if event.stage or event.kind == "done":
+            tell(*in_words(event))
 
     if processes:
         from intraward_simulation.processes import run_with_processes, ward_command
@@ -239,6 +240,6 @@ def _run_program(
 
 def in_words(event: program.ProgramEvent) -> tuple[str, float]:
     """What a program event says at a terminal, and the share of rounds that are finished."""
-    done = event.round if event.kind == "finished" else max(0, event.round - 1)
+    done = event.rounds if event.kind == "done" else event.round - (event.kind != "finished")
     what = f"{event.stage} round {event.round} of {event.rounds}" if event.stage else event.kind
     return what, done / max(1, event.rounds)

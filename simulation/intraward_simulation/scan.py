@@ -8,8 +8,9 @@ alignments, hex and percent-encoding.
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,13 +24,14 @@ class ScanResult:
     files: tuple[str, ...]
     scanned_files: int
     scanned_bytes: int
+    names: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 def spellings(identifier: str) -> tuple[bytes, ...]:
     """Lower-cased byte patterns under which an identifier may hide."""
     plain = identifier.encode()
     forms = {plain, identifier.encode("utf-16-le"), identifier.encode("utf-16-be"), plain.hex().encode()}
-    forms.add(quote(identifier).encode())
+    forms |= {quote(identifier).encode(), json.dumps(identifier)[1:-1].encode()}
     for shift in range(3):
         coded = base64.b64encode(b"\0" * shift + plain)
         start, end = (0, 2, 3)[shift], len(coded) - (4 if (len(plain) + shift) % 3 else 0)
@@ -56,7 +58,7 @@ def scan_files(paths: Iterable[Path], identifiers: Sequence[str]) -> ScanResult:
         if here:
             found |= here
             hits.append(str(path))
-    return ScanResult(len(identifiers), len(found), tuple(hits), count, size)
+    return ScanResult(len(identifiers), len(found), tuple(hits), count, size, frozenset(found))
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:

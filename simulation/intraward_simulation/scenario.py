@@ -43,6 +43,13 @@ class Synthetic(Strict):
     clinician_noise: float = Field(default=0.05, ge=0, lt=0.5)
     sites: tuple[SyntheticSite, ...] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [site.name for site in self.sites]
+        if len(set(names)) < len(names):
+            raise ValueError("two sites have the same name")
+        return self
+
 
 class Files(Strict):
     """Real files: a reader of ``data`` module by name, and how much of each set to take."""

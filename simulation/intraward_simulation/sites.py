@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from intraward_shared.config import parse
 from intraward_shared.modeling import model_digest
 from intraward_shared.signing import SigningKey
 from intraward_simulation.scenario import Scenario
-from intraward_simulation.world import SiteFiles, World, labeller_of, site_secret, write_rows
+from intraward_simulation.world import SiteFiles, World, jsonl, labeller_of, site_secret, write_rows
 
 STARTS_AT = "2026-01-01T00:00:00Z"
 """The virtual clock's zero."""
@@ -53,16 +52,16 @@ def make_site(root: Path, policy: SitePolicy, scenario: Scenario) -> SiteHome:
 def fill_site(
     home: SiteHome, policy: SitePolicy, files: SiteFiles, progress: Callable[[float], None]
 ) -> dict[str, Any]:
-    """Import a hospital's files; they exist on disk only while they are read, in a private folder."""
+    """Import a hospital's files. They never touch the disk: each lies in an anonymous file in memory (memfd),
+    which is gone with this process, however it ends.
+    """
     totals: dict[str, Any] = {"rows": 0, "released": 0, "quarantined": 0, "by_class": {}, "by_reason": {}}
-    folder = Path(tempfile.mkdtemp(prefix="intraward-records-"))
-    try:
-        for kind, rows in files.rows.items():
-            path = write_rows(rows, folder / f"{kind}.jsonl")
-            _add(totals, import_file(home, policy, path, kind, progress))
-            path.unlink()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    for kind, rows in files.rows.items():
+        handle = os.memfd_create(f"{policy.site}-{kind}", os.MFD_CLOEXEC)
+        with os.fdopen(handle, "wb") as memory:
+            memory.write(jsonl(rows))
+            memory.flush()
+            _add(totals, import_file(home, policy, Path(f"/proc/self/fd/{handle}"), kind, progress))
     return totals
 
 

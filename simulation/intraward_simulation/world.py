@@ -109,10 +109,13 @@ def site_secret(scenario: Scenario, site: str, purpose: str) -> bytes:
 def write_rows(rows: tuple[Row, ...], path: Path) -> Path:
     """Rows as JSONL."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows), "utf-8"
-    )
+    path.write_bytes(jsonl(rows))
     return path
+
+
+def jsonl(rows: tuple[Row, ...]) -> bytes:
+    """Rows as the bytes of a JSONL file."""
+    return "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows).encode()
 
 
 def _synthetic(scenario: Scenario) -> World:

@@ -13,6 +13,7 @@ import pytest
 
 from intraward_shared import audit
 from intraward_shared.ledger import read_ledger
+from intraward_shared.ledger_entry import Kind
 from intraward_shared.protocol import RECEIPT_DOMAIN, sign_value
 from intraward_shared.signing import SigningKey
 
@@ -90,7 +91,9 @@ def test_receipts_show_dropped_last_entries(
     for entry in (entries[2], entries[6]):
         path = tmp_path / "receipts" / "north" / f"{entry.round}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(sign_value(receipt_of(entry), RECEIPT_DOMAIN, COORDINATOR))
+        [released] = [e.output for e in entries if e.kind is Kind.RELEASE and e.plan == entry.plan]
+        receipt = receipt_of(entry).model_copy(update={"update": released})
+        path.write_bytes(sign_value(receipt, RECEIPT_DOMAIN, COORDINATOR))
     options = ("--receipts", tmp_path / "receipts", "--coordinator-key", COORDINATOR.public)
     code, out, _ = call("verify", spent_file, *options, "--json")
     assert code == 0 and json.loads(out)["ledgers"][0]["receipts"] == 2
@@ -99,6 +102,10 @@ def test_receipts_show_dropped_last_entries(
     assert call("verify", shorter)[0] == 0
     code, out, _ = call("verify", shorter, *options)
     assert code == 1 and "countersigned" in out
+    ends = next(i for i, e in enumerate(entries) if e.kind is Kind.RELEASE and e.plan == entries[6].plan)
+    shorter.write_bytes(b"".join(spent_file.read_bytes().splitlines(keepends=True)[:ends]))
+    code, out, _ = call("verify", shorter, *options)
+    assert code == 1 and "not RELEASEd" in out
     stranger = SigningKey.generate().public
     assert (
         call("verify", spent_file, "--receipts", tmp_path / "receipts", "--coordinator-key", stranger)[0] == 1
