@@ -181,9 +181,11 @@ def summary(figures: dict[str, Any], page: Path) -> str:
     found = f"{egress['identifiers_found']} of {egress['identifiers_planted']} planted identifiers found"
     longer, total = number(reward["length_baseline"]), wording.epsilon(privacy["max_epsilon"])
     before, after = number(policy["reward_sft"], 2), number(policy["reward_rl"], 2)
+    gold = figures["evaluation"].get("policy_judge") == "gold"
+    judged = "true reward" if gold else "reward by the released reward model"
     rows = {
         "reward model": f"accuracy {number(reward['accuracy'])} (longer wins: {longer})",
-        "policy": f"true reward {before} after SFT, {after} after RL; wins {wins} over SFT",
+        "policy": f"{judged} {before} after SFT, {after} after RL; wins {wins} over SFT",
         "privacy": f"epsilon {total} per patient, cap {of}; accountants differ by {differ}",
         "egress": found + f" in {searched}" if egress["identifiers_planted"] else searched,
         "ledgers": f"{'all verified' if ledger['verified'] else 'NOT VERIFIED'}, {ledger['entries']} entries",

@@ -139,7 +139,7 @@ def _spend(site: Figures, history: list[dict[str, Any]]) -> SiteSpend:
             pld, prv = charged[stage]["epsilon_pld"], charged[stage]["epsilon_prv"]
             stages.append(StageSpend(stage=stage, epsilon_pld=pld, epsilon_prv=prv))
         else:
-            note = "trains nothing" if stage == "label" else "public text and released adapters only"
+            note = "trains nothing" if stage == "label" else "public text"
             stages.append(StageSpend(stage=stage, epsilon_pld=0.0, epsilon_prv=0.0, note=note))
     return SiteSpend(
         site=site["site"],
