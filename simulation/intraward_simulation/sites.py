@@ -52,7 +52,7 @@ def make_site(root: Path, policy: SitePolicy, scenario: Scenario) -> SiteHome:
 def fill_site(
     home: SiteHome, policy: SitePolicy, files: SiteFiles, progress: Callable[[float], None]
 ) -> dict[str, Any]:
-    """Import a hospital's files. They never touch the disk: each lies in an anonymous file in memory (memfd),
+    """Import a hospital's files. They never touch the disk: each lies in an unnamed file in memory (memfd),
     which is gone with this process, however it ends.
     """
     totals: dict[str, Any] = {"rows": 0, "released": 0, "quarantined": 0, "by_class": {}, "by_reason": {}}
