@@ -10,28 +10,15 @@ date only behind a cue.
 
 from __future__ import annotations
 
+from intraward_client.deid.lexicon import MONTHS
 from intraward_client.deid.rules import Rule
 
-_LONG = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 _SHORT = ("Jan", "Feb", "Mar", "Apr", "Jun", "Jul", "Aug", "Sept", "Sep", "Oct", "Nov", "Dec")
 _AMBIGUOUS = frozenset({"may", "mar", "march", "dec", "sep"})
 _SPELLED = sorted(
     {
         form
-        for month in (*_LONG, *_SHORT)
+        for month in (*MONTHS, *_SHORT)
         for form in (month, month.upper(), month.lower())
         if form not in _AMBIGUOUS
     },
@@ -39,7 +26,7 @@ _SPELLED = sorted(
     reverse=True,
 )
 MONTH = rf"(?:{'|'.join(_SPELLED)})\b(?:\.(?=[ ]?\d))?"
-_MONTH_LONG = rf"(?:{'|'.join((*_LONG, *(m.upper() for m in _LONG)))})\b"
+_MONTH_LONG = rf"(?:{'|'.join((*MONTHS, *(m.upper() for m in MONTHS)))})\b"
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
 _ORDINAL = rf"{_DAY}(?:st|nd|rd|th)?"
 _YEAR = r"(?:1[89]|20)\d\d"

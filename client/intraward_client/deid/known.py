@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 import regex
 from spacy.lang.en.stop_words import STOP_WORDS
 
-from intraward_client.deid.lexicon import is_word, listed
+from intraward_client.deid.lexicon import MONTHS, is_word, listed
 from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS
 
 Span = tuple[int, int, str]
@@ -66,20 +66,6 @@ _TITLES = listed(
 )
 _TOKEN = regex.compile(r"\p{L}[\p{L}\p{M}'-]*")
 _PART = regex.compile(r"\p{L}[\p{L}\p{M}']*")
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 _JOIN = r"[\s.\-/()]{0,3}"
 _FUZZY_FROM = 6
 _LONG_DIGITS = 5
@@ -268,7 +254,7 @@ def _spell(year: int, pairs: set[tuple[int, int]]) -> list[str]:
     for month, day in sorted(pairs):
         if not (1 <= month <= 12 and 1 <= day <= 31):
             continue
-        name = _MONTHS[month - 1]
+        name = MONTHS[month - 1]
         named = rf"(?i:{name}|{name[:3]}\.?)"
         forms += [
             rf"{year}[-/. ]?0?{month}[-/. ]?0?{day}",

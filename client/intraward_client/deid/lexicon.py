@@ -9,6 +9,24 @@ from __future__ import annotations
 
 import regex
 
+MONTHS = tuple(
+    [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ]
+)
+"""English month names; not ``calendar``'s, which follow the machine's locale."""
+
 
 def listed(text: str) -> frozenset[str]:
     """The words of a list written as text."""

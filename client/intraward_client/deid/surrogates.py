@@ -20,7 +20,7 @@ from typing import Any
 import regex
 from presidio_anonymizer.operators import Operator, OperatorType
 
-from intraward_client.deid.lexicon import listed
+from intraward_client.deid.lexicon import MONTHS, listed
 
 OPERATOR = "intraward"
 LOW_POPULATION_ZIP3 = listed(
@@ -58,20 +58,6 @@ _YEAR = regex.compile(r"(?<!\d)((?:18|19|20)\d\d)(?!\d)")
 _ZIP = regex.compile(r"(?<!\d)(\d{5})(?:-\d{4})?$")
 _STATE_ZIP = regex.compile(r"(?:\b([A-Z]{2})[ \t,]+)?(\d{5})(?:-\d{4})?$")
 _AGE_LIMIT = 89
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +207,10 @@ def shift_date(text: str, offset: timedelta) -> str:
             return f"{parts[0]:02d}{numeric[2]}{parts[1]:02d}{numeric[2]}{moved.year}"
         if named:
             moved = date(int(named[4]), _month(named[1]), int(named[2])) + offset
-            return f"{_MONTHS[moved.month - 1]} {moved.day}{named[3]} {moved.year}"
+            return f"{MONTHS[moved.month - 1]} {moved.day}{named[3]} {moved.year}"
         if turned:
             moved = date(int(turned[4]), _month(turned[2]), int(turned[1])) + offset
-            return f"{moved.day} {_MONTHS[moved.month - 1]}{turned[3]} {moved.year}"
+            return f"{moved.day} {MONTHS[moved.month - 1]}{turned[3]} {moved.year}"
     except (ValueError, OverflowError):
         return ""
     return ""
@@ -232,4 +218,4 @@ def shift_date(text: str, offset: timedelta) -> str:
 
 def _month(name: str) -> int:
     """1 to 12 by the first three letters; ValueError otherwise."""
-    return [month[:3].lower() for month in _MONTHS].index(name[:3].lower()) + 1
+    return [month[:3].lower() for month in MONTHS].index(name[:3].lower()) + 1
