@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from intraward_shared.errors import ConfigError, ContractError, LedgerError
+from intraward_shared.errors import ConfigError, ContractError
 from intraward_shared.ledger_chain import check_receipt
-from intraward_shared.ledger_entry import Kind, LedgerEntry
+from intraward_shared.ledger_entry import LedgerEntry
 from intraward_shared.protocol import RECEIPT_DOMAIN, Receipt, open_signed
 
 
@@ -34,19 +34,8 @@ def check_receipts(entries: Sequence[LedgerEntry], folder: Path, public: str) ->
         receipt = _read(path, public)
         if receipt.site == entries[0].site:
             check_receipt(entries, receipt)
-            _check_released(entries, receipt)
             found += 1
     return found
-
-
-def _check_released(entries: Sequence[LedgerEntry], receipt: Receipt) -> None:
-    """The update that was countersigned stands as RELEASEd, so that a cut-off last line is noticed too."""
-    outputs = [e.output for e in entries if e.kind is Kind.RELEASE and e.plan == receipt.plan]
-    if outputs != [receipt.update]:
-        raise LedgerError(
-            f"{receipt.site}: round {receipt.round} was countersigned but is not RELEASEd in the ledger",
-            remedy="ask the site for its newest ledger: lines were cut off or changed",
-        )
 
 
 def _read(path: Path, public: str) -> Receipt:
