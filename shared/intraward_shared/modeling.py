@@ -13,6 +13,7 @@ import hashlib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,9 @@ import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils import logging as transformers_logging
 
 from intraward_shared.adapters import Array, State
@@ -184,6 +187,7 @@ class AdaptedModel(nn.Module):
         self.value_head = nn.Linear(base.hidden_size, 1, device=base.device)
         self.role: Role = roles[0]
         self.autocast = False
+        self.checkpointing = False
         self.requires_grad_(False)
         self.eval()
 
@@ -243,9 +247,14 @@ class AdaptedModel(nn.Module):
         positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         network: Any = self.peft.get_base_model()
         body = getattr(network, network.base_model_prefix)
-        with torch.autocast(ids.device.type, torch.bfloat16, enabled=self.autocast):
+        checkpointing = self.checkpointing and cache is None and torch.is_grad_enabled()
+        with (
+            torch.autocast(ids.device.type, torch.bfloat16, enabled=self.autocast),
+            _checkpointing(network) if checkpointing else contextlib.nullcontext(),
+        ):
+            embedded = network.get_input_embeddings()(ids)
             out = body(
-                input_ids=ids,
+                inputs_embeds=embedded.requires_grad_() if checkpointing else embedded,
                 attention_mask=mask,
                 position_ids=positions,
                 past_key_values=cache,
@@ -269,6 +278,31 @@ class AdaptedModel(nn.Module):
         hidden = self.hidden(ids, mask)[0]
         last = mask.sum(-1) - 1
         return self.score(hidden[torch.arange(len(ids)), last].float()).squeeze(-1)  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def _checkpointing(network: Any) -> Iterator[None]:
+    """The network's blocks keep no activations of the forward pass made in here.
+
+    Re-entrant on purpose: transformers' default recomputes in a second forward that Opacus' hooks count
+    twice (facts on DP training, section 3). It wants an input with a gradient, which ``hidden`` gives.
+    Only the blocks themselves are set to training, so dropout stays off. Set block by block, because
+    ``activation_checkpointing_enable`` leaves a hook on the embedding at every call.
+    """
+    blocks = [module for module in network.modules() if isinstance(module, GradientCheckpointingLayer)]
+    if not blocks:
+        raise ModelError(
+            "training.checkpointing: this architecture has no blocks that can be recomputed",
+            remedy="plan without checkpointing, with a smaller micro_batch",
+        )
+    for block in blocks:
+        block.training = block.gradient_checkpointing = True
+        block._gradient_checkpointing_func = partial(checkpoint, use_reentrant=True, preserve_rng_state=False)
+    try:
+        yield
+    finally:
+        for block in blocks:
+            block.training = block.gradient_checkpointing = False
 
 
 @contextlib.contextmanager

@@ -80,8 +80,11 @@ class TrainingSpec(Strict):
     """Public training parameters; none of them weakens privacy.
 
     ``steps``, ``batch`` and ``epochs`` rule only public (free) stages: with a mechanism, its own
-    ``steps`` count. Lengths are in tokens. ``score_mean`` and ``score_std`` are fixed constants from
-    public reference completions (no batch statistics, DESIGN.md section 6).
+    ``steps`` count. ``micro_batch`` is the number of records of a forward pass; a private step makes at
+    least ``micro_batches`` passes, each filled up with public records to that very shape.
+    ``checkpointing`` trades time for memory (gradient checkpointing). Lengths are in tokens.
+    ``score_mean`` and ``score_std`` are fixed constants from public reference completions (no batch
+    statistics, DESIGN.md section 6).
     """
 
     learning_rate: Real = Field(gt=0, le=1)
@@ -92,6 +95,8 @@ class TrainingSpec(Strict):
     max_prompt_tokens: int = Field(default=64, ge=1, le=32_768)
     max_completion_tokens: int = Field(default=32, ge=1, le=32_768)
     micro_batch: int = Field(default=64, ge=1, le=65_536)
+    micro_batches: int = Field(default=1, ge=1, le=65_536)
+    checkpointing: bool = False
     center_rewards: Real = Field(default=0.01, ge=0, le=10)
     label_smoothing: Real = Field(default=0.0, ge=0, lt=0.5)
     beta: Real = Field(default=0.1, gt=0, le=100)

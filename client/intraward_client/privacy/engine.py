@@ -4,8 +4,10 @@
 2407.07737): rows of a forward pass fold into records, records into their patient's mean gradient,
 which is clipped once to C over every trained tensor together; the fp64 sum gets N(0, (sigma C)^2) and
 is divided by a public nominal batch. So one patient changes the pre-noise sum by at most C, however
-many records, rows or micro-batches there are (rule 5). A patient whose gradient is not finite counts
-as zero; an empty batch still gets noise and a step.
+many records, rows or micro-batches there are (rule 5). A row whose gradient is not finite counts as
+zero, and raises a flag for the site's own eyes; an empty batch still gets noise and a step. Every
+forward pass has the plan's shape, filled up with a public record, so that no row's arithmetic depends
+on how many there are; a step makes at least the plan's number of passes.
 
 Departs from Opacus, whose hooks compute the per-row gradients here: its optimizer clips rows, not
 patients (a pair stacked as two rows would count twice), takes norms in the gradients' own dtype, lets
@@ -61,18 +63,23 @@ class PrivateEngine:
         noise: NoiseSource,
         settings: OptimizerSettings,
         micro_batch: int,
+        *,
+        passes: int = 1,
     ) -> None:
         """Attach Opacus' hooks to the layers that hold ``parameters``; ``close`` takes them off.
 
         Args:
             model: all on its device already; only ``parameters`` will want gradients.
-            micro_batch: most records per forward pass.
+            micro_batch: records per forward pass.
+            passes: fewest forward passes of a step that has a filler.
 
         Raises:
             ContractError: a parameter is not the model's.
         """
         self._model, self._mechanism, self._noise = model, mechanism, noise
-        self._micro_batch, self._step = micro_batch, 0
+        self._micro_batch, self._passes, self._step = micro_batch, passes, 0
+        self.flagged = False
+        """Whether any row's gradient was not finite so far; a patient's data, for the site alone."""
         self._optimizer = AdapterOptimizer(model, parameters, settings)
         self._layers = _owners(model, self._optimizer.parameters.values())
         self._hooks: Any = GradSampleHooks(model, batch_first=True, loss_reduction="sum")
@@ -94,40 +101,67 @@ class PrivateEngine:
             for name in ("activations", "max_batch_len"):
                 layer.__dict__.pop(name, None)
 
-    def step(self, units: Sequence[Sequence[Record]], loss_rows: LossRows[Record]) -> None:
+    def step(
+        self,
+        units: Sequence[Sequence[Record]],
+        loss_rows: LossRows[Record],
+        filler: Record | None = None,
+    ) -> None:
         """One noised step; counts although ``units`` is empty.
 
         Args:
             units: records of each patient of the Poisson batch.
             loss_rows: losses of some records and the record of each forward row.
+            filler: a public record that fills every pass up to the plan's shape; it adds nothing to the
+                sum. Without one the shapes follow the batch (audits of the engine itself).
 
         Raises:
             TrainingAborted: a trained tensor took no part in the loss, or noise was drawn before.
         """
-        noised = self._add_noise(self.clipped_sum(units, loss_rows))
+        noised = self._add_noise(self.clipped_sum(units, loss_rows, filler))
         nominal = self._mechanism.nominal_batch
         self._optimizer.apply({name: value / nominal for name, value in noised.items()})
         self._step += 1
 
     def clipped_sum(
-        self, units: Sequence[Sequence[Record]], loss_rows: LossRows[Record]
+        self,
+        units: Sequence[Sequence[Record]],
+        loss_rows: LossRows[Record],
+        filler: Record | None = None,
     ) -> dict[str, Tensor]:
         """Sum over patients of the clipped mean gradient, fp64: private, for ``step`` and tests only."""
-        total = {n: torch.zeros_like(p, dtype=torch.float64) for n, p in self._optimizer.parameters.items()}
+        total = {
+            n: torch.zeros(p.shape, dtype=torch.float64, device=p.device)
+            for n, p in self._optimizer.parameters.items()
+        }
         records = [record for unit in units for record in unit]
         owner = torch.tensor([index for index, unit in enumerate(units) for _ in unit], dtype=torch.long)
         weight = torch.tensor([1.0 / len(unit) for unit in units for _ in unit])
         self._optimizer.check_armed()
         open_unit: _Folded | None = None
-        for start in range(0, len(records), self._micro_batch):
+        for start in range(0, padded(records, self._micro_batch, self._passes, filler), self._micro_batch):
             part = slice(start, start + self._micro_batch)
-            losses, record = loss_rows(records[part])
+            own = records[part]
+            losses, record = loss_rows(_filled(own, self._micro_batch, filler))
             rows = self._row_gradients(losses, len(record))
-            record = record.cpu()
-            folded = _fold(rows, owner[part][record], weight[part][record])
+            mine = (record < len(own)).nonzero().squeeze(1).cpu()
+            if not len(mine):
+                continue
+            record = record.cpu()[mine]
+            if len(mine) < len(next(iter(rows.values()))):
+                rows = {name: value[mine.to(value.device)] for name, value in rows.items()}
+            folded = _fold(self._finite(rows), owner[part][record], weight[part][record])
             last = start + self._micro_batch >= len(records)
             open_unit = self._settle(total, folded, open_unit, last)
         return total
+
+    def _finite(self, rows: dict[str, Tensor]) -> dict[str, Tensor]:
+        """``rows`` with every row that is not finite in all its tensors set to zero in all of them."""
+        good = torch.stack([value.isfinite().all(1) for value in rows.values()]).all(0)
+        if bool(good.all()):
+            return rows
+        self.flagged = True
+        return {name: value.masked_fill(~good[:, None], 0.0) for name, value in rows.items()}
 
     def _row_gradients(self, losses: Tensor, rows: int) -> dict[str, Tensor]:
         """fp32 gradients of each forward row, flattened ``(rows, size)``, taken off the parameters."""
@@ -164,7 +198,7 @@ class PrivateEngine:
         """Clip each patient's gradient ``(units, size)`` to C over all tensors, and add them up in fp64."""
         squares = [value.double().square().sum(1) for value in gradients.values()]
         norm = torch.stack(squares).sum(0).sqrt()
-        finite = norm.isfinite()
+        finite = norm.isfinite()  # finite rows can still add up to a mean beyond fp32
         bound = self._mechanism.max_grad_norm
         scale = (bound / norm.clamp(min=bound)).masked_fill(~finite, 0.0)
         for name, value in gradients.items():
@@ -182,7 +216,7 @@ class PrivateEngine:
         grid = 2.0 ** (math.floor(math.log2(mechanism.max_grad_norm)) - GRID_BITS)
         noised = {}
         for name, value in total.items():
-            drawn = self._noise.gaussian(self._step, name, value.shape).to(value.device)
+            drawn = self._noise.gaussian(self._step, name, value.shape, value.device)
             noised[name] = ((value + deviation * drawn) / grid).round() * grid
         return noised
 
@@ -198,7 +232,7 @@ class PublicEngine:
         micro_batch: int,
     ) -> None:
         """As ``PrivateEngine``, without mechanism and noise."""
-        self._micro_batch = micro_batch
+        self._micro_batch, self.flagged = micro_batch, False
         self._optimizer = AdapterOptimizer(model, parameters, settings)
 
     def __enter__(self) -> Self:
@@ -207,8 +241,13 @@ class PublicEngine:
     def __exit__(self, *_: object) -> None:
         self._optimizer.clear()
 
-    def step(self, units: Sequence[Sequence[Record]], loss_rows: LossRows[Record]) -> None:
-        """One step on the mean loss of the records.
+    def step(
+        self,
+        units: Sequence[Sequence[Record]],
+        loss_rows: LossRows[Record],
+        filler: Record | None = None,
+    ) -> None:
+        """One step on the mean loss of the records; nothing needs filling up here.
 
         Raises:
             TrainingAborted: no records, a gradient that is not finite, or a tensor outside the loss.
@@ -242,6 +281,17 @@ class _Folded(NamedTuple):
 
     units: list[int]
     gradients: dict[str, Tensor]
+
+
+def padded(records: Sequence[object], micro_batch: int, passes: int, filler: object | None) -> int:
+    """Records of a step after filling up: whole micro-batches, at least ``passes`` of them."""
+    if filler is None:
+        return len(records)
+    return max(passes, math.ceil(len(records) / micro_batch)) * micro_batch
+
+
+def _filled(own: Sequence[Record], micro_batch: int, filler: Record | None) -> Sequence[Record]:
+    return own if filler is None else [*own, *[filler] * (micro_batch - len(own))]
 
 
 def _fold(rows: Mapping[str, Tensor], owner: Tensor, weight: Tensor) -> _Folded:

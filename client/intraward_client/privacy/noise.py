@@ -2,11 +2,14 @@
 
 Keeps rule 6 of DESIGN.md and section 6 (noise). A key comes from fresh operating-system entropy,
 bound by HKDF (RFC 5869) to the ledger entry and attempt that were charged for it; every draw is a
-ChaCha20 keystream under its own sub-key, named by purpose, step and tensor. So a name can be drawn
-once only, and a fork, which would repeat the stream, is refused. Gaussians are Box-Muller in fp64
-over 53-bit uniforms, which reach 8.57 standard deviations (24-bit ones lose 7e-5 of tail mass; facts
-on DP training, section 4). Departs from Opacus, whose default generator is a 32-bit Mersenne Twister
-that ``torch.manual_seed`` makes repeatable. A seed exists for simulation only and says so.
+ChaCha20 keystream under its own sub-key, named by purpose, step and tensor, into which 32 more bytes
+of entropy go at the moment of drawing. So a name can be drawn once only, a fork is refused, and a
+process that is restored from a snapshot and draws the same name again gets other noise. Gaussians are
+Box-Muller in fp64 over 53-bit uniforms, which reach 8.57 standard deviations (24-bit ones lose 7e-5
+of tail mass; facts on DP training, section 4), computed where the model is: only the keystream
+crosses to a GPU. There is no producer thread that could die: a draw happens in the step that uses it
+or raises. Departs from Opacus, whose default generator is a 32-bit Mersenne Twister that
+``torch.manual_seed`` makes repeatable. A seed exists for simulation only and says so.
 """
 
 from __future__ import annotations
@@ -17,13 +20,11 @@ import os
 from collections.abc import Sequence
 from typing import NoReturn
 
-import numpy as np
 import torch
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from numpy.typing import NDArray
 from torch import Tensor
 
 from intraward_shared.errors import ContractError, TrainingAborted
@@ -31,6 +32,7 @@ from intraward_shared.signing import canonical_json
 
 KEY_BYTES = 32
 _UNIT = 2.0**-53
+_HIGH = 2**53 - 1
 
 
 class NoiseSource:
@@ -75,15 +77,20 @@ class NoiseSource:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a noise source cannot be copied or pickled: its stream would repeat")
 
-    def gaussian(self, step: int, name: str, shape: Sequence[int]) -> Tensor:
+    def gaussian(
+        self, step: int, name: str, shape: Sequence[int], device: torch.device | str = "cpu"
+    ) -> Tensor:
         """Standard normal values in fp64 for one tensor at one step; each (step, name) once.
+
+        Args:
+            device: where to compute and leave them.
 
         Raises:
             TrainingAborted: drawn before, or by another process than the one that made the source.
         """
         count = math.prod(shape)
         words = self._words(["gaussian", step, name], 2 * ((count + 1) // 2))
-        return torch.from_numpy(box_muller(words)[:count].reshape(tuple(shape)))
+        return box_muller(words.to(device))[:count].reshape(tuple(shape))
 
     def uniforms(self, purpose: str, step: int, name: str, count: int) -> Tensor:
         """Uniform values on [0, 1) in fp64 ``(count,)``; each (purpose, step, name) once.
@@ -91,8 +98,7 @@ class NoiseSource:
         Raises:
             TrainingAborted: as ``gaussian``.
         """
-        words = self._words(["uniforms", purpose, step, name], count)
-        return torch.from_numpy((words >> np.uint64(11)).astype(np.float64) * _UNIT)
+        return _high_bits(self._words(["uniforms", purpose, step, name], count)).double() * _UNIT
 
     def subkey(self, purpose: str) -> bytes:
         """A key of 32 bytes for a pseudo-random function named by ``purpose``; each purpose once."""
@@ -103,13 +109,15 @@ class NoiseSource:
         seed = int.from_bytes(self._derive(["generator", purpose])[:8], "little") >> 1
         return torch.Generator().manual_seed(seed)
 
-    def _words(self, label: list[str | int], count: int) -> NDArray[np.uint64]:
-        """``count`` pseudo-random 64-bit words of the keystream named ``label``."""
+    def _words(self, label: list[str | int], count: int) -> Tensor:
+        """``count`` pseudo-random 64-bit words, as int64, of the keystream named ``label``."""
         stream = Cipher(ChaCha20(self._derive(label), bytes(16)), mode=None).encryptor()
-        return np.frombuffer(stream.update(bytes(8 * count)), dtype="<u8").astype(np.uint64, copy=False)
+        words = bytearray(8 * count)
+        stream.update_into(bytes(8 * count), words)
+        return torch.frombuffer(words, dtype=torch.int64) if count else torch.zeros(0, dtype=torch.int64)
 
     def _derive(self, label: list[str | int]) -> bytes:
-        """HKDF-Expand of one block under ``label``, which is thereby used up."""
+        """HKDF-Expand of one block under ``label``, which is thereby used up; with entropy of its own."""
         if os.getpid() != self._pid:
             raise TrainingAborted(
                 "the noise source was made by another process",
@@ -121,18 +129,27 @@ class NoiseSource:
                 "noise of this name was drawn before", remedy="start a new attempt; noise is never reused"
             )
         self._used.add(info)
-        return hmac.digest(self._key, info + b"\x01", "sha256")
+        entropy = b"" if self._simulated else os.urandom(KEY_BYTES)
+        return hmac.digest(self._key, entropy + info + b"\x01", "sha256")
 
 
-def box_muller(words: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Standard normal values from an even number of uniform 64-bit words, two from each pair.
+def box_muller(words: Tensor) -> Tensor:
+    """Standard normal values in fp64 from an even number of uniform 64-bit words, two from each pair.
 
     The radius comes from u in (0, 1] with 53 bits, so it is at most sqrt(106 ln 2) = 8.57.
+
+    Args:
+        words: int64 ``(2 n,)``; so is the shape of the result.
     """
-    first, second = np.split(words >> np.uint64(11), 2)
-    radius = np.sqrt(-2.0 * np.log((first.astype(np.float64) + 1.0) * _UNIT))
-    angle = second.astype(np.float64) * (2.0 * np.pi * _UNIT)
-    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+    first, second = _high_bits(words).double().chunk(2)
+    radius = first.add_(1.0).mul_(_UNIT).log_().mul_(-2.0).sqrt_()
+    angle = second.mul_(2.0 * math.pi * _UNIT)
+    return torch.cat([radius * angle.cos(), radius * angle.sin()])
+
+
+def _high_bits(words: Tensor) -> Tensor:
+    """The upper 53 bits of each word, as integers in [0, 2^53)."""
+    return (words >> 11) & _HIGH
 
 
 def _extract(entropy: bytes, name: bytes) -> bytes:

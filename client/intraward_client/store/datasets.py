@@ -68,8 +68,23 @@ class PairRecord:
     row_id: str = ""
 
 
-Record = NoteRecord | PromptRecord | SftRecord | PairRecord
-RecordType = TypeVar("RecordType", NoteRecord, PromptRecord, SftRecord, PairRecord)
+@dataclass(frozen=True, slots=True)
+class RankingRecord:
+    """Several answers to one prompt in a rater's order: rank 1 is the best, equal ranks are ties."""
+
+    unit: str
+    prompt: str = field(repr=False)
+    answers: tuple[str, ...] = field(repr=False)
+    ranks: tuple[int, ...] = field(repr=False)
+    row_id: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.answers) < 2 or len(self.answers) != len(self.ranks):
+            raise VaultError("a ranking needs two answers or more, and a rank for each", remedy="rank again")
+
+
+Record = NoteRecord | PromptRecord | SftRecord | PairRecord | RankingRecord
+RecordType = TypeVar("RecordType", NoteRecord, PromptRecord, SftRecord, PairRecord, RankingRecord)
 
 
 @dataclass(frozen=True, repr=False)
@@ -125,4 +140,6 @@ def _order(row: Record) -> tuple[str, ...]:
         return row.unit, row.row_id, row.prompt, row.completion
     if isinstance(row, PairRecord):
         return row.unit, row.row_id, row.prompt, row.chosen, row.rejected
+    if isinstance(row, RankingRecord):
+        return row.unit, row.row_id, row.prompt, *row.answers
     return row.unit, row.row_id

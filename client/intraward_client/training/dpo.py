@@ -24,9 +24,9 @@ from intraward_shared.generation import Sequences
 from intraward_shared.modeling import AdaptedModel
 
 
-def train_dpo(inputs: TrainingInputs, model: AdaptedModel, noise: NoiseSource, progress: Progress) -> None:
+def train_dpo(inputs: TrainingInputs, model: AdaptedModel, noise: NoiseSource, progress: Progress) -> bool:
     """Train the loaded policy on pairs; one pair is one record of two rows."""
-    run_steps(inputs, model, noise, partial(losses, inputs, model), progress)
+    return run_steps(inputs, model, noise, partial(losses, inputs, model), progress)
 
 
 def losses(inputs: TrainingInputs, model: AdaptedModel, pairs: Sequence[PairRecord]) -> RowLosses:

@@ -14,7 +14,13 @@ from functools import cached_property
 from typing import Any
 
 from intraward_client.privacy.noise import NoiseSource
-from intraward_client.store.datasets import PairRecord, PromptRecord, SftRecord, TrainingTable
+from intraward_client.store.datasets import (
+    PairRecord,
+    PromptRecord,
+    RankingRecord,
+    SftRecord,
+    TrainingTable,
+)
 from intraward_shared.adapters import State
 from intraward_shared.errors import ContractError
 from intraward_shared.generation import completion_ids, prompt_ids
@@ -23,9 +29,16 @@ from intraward_shared.protocol import RoundPlan
 from intraward_shared.stages import SCORE_HEAD, Stage, heads, trained_names
 
 PUBLIC_UNIT = "public"
-ROW_TYPES = {
+FILLERS: dict[Stage, SftRecord | PairRecord | PromptRecord] = {
+    Stage.SFT: SftRecord(PUBLIC_UNIT, ".", "."),
+    Stage.REWARD: PairRecord(PUBLIC_UNIT, ".", ".", "."),
+    Stage.DPO: PairRecord(PUBLIC_UNIT, ".", ".", "."),
+    Stage.PPO: PromptRecord(PUBLIC_UNIT, "filler", "."),
+}
+"""What fills a private step's forward passes up to the plan's shape; adds nothing to any sum."""
+ROW_TYPES: dict[Stage, type | tuple[type, ...]] = {
     Stage.SFT: SftRecord,
-    Stage.REWARD: PairRecord,
+    Stage.REWARD: (PairRecord, RankingRecord),
     Stage.DPO: PairRecord,
     Stage.PPO: PromptRecord,
 }
@@ -115,6 +128,7 @@ class TrainingInputs:
                 wanted |= set(SCORE_HEAD)
             model.load(role, {name: array for name, array in self.adapters[role].items() if name in wanted})
         model.autocast = self.plan.training.bf16
+        model.checkpointing = self.plan.training.checkpointing
 
 
 @contextmanager

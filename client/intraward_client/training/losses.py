@@ -31,16 +31,20 @@ def sft_loss(logprobs: Tensor, completion: Tensor) -> Tensor:
 
 
 def bradley_terry_loss(
-    chosen: Tensor, rejected: Tensor, margin: Tensor, label_smoothing: float, center_rewards: float
+    chosen: Tensor,
+    rejected: Tensor,
+    margin: Tensor,
+    label_smoothing: float | Tensor,
+    center_rewards: float,
 ) -> Tensor:
     """``-log sigmoid(r_c - r_r - m)`` of each pair, smoothed and centred ``(pairs,)``.
 
     Margin: Llama 2 (arXiv 2307.09288, 3.2.2). Centring, ``c (r_c + r_r)^2``, pins the scale's free
     offset, which differs from site to site (Eisenstein et al., arXiv 2312.09244). Smoothing is cDPO's,
-    for annotators who err with that probability.
+    for annotators who err with that probability; one half makes a tie, a comparison won half.
 
     Args:
-        chosen, rejected, margin: ``(pairs,)``.
+        chosen, rejected, margin: ``(pairs,)``; so may be label_smoothing.
     """
     gap = chosen - rejected - margin
     return _smoothed_logistic(gap, label_smoothing) + center_rewards * (chosen + rejected).square()
@@ -62,7 +66,7 @@ def ipo_loss(chosen_logratio: Tensor, rejected_logratio: Tensor, beta: float) ->
     return (chosen_logratio - rejected_logratio - 1 / (2 * beta)).square()
 
 
-def _smoothed_logistic(gap: Tensor, label_smoothing: float) -> Tensor:
+def _smoothed_logistic(gap: Tensor, label_smoothing: float | Tensor) -> Tensor:
     return -(1 - label_smoothing) * logsigmoid(gap) - label_smoothing * logsigmoid(-gap)
 
 

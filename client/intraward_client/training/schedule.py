@@ -11,7 +11,7 @@ from intraward_client.privacy.engine import LossRows, PrivateEngine, PublicEngin
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.privacy.optimizer import OptimizerSettings
 from intraward_client.privacy.sampler import PatientSampler
-from intraward_client.training.inputs import TrainingInputs
+from intraward_client.training.inputs import FILLERS, TrainingInputs
 from intraward_shared.modeling import AdaptedModel
 
 Row = TypeVar("Row")
@@ -63,15 +63,21 @@ def open_engine(
     micro_batch = plan.training.micro_batch
     if plan.mechanism is None:
         return PublicEngine(model, parameters, settings, micro_batch)
-    return PrivateEngine(model, parameters, plan.mechanism, noise, settings, micro_batch)
+    passes = plan.training.micro_batches
+    return PrivateEngine(model, parameters, plan.mechanism, noise, settings, micro_batch, passes=passes)
 
 
 def run_steps(
     inputs: TrainingInputs, model: AdaptedModel, noise: NoiseSource, losses: LossRows[Any], progress: Progress
-) -> None:
-    """All steps of a round whose loss is a function of records alone (every stage but PPO)."""
+) -> bool:
+    """All steps of a round whose loss is a function of records alone (every stage but PPO).
+
+    Returns:
+        whether some row's gradient was not finite; not to leave the ward.
+    """
     with open_engine(inputs, model, noise) as engine:
         for done, batch in enumerate(draw_batches(inputs, noise), start=1):
-            engine.step(batch, losses)
+            engine.step(batch, losses, FILLERS[inputs.plan.stage])
             if progress is not None:
                 progress(done / step_count(inputs))
+        return engine.flagged

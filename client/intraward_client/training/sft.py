@@ -17,9 +17,9 @@ from intraward_client.training.sequences import completion_logprobs, encode_text
 from intraward_shared.modeling import AdaptedModel
 
 
-def train_sft(inputs: TrainingInputs, model: AdaptedModel, noise: NoiseSource, progress: Progress) -> None:
+def train_sft(inputs: TrainingInputs, model: AdaptedModel, noise: NoiseSource, progress: Progress) -> bool:
     """Train the loaded policy on (prompt, completion) records; one record is one row."""
-    run_steps(inputs, model, noise, partial(losses, inputs, model), progress)
+    return run_steps(inputs, model, noise, partial(losses, inputs, model), progress)
 
 
 def losses(inputs: TrainingInputs, model: AdaptedModel, records: Sequence[SftRecord]) -> RowLosses:

@@ -22,7 +22,7 @@ from intraward_shared.errors import IntrawardError, TrainingAborted
 from intraward_shared.modeling import AdaptedModel, adapted
 from intraward_shared.stages import Stage
 
-TRAINERS: dict[Stage, Callable[..., None]] = {
+TRAINERS: dict[Stage, Callable[..., bool]] = {
     Stage.SFT: train_sft,
     Stage.REWARD: train_reward,
     Stage.PPO: train_ppo,
@@ -50,9 +50,9 @@ def train(
         inputs.load(model)
         model.use(role)
         before = model.state(role, inputs.trained)
-        _run(inputs, model, noise, progress)
+        flagged = _run(inputs, model, noise, progress)
         after = model.state(role, inputs.trained)
-    return LocalUpdate(inputs.plan.digest, difference(after, before))
+    return LocalUpdate(inputs.plan.digest, difference(after, before), flagged)
 
 
 def _run(
@@ -60,9 +60,9 @@ def _run(
     model: AdaptedModel,
     noise: NoiseSource,
     progress: Callable[[float], None] | None,
-) -> None:
+) -> bool:
     try:
-        TRAINERS[inputs.plan.stage](inputs, model, noise, progress)
+        return TRAINERS[inputs.plan.stage](inputs, model, noise, progress)
     except IntrawardError:
         raise
     except Exception as error:

@@ -11,8 +11,10 @@ from intraward_shared.adapters import State
 class LocalUpdate:
     """Tensors ``after - before`` of exactly the names that the plan's round trains (float32).
 
-    Only ``egress.seal`` turns it into bytes that may leave.
+    Only ``egress.seal`` turns it into bytes that may leave. ``flagged``: some row's gradient was not
+    finite and counted as zero; for the operator's log inside the ward, never sealed.
     """
 
     plan_digest: str
     tensors: State = field(repr=False)
+    flagged: bool = field(default=False, repr=False)
