@@ -221,7 +221,9 @@ class Ward:
         sealed = egress.seal(update, plan, self.policy.site, (entry.sequence, entry.hash), self._key)
         write_durably(self._sealed_path(plan), sealed)
         self._ledger.ensure_released(plan.digest, sealed)
-        self._log({"time": plan.slot_time, "plan": plan.digest, "code": "OK", "bytes": len(sealed)})
+        note = "a gradient was not finite and counted as zero" if update.flagged else ""
+        event = {"time": plan.slot_time, "plan": plan.digest, "code": "OK", "bytes": len(sealed)}
+        self._log(event | ({"operator": note} if note else {}))
         return sealed
 
     def _train(self, request: Request, entry: LedgerEntry) -> LocalUpdate:
