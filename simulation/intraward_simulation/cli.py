@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from intraward_shared.command import err, out, run, show
-from intraward_simulation.phases import Show
+from intraward_simulation import attacks_cli
+from intraward_simulation.progress import show_progress
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run the whole federation on one machine.")
+app.add_typer(attacks_cli.app, name="attack")
 
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]
@@ -145,7 +143,7 @@ def _run(
 ) -> None:
     from intraward_simulation.run import run_scenario
 
-    with _progress(quiet=as_json) as tell:
+    with show_progress(quiet=as_json) as tell:
         page = run_scenario(
             path,
             folder,
@@ -193,44 +191,6 @@ def summary(figures: dict[str, Any], page: Path) -> str:
         "report": str(page),
     }
     return "\n" + "\n".join(f"  {name:<14} {text}" for name, text in rows.items())
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Show]:
-    """A line per phase on a terminal; plain lines where there is none."""
-    if quiet or not sys.stderr.isatty():
-        yield _plain_lines(quiet)
-        return
-    columns = (
-        TextColumn("[bold]{task.fields[phase]:<8}"),
-        BarColumn(),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=err) as progress:
-        tasks: dict[str, TaskID] = {}
-
-        def tell(phase: str, what: str, share: float) -> None:
-            if phase not in tasks:
-                for task in tasks.values():
-                    progress.update(task, completed=1.0, description="done")
-                    progress.stop_task(task)
-                tasks[phase] = progress.add_task(what, total=1.0, phase=phase)
-            progress.update(tasks[phase], description=what, completed=min(1.0, share))
-
-        yield tell
-
-
-def _plain_lines(quiet: bool) -> Show:
-    last: dict[str, tuple[str, int]] = {}
-
-    def tell(phase: str, what: str, share: float) -> None:
-        step = (what, int(share * 4))
-        if not quiet and last.get(phase) != step:
-            last[phase] = step
-            err.print(f"{phase:<8} {what} {share:4.0%}")
-
-    return tell
 
 
 def main() -> None:
