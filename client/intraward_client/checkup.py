@@ -25,6 +25,7 @@ def examine(home: SiteHome) -> list[tuple[str, bool, str]]:
     checks: tuple[tuple[str, Callable[[SiteHome, SitePolicy], str]], ...] = (
         ("signing key", _signing_key),
         ("ledger", _ledger),
+        ("second head", _second_head),
         ("vault", _vault),
         ("model", _model),
         ("de-identifier", _deidentifier),
@@ -47,9 +48,31 @@ def _signing_key(home: SiteHome, policy: SitePolicy) -> str:
 
 
 def _ledger(home: SiteHome, policy: SitePolicy) -> str:
-    from intraward_shared.ledger_chain import read_ledger
+    from intraward_client.site_ledger import check_receipt_on_file, check_terms
+    from intraward_shared.ledger_chain import policy_entry, read_ledger
+    from intraward_shared.signing import SigningKey
 
-    return f"chain whole, {len(read_ledger(home.ledger))} entries"
+    entries = read_ledger(home.ledger, SigningKey.load(home.signing_key).public)
+    check_terms(home, policy, policy_entry(entries))
+    check_receipt_on_file(home, policy, entries)
+    return f"chain whole, {len(entries)} entries"
+
+
+def _second_head(home: SiteHome, policy: SitePolicy) -> str:
+    from intraward_shared.ledger_chain import read_ledger
+    from intraward_shared.ledger_head import HeadState, SecondHead, read_head, state_of
+    from intraward_shared.signing import SigningKey
+
+    if policy.second_path is None:
+        return "none; advice: keep the ledger's head on another volume too (policy.toml, ledger.second_path)"
+    key = SigningKey.load(home.signing_key)
+    head = read_head(policy.second_path, key.public)  # before the ledger, which a ward may be writing
+    state = state_of(read_ledger(home.ledger, key.public), head)
+    if state not in (HeadState.CURRENT, HeadState.BEHIND):
+        raise SecondHead(policy.second_path, key).refusal(state)
+    if policy.second_path.stat().st_dev == home.ledger.stat().st_dev:
+        return "agrees; advice: it is on the ledger's own volume, and one backup would bring both back"
+    return "agrees with the ledger, on another volume"
 
 
 def _vault(home: SiteHome, policy: SitePolicy) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from intraward_client import adapters_cli, deid_cli
+from intraward_client import adapters_cli, deid_cli, officer_cli
 from intraward_client.config import SitePolicy, load_policy
 from intraward_client.home import SiteHome
 from intraward_shared.command import out, run, show
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(deid_cli.app, name="deid")
 app.add_typer(adapters_cli.app, name="adapter")
+app.add_typer(officer_cli.app, name="officer")
 
 Kind = Literal["notes", "demonstrations", "preferences"]
 Home = Annotated[Path, typer.Option("--home", help="The site's folder.")]

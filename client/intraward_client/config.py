@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from intraward_shared.config import Strict, load_toml
+from intraward_shared.ledger_entry import AbsolutePath
 from intraward_shared.protocol import Digest, Name
 from intraward_shared.stages import Stage
 
@@ -61,6 +62,18 @@ class DeidTerms(Strict):
     workers: int = Field(default=1, ge=1, le=64)
 
 
+class LedgerTerms(Strict):
+    """``second_path``: file on another volume that repeats the ledger's head; None keeps none."""
+
+    second_path: AbsolutePath | None = None
+
+
+class OfficerTerms(Strict):
+    """The privacy officer, who alone can raise the cap, move the second path or burn a gap."""
+
+    public_key: PublicKey
+
+
 class SimulationTerms(Strict):
     """``allowed`` admits seeded noise. Everything the site then signs says that it is simulated."""
 
@@ -76,7 +89,27 @@ class SitePolicy(Strict):
     model: ModelTerms
     coordinator: CoordinatorTerms
     deid: DeidTerms = DeidTerms()
+    ledger: LedgerTerms = LedgerTerms()
+    officer: OfficerTerms | None = None
     simulation: SimulationTerms = SimulationTerms()
+
+    @model_validator(mode="after")
+    def _someone_can_unlock(self) -> Self:
+        if self.ledger.second_path is not None and self.officer is None:
+            raise ValueError(
+                "ledger.second_path needs officer.public_key: only an officer can unlock the site"
+            )
+        return self
+
+    @property
+    def officer_key(self) -> str | None:
+        """Public key of the privacy officer."""
+        return self.officer.public_key if self.officer is not None else None
+
+    @property
+    def second_path(self) -> Path | None:
+        """Where the ledger's head is repeated."""
+        return Path(self.ledger.second_path) if self.ledger.second_path is not None else None
 
 
 def load_policy(path: Path) -> SitePolicy:

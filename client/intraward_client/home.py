@@ -51,6 +51,11 @@ class SiteHome:
         return self.root / "receipt.json"
 
     @property
+    def refused_receipt(self) -> Path:
+        """The last receipt that this ledger does not bear out; evidence for the privacy officer."""
+        return self.root / "receipt.refused.json"
+
+    @property
     def adapters(self) -> Path:
         """Released adapters that the operator installed."""
         return self.root / "adapters"

@@ -36,6 +36,10 @@ def initialise(
             root, "", "folder is not empty", remedy="choose another --home; a site is never overwritten"
         )
     root.parent.mkdir(parents=True, exist_ok=True)
+    if policy.second_path is not None and policy.second_path.exists():
+        raise ConfigError(
+            policy.second_path, "", "a file is there already", remedy="name a file of this site's own"
+        )
     draft = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
     try:
         home = SiteHome(draft)
@@ -57,22 +61,26 @@ def initialise(
             adjacency=terms.adjacency,
             simulated=policy.simulation.allowed,
             time=time,
+            officer=policy.officer_key,
+            second_path=policy.second_path,
         ).close()
         if root.exists():
             root.rmdir()
         draft.rename(root)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
+        if policy.second_path is not None:
+            policy.second_path.unlink(missing_ok=True)  # ours: it was not there before
         raise
     return SiteHome(root)
 
 
 def policy_digest(policy: SitePolicy) -> str:
     """Digest of the policy's privacy terms, as the ledger's POLICY entry records it."""
-    text = tomli_w.dumps(policy.model_dump(mode="json", include={"site", "stages", "privacy", "simulation"}))
-    return digest(text.encode())
+    terms = {"site", "stages", "privacy", "ledger", "officer", "simulation"}
+    return digest(tomli_w.dumps(policy.model_dump(mode="json", include=terms, exclude_none=True)).encode())
 
 
 def policy_text(policy: SitePolicy) -> str:
     """The policy as TOML."""
-    return tomli_w.dumps(policy.model_dump(mode="json"))
+    return tomli_w.dumps(policy.model_dump(mode="json", exclude_none=True))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -21,7 +22,8 @@ from intraward_shared.audit_receipts import check_receipts
 from intraward_shared.certificates import PrivacyCertificate, certify, privacy_report
 from intraward_shared.command import run, show
 from intraward_shared.errors import ConfigError, IntrawardError
-from intraward_shared.ledger_chain import charged, policy_entry, read_ledger, stage_charges
+from intraward_shared.ledger_burn import burned_ranges
+from intraward_shared.ledger_chain import charged, policy_entry, read_ledger, stage_charges, verify_chain
 from intraward_shared.ledger_entry import LedgerEntry
 from intraward_shared.privacy import TOLERANCE
 from intraward_shared.protocol import Mechanism
@@ -49,15 +51,17 @@ def verify(
     coordinator_key: Annotated[str | None, typer.Option(metavar="HEX", help="Who signed them.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Check chain, signatures and rules of each ledger, and that no countersigned entry is missing.
+    """Check chain, signatures and rules of each ledger, and that no countersigned round is missing.
 
     Without --site-key a ledger is held against the key it names itself; without --receipts dropped
-    last entries cannot be seen.
+    last entries cannot be seen. Entries that were lost and burned by the privacy officer are named.
 
     Example: intraward-audit verify runs/demo/sites/*/ledger.jsonl
     """
     if (receipts is None) != (coordinator_key is None):
         raise typer.BadParameter("--receipts and --coordinator-key go together")
+    if coordinator_key is not None:
+        _check_key("--coordinator-key", coordinator_key)
     keys = _site_keys(site_key or [])
     rows = [_verified(path, keys, receipts, coordinator_key) for path in ledgers]
     text = "\n".join(_verify_line(row) for row in rows)
@@ -123,6 +127,7 @@ def adapter(
 
     Example: intraward-audit adapter release/ --public-key 3b6a27bc...
     """
+    _check_key("--public-key", public_key)
     manifest, state = read_signed_adapter(folder, public_key)
     stamp = ", simulated: not private" if manifest.simulated else ""
     value = manifest.model_dump(mode="json") | {"verified": True, "tensors": len(state)}
@@ -134,10 +139,16 @@ def _site_keys(options: Sequence[str]) -> dict[str, str]:
     keys = {}
     for option in options:
         site, found, key = option.partition("=")
-        if not found or len(key) != 64:
-            raise typer.BadParameter("--site-key is SITE=HEX with 64 hex digits")
+        if not found:
+            raise typer.BadParameter("--site-key is SITE=HEX")
+        _check_key("--site-key", key)
         keys[site] = key
     return keys
+
+
+def _check_key(option: str, key: str) -> None:
+    if re.fullmatch(r"[0-9a-f]{64}", key) is None:
+        raise typer.BadParameter(f"{option} takes a public key: 64 lower-case hexadecimal digits")
 
 
 def _verified(
@@ -149,10 +160,12 @@ def _verified(
         site = policy_entry(entries).site
         row |= {"site": site, "entries": len(entries), "head": entries[-1].hash}
         row |= {"simulated": entries[0].simulated, "key_pinned": site in keys}
+        row["burned"] = burned_ranges(entries)
         if site in keys:
-            read_ledger(path, keys[site])
+            verify_chain(entries, keys[site])
         if receipts is not None and coordinator_key is not None:
-            row["receipts"] = check_receipts(entries, receipts, coordinator_key)
+            count = check_receipts(entries, receipts, coordinator_key)
+            row |= {"receipts": count.held + count.burned, "receipts_burned": count.burned}
     except IntrawardError as error:
         return row | {"error": error.message, "remedy": error.remedy}
     return row | {"verified": True}
@@ -162,11 +175,23 @@ def _verify_line(row: dict[str, Any]) -> str:
     if not row["verified"]:
         return f"FAILED    {row['error']} ({row['remedy']})"
     receipts = f", {row['receipts']} receipts" if "receipts" in row else ""
+    if row.get("receipts_burned"):
+        receipts += f" ({row['receipts_burned']} of burned rounds)"
     stamp = ", simulated" if row["simulated"] else ""
     pinned = "" if row["key_pinned"] else "; key is the ledger's own word (--site-key pins it)"
-    return (
-        f"verified  {row['site']}: {row['entries']} entries, head {row['head'][:16]}{receipts}{stamp}{pinned}"
+    head = f"verified  {row['site']}: {row['entries']} entries, head {row['head'][:16]}"
+    return "\n".join([f"{head}{receipts}{stamp}{pinned}", *(_burn_line(item) for item in row["burned"])])
+
+
+def _burn_line(burned: dict[str, Any]) -> str:
+    first, last = burned["lost_from"], burned["lost_to"]
+    lost = (
+        f"entries {first} to {last} are lost"
+        if first is not None
+        else f"another copy up to entry {last} is lost"
     )
+    by = f"burned by entry {burned['sequence']} with the officer's signature"
+    return f"  {lost}: {by}, {burned['rounds']} rounds charged"
 
 
 def _accountants() -> dict[str, Accountant]:

@@ -8,15 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from intraward_shared.errors import ConfigError, ContractError
-from intraward_shared.ledger_chain import check_receipt
 from intraward_shared.ledger_entry import LedgerEntry
+from intraward_shared.ledger_receipts import check_receipt
 from intraward_shared.protocol import RECEIPT_DOMAIN, Receipt, open_signed
 
 
-def check_receipts(entries: Sequence[LedgerEntry], folder: Path, public: str) -> int:
-    """Hold a ledger against every receipt of its site; returns how many there were.
+class ReceiptCount(NamedTuple):
+    """Receipts of one site: whose rounds the ledger holds, and whose a BURN has charged for."""
+
+    held: int
+    burned: int
+
+
+def check_receipts(entries: Sequence[LedgerEntry], folder: Path, public: str) -> ReceiptCount:
+    """Hold a ledger against every receipt of its site.
 
     Args:
         entries: a verified ledger.
@@ -29,13 +37,12 @@ def check_receipts(entries: Sequence[LedgerEntry], folder: Path, public: str) ->
     """
     if not folder.is_dir():
         raise ConfigError(folder, "", "no such folder", remedy="give the coordinator's receipts folder")
-    found = 0
+    found = {True: 0, False: 0}
     for path in sorted(folder.rglob("*.json")):
         receipt = _read(path, public)
         if receipt.site == entries[0].site:
-            check_receipt(entries, receipt)
-            found += 1
-    return found
+            found[check_receipt(entries, receipt)] += 1
+    return ReceiptCount(held=found[True], burned=found[False])
 
 
 def _read(path: Path, public: str) -> Receipt:

@@ -2,7 +2,8 @@
 
 Rule 4 of DESIGN.md: RESERVE is on disk (fsync) before training begins, RELEASE before bytes leave. One
 canonical JSON entry a line, a SHA-256 chain, an Ed25519 signature on each. The whole chain is verified
-when the file is opened; ``ledger_rules`` says what may follow what, ``ledger_file`` how bytes get to disk.
+when the file is opened; ``ledger_rules`` says what may follow what, ``ledger_file`` how bytes get to disk,
+``ledger_head`` how the head is kept on a second path, ``ledger_burn`` what lost entries are charged as.
 
 Departs from a Merkle log (RFC 6962): one chain of some hundred entries a site gains nothing from it.
 """
@@ -13,10 +14,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from intraward_shared.errors import LedgerError
+from intraward_shared.ledger_burn import burn_charges
 from intraward_shared.ledger_chain import (
     SitePrivacy,
     charged,
-    check_receipt,
     first_schedule,
     policy_entry,
     read_ledger,
@@ -24,21 +25,23 @@ from intraward_shared.ledger_chain import (
     verify_chain,
 )
 from intraward_shared.ledger_entry import (
-    LEDGER_DOMAIN,
-    MAX_ATTEMPTS,
     NO_PREVIOUS,
+    Burn,
     Kind,
     LedgerEntry,
     PolicyTerms,
+    sign_entry,
 )
 from intraward_shared.ledger_file import LedgerFile, write_new
-from intraward_shared.ledger_rules import History
+from intraward_shared.ledger_head import SecondHead, is_lost, move_head
+from intraward_shared.ledger_receipts import check_receipt
+from intraward_shared.ledger_reserve import reservation
+from intraward_shared.ledger_rules import History, next_sequence
 from intraward_shared.protocol import (
     Mechanism,
     ProgramSchedule,
     Receipt,
     RoundPlan,
-    Slot,
     open_update,
     to_bytes,
 )
@@ -58,8 +61,6 @@ __all__ = [
     "verify_chain",
 ]
 
-_UNSIGNED = "0" * 128
-
 
 class Ledger:
     """The one writer of a ledger file; holds its lock until ``close``.
@@ -74,6 +75,8 @@ class Ledger:
         """Internal; use ``Ledger.create`` or ``Ledger.open``."""
         self._file, self._key, self._entries, self._history = file, key, entries, history
         self._reserved_here: set[str] = set()
+        self._head: SecondHead | None = None
+        self._dispute: LedgerError | None = None
 
     def __repr__(self) -> str:
         return f"Ledger({len(self._entries)} entries)"
@@ -98,6 +101,8 @@ class Ledger:
         adjacency: Literal["add_remove"] = "add_remove",
         simulated: bool,
         time: str,
+        officer: str | None = None,
+        second_path: Path | None = None,
     ) -> Ledger:
         """Make a new ledger with its POLICY entry; whole or not at all, never over an old one.
 
@@ -112,28 +117,51 @@ class Ledger:
             adjacency: neighbouring relation of every entry.
             simulated: whether seeded noise may run here; stands in every entry.
             time: ``YYYY-MM-DDTHH:MM:SSZ``.
+            officer: public key of the privacy officer; it can be named now or never.
+            second_path: absolute path of the file that repeats the head; it must not be there yet.
 
         Raises:
             LedgerError: a file is there already, or it cannot be written.
         """
-        terms = PolicyTerms(public=key.public, policy=policy, lifetime_epsilon=lifetime_epsilon)
+        terms = PolicyTerms(
+            public=key.public,
+            policy=policy,
+            lifetime_epsilon=lifetime_epsilon,
+            officer=officer,
+            second_path=str(second_path) if second_path is not None else None,
+        )
         fields: dict[str, Any] = {"unit": unit, "adjacency": adjacency, "delta": delta}
         fields |= {"simulated": simulated, "time": time, "site": site, "terms": terms}
-        entry = _sign(key, kind=Kind.POLICY, sequence=0, previous=NO_PREVIOUS, **fields)
+        entry = sign_entry(key, kind=Kind.POLICY, sequence=0, previous=NO_PREVIOUS, **fields)
         History().add(entry)
-        write_new(path, to_bytes(entry) + b"\n")
+        head = SecondHead.of(terms, key)
+        if head is not None:
+            head.create(entry)
+        try:
+            write_new(path, to_bytes(entry) + b"\n")
+        except LedgerError:
+            if head is not None:
+                head.path.unlink()
+            raise
         return cls.open(path, key)
 
     @classmethod
-    def open(cls, path: Path, key: SigningKey) -> Ledger:
-        """Lock, verify and mend a ledger.
+    def open(cls, path: Path, key: SigningKey, *, for_officer: bool = False) -> Ledger:
+        """Lock, verify and mend a ledger, and hold it against its second head.
+
+        Args:
+            path: the ledger file.
+            key: the site's signing key.
+            for_officer: open it although the second head is missing or ahead; the officer signs first.
 
         Raises:
-            LedgerError: missing, held by another writer, signed by another key, or broken.
+            LedgerError: missing, held by another writer, signed by another key, broken, or rolled back.
         """
-        file, entries = LedgerFile.open(path)
+        file, entries, lines = LedgerFile.open(path)
         try:
-            return cls(file, key, list(entries), verify_chain(entries, key.public))
+            ledger = cls(file, key, list(entries), verify_chain(entries, key.public, lines))
+            ledger._settle(for_officer)
+            return ledger
         except BaseException as error:
             file.close()
             if isinstance(error, LedgerError):
@@ -173,10 +201,54 @@ class Ledger:
         entry = self._history.schedules.get(schedule.run_id)
         return entry is not None and entry.schedule == digest(to_bytes(schedule))
 
-    def amend_policy(self, policy: str, lifetime_epsilon: float, time: str) -> LedgerEntry:
-        """Record a person's decision to change the cap; delta and the rest stay for ever."""
-        terms = PolicyTerms(public=self._key.public, policy=policy, lifetime_epsilon=lifetime_epsilon)
-        return self._append(self._next(Kind.POLICY, terms=terms, time=time))
+    def amend_policy(
+        self,
+        policy: str,
+        lifetime_epsilon: float,
+        time: str,
+        *,
+        second_path: Path | None = None,
+        officer: SigningKey | None = None,
+    ) -> LedgerEntry:
+        """Record a person's decision about cap, policy and second path; the rest stays for ever.
+
+        Args:
+            policy: digest of the policy as it is now.
+            lifetime_epsilon: the cap from now on.
+            time: ``YYYY-MM-DDTHH:MM:SSZ``.
+            second_path: where the head is repeated from now on.
+            officer: the privacy officer's key; needed for a higher cap, another or a lost second head.
+
+        Raises:
+            LedgerError: rule 8 of ``ledger_rules``, or a file at the second path that does not fit.
+        """
+        terms = PolicyTerms(
+            public=self._key.public,
+            policy=policy,
+            lifetime_epsilon=lifetime_epsilon,
+            officer=self.privacy.officer,
+            second_path=str(second_path) if second_path is not None else None,
+        )
+        entry = self._next(Kind.POLICY, officer, terms=terms, time=time)
+        self._head = move_head(self._head, SecondHead.of(terms, self._key), self._entries)
+        return self._append(entry)
+
+    def burn(self, lost: Burn, time: str, officer: SigningKey) -> LedgerEntry:
+        """BURN: charge for entries that were lost, and go on with a number past theirs.
+
+        Args:
+            lost: the highest lost entry that is known, and what is charged (``ledger_burn``).
+            time: ``YYYY-MM-DDTHH:MM:SSZ``.
+            officer: the privacy officer's key.
+
+        Raises:
+            LedgerError: rule 9 of ``ledger_rules``, or nothing is lost.
+        """
+        if not is_lost(self._entries, lost.sequence, lost.entry):
+            raise LedgerError(
+                f"entry {lost.sequence} is not lost: the ledger holds it", remedy="nothing to burn"
+            )
+        return self._append(self._next(Kind.BURN, officer, burn=lost, charges=burn_charges(lost), time=time))
 
     def reserve_schedule(self, schedule: ProgramSchedule, time: str) -> LedgerEntry:
         """Charge every slot of a run's schedule at once; the same schedule again is the same entry.
@@ -250,6 +322,8 @@ class Ledger:
             LedgerError: they are not of this plan's paid attempt, or another output was released.
         """
         header, _ = open_update(sealed, self._key.public)
+        if self._dispute is not None:
+            raise self._dispute
         last, paid = self._history.plans.get(plan), self._history.reserved.get(plan)
         if header.plan != plan or last is None or paid is None or last.kind is Kind.ABORT:
             raise LedgerError("sealed bytes have no open or released attempt", remedy="remove them")
@@ -262,48 +336,14 @@ class Ledger:
         return last
 
     def check_receipt(self, receipt: Receipt) -> None:
-        """Refuse a ledger that is older than, or differs from, a countersigned entry (rollback)."""
+        """Refuse a ledger that is older than, or differs from, a countersigned entry (rollback).
+
+        An entry for whose loss a BURN was charged is passed over.
+        """
         check_receipt(self._entries, receipt)
 
     def _reservation(self, plan: RoundPlan) -> LedgerEntry:
-        if plan.simulated != self._entries[0].simulated:
-            raise LedgerError("plan and ledger differ on whether this is a simulation")
-        last = self._history.plans.get(plan.digest)
-        attempt = (last.attempt or 0) + 1 if last is not None else 1
-        if attempt > MAX_ATTEMPTS:
-            raise LedgerError(
-                f"the plan was tried {MAX_ATTEMPTS} times", remedy="ask the coordinator for a new round"
-            )
-        slot = self._slot(plan)
-        charges: tuple[Slot, ...] = ()
-        if plan.mechanism is not None and (slot is None or attempt > 1):
-            charges = (Slot(stage=plan.stage, round=plan.stage_round, mechanism=plan.mechanism),)
-        return self._next(
-            Kind.RESERVE,
-            run_id=plan.run_id,
-            round=plan.round,
-            stage=plan.stage,
-            plan=plan.digest,
-            attempt=attempt,
-            mechanism=plan.mechanism,
-            charges=charges,
-            schedule=plan.schedule if slot is not None else None,
-            slot=slot,
-            time=plan.slot_time,
-        )
-
-    def _slot(self, plan: RoundPlan) -> int | None:
-        if plan.schedule is None or plan.mechanism is None:
-            return None
-        reserved = self._history.schedules.get(plan.run_id)
-        if reserved is None or reserved.schedule != plan.schedule:
-            raise LedgerError(
-                "the plan's schedule is not reserved", remedy="reserve the schedule first (Budget)"
-            )
-        for index, slot in enumerate(reserved.charges):
-            if (slot.stage, slot.round) == (plan.stage, plan.stage_round):
-                return index
-        raise LedgerError("the schedule has no slot for this round", remedy="ask for a plan within it")
+        return self._next(Kind.RESERVE, **reservation(self._history, plan))
 
     def _end(self, kind: Kind, plan: str, **fields: Any) -> LedgerEntry:
         last = self._history.plans.get(plan)
@@ -320,23 +360,40 @@ class Ledger:
             **fields,
         )
 
-    def _next(self, kind: Kind, **fields: Any) -> LedgerEntry:
+    def _next(self, kind: Kind, officer: SigningKey | None = None, **fields: Any) -> LedgerEntry:
         """The next entry, signed and within the rules, not yet written."""
         sequence, previous = self.head
         first = self._entries[0]
         for name in ("site", "unit", "adjacency", "delta", "simulated"):
             fields[name] = getattr(first, name)
-        entry = _sign(self._key, kind=kind, sequence=sequence + 1, previous=previous, **fields)
+        number = next_sequence(sequence, fields.get("burn"))
+        entry = sign_entry(self._key, officer, kind=kind, sequence=number, previous=previous, **fields)
         self._history.check(entry)
         return entry
 
     def _append(self, entry: LedgerEntry) -> LedgerEntry:
+        """Entry and second head on disk, in this order; neither half is acknowledged alone."""
+        if self._dispute is not None and entry.countersignature is None:
+            raise self._dispute
         self._file.append(to_bytes(entry) + b"\n")
         self._entries.append(entry)
         self._history.add(entry)
+        if self._head is not None:
+            try:
+                self._head.write(entry)
+            except LedgerError as error:
+                self._dispute = error
+                raise
+        self._dispute = None
         return entry
 
-
-def _sign(key: SigningKey, **fields: Any) -> LedgerEntry:
-    draft = LedgerEntry(key_id=key.key_id, signature=_UNSIGNED, **fields)
-    return draft.model_copy(update={"signature": key.sign(LEDGER_DOMAIN, draft.signed_bytes)})
+    def _settle(self, for_officer: bool) -> None:
+        """Mend a second head that a crash left behind; refuse one that is missing or ahead."""
+        self._head = SecondHead.of(self._history.terms, self._key)
+        try:
+            if self._head is not None:
+                self._head.settle(self._entries)
+        except LedgerError as error:
+            self._dispute = error
+            if not for_officer:
+                raise

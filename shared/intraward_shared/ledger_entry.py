@@ -4,27 +4,33 @@ DESIGN.md sections 5 (ledger entry) and 6 (spending). Values are frozen; canonic
 hashed and signed. There is no field for a count of patients, an id or a metric. ``charges`` is what an
 entry adds to the spend, ``mechanism`` what will run; they differ because a signed schedule is charged
 as a whole before its first round. Events as frozen values follow google/dp_accounting's ``dp_event``.
+
+Fields that came after the first ledgers (officer, second path, burn) are left out of the line when they
+are not used, so that an old line keeps its bytes and its hash.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
 from intraward_shared.config import Strict
 from intraward_shared.protocol import Digest, Mechanism, Name, Real, Slot, to_bytes
-from intraward_shared.signing import canonical_json, digest
+from intraward_shared.signing import SigningKey, canonical_json, digest
 from intraward_shared.stages import Stage
 
 LEDGER_DOMAIN = "intraward/ledger/v1"
+OFFICER_DOMAIN = "intraward/officer/v1"
 NO_PREVIOUS = "0" * 64
 MAX_ATTEMPTS = 3
+_UNSIGNED = "0" * 128
 
 Time = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
 KeyId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 Signature = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
+AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/[^\x00-\x1f\x7f]{1,499}$")]
 
 
 class Kind(StrEnum):
@@ -34,14 +40,39 @@ class Kind(StrEnum):
     RESERVE = "RESERVE"
     RELEASE = "RELEASE"
     ABORT = "ABORT"
+    BURN = "BURN"
+
+
+def _unused(value: object) -> bool:
+    return value is None
 
 
 class PolicyTerms(Strict):
-    """What a POLICY entry adds: the site's public key, its lifetime cap, the digest of its policy."""
+    """What a POLICY entry adds: the site's public key, its lifetime cap, the digest of its policy.
+
+    ``officer`` is the public key of the privacy officer, named in the first entry or never; ``second_path``
+    the file on another volume that repeats the ledger's head.
+    """
 
     public: Digest
     policy: Digest
     lifetime_epsilon: Real = Field(gt=0, le=1000)
+    officer: Digest | None = Field(default=None, exclude_if=_unused)
+    second_path: AbsolutePath | None = Field(default=None, exclude_if=_unused)
+
+
+class Burn(Strict):
+    """What a BURN entry says: the highest lost entry that is known, and by what it is known.
+
+    ``entry`` is null where a receipt proves only that the RELEASE of its round was there, not its hash.
+    ``rounds`` of ``mechanism`` is what it charges; ``ledger_burn`` says why so many.
+    """
+
+    sequence: int = Field(ge=0)
+    entry: Digest | None
+    evidence: Literal["second_head", "receipt"]
+    rounds: int = Field(ge=1, le=10_000_000)
+    mechanism: Mechanism
 
 
 class LedgerEntry(Strict):
@@ -49,7 +80,8 @@ class LedgerEntry(Strict):
 
     ``time`` is the plan's slot time, never a clock's. ``charges`` of a schedule's RESERVE are its slots,
     so its digest can be recomputed; ``slot`` then draws one of them without a new charge.
-    ``process_died`` is said of an ABORT: only such an attempt may be made again.
+    ``process_died`` is said of an ABORT: only such an attempt may be made again. ``countersignature`` is the
+    privacy officer's, over everything but the two signatures.
     """
 
     schema_version: Literal[1] = 1
@@ -69,6 +101,8 @@ class LedgerEntry(Strict):
     output: Digest | None = None
     process_died: bool | None = None
     terms: PolicyTerms | None = None
+    burn: Burn | None = Field(default=None, exclude_if=_unused)
+    countersignature: Signature | None = Field(default=None, exclude_if=_unused)
     unit: Literal["patient"]
     adjacency: Literal["add_remove"]
     delta: Real = Field(gt=0, lt=1)
@@ -88,6 +122,20 @@ class LedgerEntry(Strict):
         return canonical_json(self.model_dump(mode="json", exclude={"signature"}))
 
     @property
+    def officer_bytes(self) -> bytes:
+        """Canonical bytes that the officer signs: this very place in the chain, without the signatures."""
+        return canonical_json(self.model_dump(mode="json", exclude={"signature", "countersignature"}))
+
+    @property
     def is_schedule(self) -> bool:
         """Whether this RESERVE charges a whole schedule rather than one round."""
         return self.kind is Kind.RESERVE and self.plan is None
+
+
+def sign_entry(key: SigningKey, officer: SigningKey | None = None, **fields: Any) -> LedgerEntry:
+    """An entry signed by the site, and before that by the privacy officer where one is given."""
+    draft = LedgerEntry(key_id=key.key_id, signature=_UNSIGNED, **fields)
+    if officer is not None:
+        signed = officer.sign(OFFICER_DOMAIN, draft.officer_bytes)
+        draft = draft.model_copy(update={"countersignature": signed})
+    return draft.model_copy(update={"signature": key.sign(LEDGER_DOMAIN, draft.signed_bytes)})

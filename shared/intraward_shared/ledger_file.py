@@ -31,8 +31,11 @@ class LedgerFile:
         self._usable = True
 
     @classmethod
-    def open(cls, path: Path) -> tuple[LedgerFile, tuple[LedgerEntry, ...]]:
+    def open(cls, path: Path) -> tuple[LedgerFile, tuple[LedgerEntry, ...], list[bytes]]:
         """Lock the file, mend a torn last line, parse the rest (not yet verified).
+
+        Returns:
+            The file, its entries, and the line of each.
 
         Raises:
             LedgerError: missing, held by another writer, or not made of entries.
@@ -46,8 +49,8 @@ class LedgerFile:
             ) from None
         try:
             _lock(handle, path)
-            entries = _load(handle)
-            return cls(path, handle), entries
+            entries, lines = _load(handle)
+            return cls(path, handle), entries, lines
         except BaseException as error:
             os.close(handle)
             if isinstance(error, LedgerError):
@@ -120,22 +123,23 @@ def _lock(handle: int, path: Path) -> None:
         raise LedgerError("the file was replaced while it was opened", remedy="try again")
 
 
-def _load(handle: int) -> tuple[LedgerEntry, ...]:
+def _load(handle: int) -> tuple[tuple[LedgerEntry, ...], list[bytes]]:
     with os.fdopen(os.dup(handle), "rb") as file:
         file.seek(0)
         data = file.read()
     whole = data.rfind(b"\n") + 1
     tail = data[whole:]
-    entries = parse_lines(data[:whole])
+    entries, lines = parse_lines(data[:whole]), data[:whole].split(b"\n")[:-1]
     if tail:
         completed = _torn_entry(tail, len(entries))
         if completed is None:
             os.ftruncate(handle, whole)
         else:
             entries += (completed,)
+            lines.append(tail)
             _write_all(handle, b"\n")
         os.fsync(handle)
-    return entries
+    return entries, lines
 
 
 def _torn_entry(tail: bytes, number: int) -> LedgerEntry | None:

@@ -3,7 +3,7 @@
 DESIGN.md section 6, spending. The writer checks an entry here before it is on disk, the auditor after
 it was read, so a site cannot write what an audit would refuse. The rules:
 
- 1. POLICY comes first; site, key, delta, unit, adjacency and the simulated flag never change after it
+ 1. POLICY comes first; site, key, officer, delta, unit, adjacency and the simulated flag never change
  2. a run reserves at most one schedule, before its rounds, and its charges are the schedule's slots
  3. (run, round, stage) belongs to one plan for ever
  4. a plan that names a schedule draws its own slot, with its mechanism, once; the first attempt is free
@@ -11,16 +11,27 @@ it was read, so a site cannot write what an audit would refuse. The rules:
  5. a plan with a mechanism and without a schedule is charged at each attempt; a free one never
  6. another attempt follows only an ABORT whose process died, at most three attempts in all
  7. RELEASE and ABORT follow their own RESERVE, once, and charge nothing
+ 8. a later POLICY that raises the cap or changes the second path is countersigned by the privacy officer
+    whom the first entry names; where none is named, neither ever happens
+ 9. BURN names the highest lost entry that is known, its number jumps past it, it charges at least what
+    ``ledger_burn`` asks for, and the officer countersigns it
 """
 
 from __future__ import annotations
 
-from intraward_shared.errors import LedgerError
-from intraward_shared.ledger_entry import Kind, LedgerEntry, PolicyTerms
+from intraward_shared.errors import LedgerError, SignatureError
+from intraward_shared.ledger_entry import OFFICER_DOMAIN, Burn, Kind, LedgerEntry, PolicyTerms
 from intraward_shared.protocol import ProgramSchedule, to_bytes
-from intraward_shared.signing import digest, key_id
+from intraward_shared.signing import digest, key_id, verify
 
 _EVIDENCE = "keep the file as evidence and ask the privacy officer; do not edit it"
+_ROUND = {"round", "stage", "plan", "attempt", "mechanism", "slot", "output", "process_died"}
+"""Fields that only entries about one round use."""
+
+
+def next_sequence(last: int, burn: Burn | None) -> int:
+    """Number of the entry after ``last`` (-1: of the first); a BURN jumps past what it names."""
+    return max(last, burn.sequence if burn is not None else -1) + 1
 
 
 class History:
@@ -29,6 +40,7 @@ class History:
     def __init__(self) -> None:
         self.first: LedgerEntry | None = None
         self.terms: PolicyTerms | None = None
+        self.last = -1
         self.plans: dict[str, LedgerEntry] = {}
         self.schedules: dict[str, LedgerEntry] = {}
         self.reserved: dict[str, LedgerEntry] = {}
@@ -43,9 +55,12 @@ class History:
             LedgerError: it breaks a rule; names the sequence number and the rule.
         """
         self.check(entry)
+        self.last = entry.sequence
         if entry.kind is Kind.POLICY:
             self.first = self.first or entry
             self.terms = entry.terms
+        elif entry.kind is Kind.BURN:
+            pass
         elif entry.is_schedule:
             self.schedules[str(entry.run_id)] = entry
         else:
@@ -64,7 +79,10 @@ class History:
         if entry.kind is Kind.POLICY:
             self._check_policy(entry)
         self._check_constants(entry)
-        if entry.kind is Kind.RESERVE and entry.is_schedule:
+        self._check_officer(entry)
+        if entry.kind is Kind.BURN:
+            self._check_burn(entry)
+        elif entry.kind is Kind.RESERVE and entry.is_schedule:
             self._check_schedule(entry)
         elif entry.kind is Kind.RESERVE:
             self._check_reserve(entry)
@@ -72,14 +90,14 @@ class History:
             self._check_end(entry)
 
     def _check_policy(self, entry: LedgerEntry) -> None:
-        own = {"run_id", "round", "stage", "plan", "attempt", "mechanism"}
-        own |= {"schedule", "slot", "output", "process_died"}
-        if entry.terms is None or entry.charges or _any_set(entry, own):
+        if entry.terms is None or entry.charges or _any_set(entry, _ROUND | {"schedule", "run_id"}):
             raise _broken(entry, 1, "a POLICY entry holds the site's terms and nothing else")
         if key_id(entry.terms.public) != entry.key_id:
             raise _broken(entry, 1, "key id is not that of the public key")
         if self.terms is not None and self.terms.public != entry.terms.public:
             raise _broken(entry, 1, "the site's key changed")
+        if self.terms is not None and self.terms.officer != entry.terms.officer:
+            raise _broken(entry, 1, "the officer changed")
 
     def _check_constants(self, entry: LedgerEntry) -> None:
         first = self.first
@@ -92,10 +110,42 @@ class History:
                 raise _broken(entry, 1, f"{name} differs from the first entry")
         if entry.kind is not Kind.POLICY and entry.terms is not None:
             raise _broken(entry, 1, "only POLICY holds terms")
+        if (entry.burn is not None) != (entry.kind is Kind.BURN):
+            raise _broken(entry, 9, "BURN, and nothing else, names a lost entry")
+
+    def _check_officer(self, entry: LedgerEntry) -> None:
+        """Whether the officer had to sign, and did."""
+        before = self.terms
+        if entry.kind is Kind.POLICY and entry.terms is not None and before is not None:
+            raised = entry.terms.lifetime_epsilon > before.lifetime_epsilon
+            needed, rule = raised or entry.terms.second_path != before.second_path, 8
+        else:
+            needed, rule = entry.kind is Kind.BURN, 9
+        if entry.countersignature is None:
+            if needed:
+                raise _broken(entry, rule, "the privacy officer did not sign it")
+            return
+        if before is None or before.officer is None or entry.kind not in (Kind.POLICY, Kind.BURN):
+            raise _broken(entry, rule, "a countersignature where no officer signs")
+        try:
+            verify(before.officer, OFFICER_DOMAIN, entry.officer_bytes, entry.countersignature)
+        except SignatureError:
+            raise _broken(entry, rule, "the privacy officer's signature does not verify") from None
+
+    def _check_burn(self, entry: LedgerEntry) -> None:
+        # the accountants are slow to import, and almost no ledger has a burn
+        from intraward_shared.ledger_burn import burn_charges, charges_enough
+
+        if entry.burn is None or _any_set(entry, _ROUND | {"schedule", "run_id"}):
+            raise _broken(entry, 9, "a BURN names the lost entry and its charge, nothing else")
+        if entry.charges != burn_charges(entry.burn):
+            raise _broken(entry, 9, "charges are not the rounds that it burns")
+        cap = self.terms.lifetime_epsilon if self.terms is not None else 0.0
+        if not charges_enough(entry.burn, self.last, cap, entry.delta):
+            raise _broken(entry, 9, "it charges less than the lost entries may have cost")
 
     def _check_schedule(self, entry: LedgerEntry) -> None:
-        own = {"round", "stage", "attempt", "mechanism", "slot", "output", "process_died"}
-        if entry.run_id is None or entry.schedule is None or _any_set(entry, own):
+        if entry.run_id is None or entry.schedule is None or _any_set(entry, _ROUND):
             raise _broken(entry, 2, "a schedule's RESERVE names run, schedule and slots only")
         if entry.run_id in self.schedules:
             raise _broken(entry, 2, "the run already has a schedule")

@@ -187,12 +187,12 @@ def test_sealed_bytes_that_were_not_paid_are_not_released(
         ledger.ensure_released(other.digest, sealed_of(other, ledger.entries[-2]))
 
 
-def test_the_cap_may_change_by_a_recorded_decision_and_nothing_else_does(
+def test_the_cap_may_be_lowered_by_a_recorded_decision_and_nothing_else_changes(
     ledger: Ledger, mechanism_of: Any, round_of: Any
 ) -> None:
     ledger.reserve(round_of(1, mechanism_of()))
-    ledger.amend_policy("d" * 64, 9.0, TIME)
-    assert ledger.privacy.lifetime_epsilon == 9.0 and ledger.privacy.delta == 1e-5
+    ledger.amend_policy("d" * 64, 7.0, TIME)
+    assert ledger.privacy.lifetime_epsilon == 7.0 and ledger.privacy.delta == 1e-5
     assert charged(ledger.entries) == (mechanism_of(),)
 
 
@@ -346,7 +346,7 @@ def test_killed_at_any_moment_the_ledger_holds_all_that_was_acknowledged(
 
 def test_append_says_what_failed_without_any_content(tmp_path: Path, make_ledger: Any) -> None:
     make_ledger().close()
-    file, _ = LedgerFile.open(tmp_path / "ledger.jsonl")
+    file, *_ = LedgerFile.open(tmp_path / "ledger.jsonl")
     (tmp_path / "ledger.jsonl").unlink()
     with pytest.raises(LedgerError, match="cannot be written"):
         file.append(b"secret\n")
