@@ -11,19 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from intraward_shared.attack_results import GATES, AttackResult
 from intraward_shared.config import Strict
 from intraward_shared.errors import LedgerError
-from intraward_shared.ledger_chain import charged, first_schedule, policy_entry, stage_charges, verify_chain
+from intraward_shared.gate import Gate, read_book
+from intraward_shared.ledger_chain import charged, policy_entry, stage_charges, verify_chain
 from intraward_shared.ledger_entry import Kind, LedgerEntry
-from intraward_shared.privacy import (
-    TOLERANCE,
-    Gate,
-    events_to_epsilon,
-    fixed_order_epsilon,
-    gate_of,
-    group_events,
-    worst_of,
-)
+from intraward_shared.privacy import TOLERANCE, events_to_epsilon, group_events
 from intraward_shared.protocol import Mechanism
 
 PROMISE = (
@@ -107,12 +101,18 @@ class PrivacyCertificate(Strict):
 
 
 class PrivacyReport(Strict):
-    """Certificates of several sites, and the patient who is in every one of their tables."""
+    """Certificates of several sites, the patient who is in every one of their tables, and attacks.
+
+    ``attacks`` are results of the attack suite on the program's code, with privacy on and off; they say
+    nothing of one site's data. ``attacks_not_given`` names those that nobody handed in.
+    """
 
     schema_version: int = 1
     certificates: tuple[PrivacyCertificate, ...]
     all_sites_epsilon: float
     delta: float
+    attacks: tuple[AttackResult, ...] = ()
+    attacks_not_given: tuple[str, ...] = tuple(GATES)
 
 
 def epsilon_at_sites(mechanisms: Sequence[Mechanism], delta: float, sites: int) -> float:
@@ -121,28 +121,37 @@ def epsilon_at_sites(mechanisms: Sequence[Mechanism], delta: float, sites: int) 
 
 
 def gate_epsilon(entries: Sequence[LedgerEntry]) -> tuple[Gate, float]:
-    """The figure that the site's gate had to keep under its cap, valid for plans chosen after results.
+    """The figure that the site's gate had to keep under its cap, with PLD for the site's PRV.
 
     Returns:
-        ``program`` with the schedule and its retries, each as its worst mechanism, by PLD; or ``filter``
-        with everything by RDP at the fixed order (``privacy.gate_of`` says which).
+        which gate rules the ledger for ever, and ``gate.Book.figure``.
 
     Raises:
         LedgerError: something was charged that its gate could not have let through.
     """
-    terms, charges, first = policy_entry(entries), charged(entries), first_schedule(entries)
-    fixed = tuple(slot.mechanism for slot in first.charges) if first is not None else ()
-    gate = gate_of(fixed, terms.lifetime_epsilon, terms.delta)
-    if first is None or gate == "filter":
-        return gate, fixed_order_epsilon(charges, terms.lifetime_epsilon, terms.delta)
-    for entry in entries:
-        if entry.charges and entry.schedule != first.schedule:
-            raise LedgerError(
-                f"ledger entry {entry.sequence}: charged beside a schedule that left room for retries only",
-                remedy="ask the site how its budget gate let this through",
-            )
-    retries = len(charges) - len(fixed)
-    return gate, events_to_epsilon((*fixed, *[worst_of(fixed)] * retries), terms.delta)
+    book = read_book(entries)
+    return book.gate, book.figure(events_to_epsilon)
+
+
+def kept_caps(entries: Sequence[LedgerEntry]) -> bool:
+    """Whether every charge was within the cap of its own time; a cap raised afterwards covers nothing.
+
+    A burn is an officer's entry and not admitted by the gate: it counts for what is charged after it.
+
+    Raises:
+        LedgerError: as ``gate_epsilon``.
+    """
+    caps = [(at, entry.terms.lifetime_epsilon) for at, entry in enumerate(entries) if entry.terms is not None]
+    ends = [at for at, _ in caps[1:]] + [len(entries)]
+    for (start, cap), end in zip(caps, ends, strict=True):
+        gated = (at for at in range(start, end) if entries[at].charges and entries[at].kind is Kind.RESERVE)
+        last = max(gated, default=None)
+        if last is None:
+            continue
+        _, figure = gate_epsilon(entries[: last + 1])
+        if figure > cap + TOLERANCE:
+            return False
+    return True
 
 
 def certify(entries: Sequence[LedgerEntry]) -> PrivacyCertificate:
@@ -170,7 +179,7 @@ def certify(entries: Sequence[LedgerEntry]) -> PrivacyCertificate:
         epsilon_replace_one=events_to_epsilon(charges, terms.delta, "replace_one"),
         delta=terms.delta,
         lifetime_epsilon=terms.lifetime_epsilon,
-        within_cap=max(epsilon, gated) <= terms.lifetime_epsilon + TOLERANCE,
+        within_cap=max(epsilon, gated) <= terms.lifetime_epsilon + TOLERANCE and kept_caps(entries),
         gate=gate,
         gate_epsilon=gated,
         several_hospitals=tuple(
@@ -186,7 +195,9 @@ def certify(entries: Sequence[LedgerEntry]) -> PrivacyCertificate:
     )
 
 
-def privacy_report(ledgers: Sequence[Sequence[LedgerEntry]]) -> PrivacyReport:
+def privacy_report(
+    ledgers: Sequence[Sequence[LedgerEntry]], attacks: Sequence[AttackResult] = ()
+) -> PrivacyReport:
     """Certificates of several ledgers, at the smallest of their deltas for the patient of all of them.
 
     Raises:
@@ -198,7 +209,11 @@ def privacy_report(ledgers: Sequence[Sequence[LedgerEntry]]) -> PrivacyReport:
     delta = min(item.delta for item in certificates)
     everywhere = [item for entries in ledgers for item in charged(entries)]
     return PrivacyReport(
-        certificates=certificates, all_sites_epsilon=events_to_epsilon(everywhere, delta), delta=delta
+        certificates=certificates,
+        all_sites_epsilon=events_to_epsilon(everywhere, delta),
+        delta=delta,
+        attacks=tuple(attacks),
+        attacks_not_given=tuple(name for name in GATES if name not in {item.attack for item in attacks}),
     )
 
 

@@ -9,28 +9,39 @@ from typing import Any
 import pytest
 
 import intraward_client.privacy.budget as budget_module
-from intraward_client.privacy.budget import Budget, prv_epsilon
+from intraward_client.privacy.budget import Budget, prv_epsilon, tight_epsilon
 from intraward_shared.errors import BudgetExhausted, LedgerError
+from intraward_shared.gate import Book, read_book
 from intraward_shared.ledger import Kind, Ledger
-from intraward_shared.privacy import TOLERANCE, events_to_epsilon, gate_of, rdp_epsilon, rdp_filter_allows
+from intraward_shared.privacy import (
+    TOLERANCE,
+    epsilon_at_order,
+    events_to_epsilon,
+    filter_order,
+    rdp_epsilon,
+)
 from intraward_shared.protocol import Mechanism, ProgramSchedule, RoundPlan, Slot, to_bytes
 from intraward_shared.signing import SigningKey, digest
 from intraward_shared.stages import Stage
 
 TIME = "2030-01-01T00:00:00Z"
 KEY = SigningKey.from_seed(b"s" * 32)
-SCHEDULES: tuple[tuple[float, tuple[tuple[int, float, float], ...]], ...] = (  # delta, (steps, noise, rate)
-    (1e-5, ((200, 1.0, 0.05),)),
-    (1e-4, ((60, 0.8, 0.1),)),
-    (1e-6, ((1000, 1.2, 0.02),)),
-    (1e-3, ((100, 2.0, 0.25),)),
-    (1e-5, ((20, 5.0, 1.0),)),
-    (1e-6, ((50, 3.0, 0.5),)),
-    (1e-5, ((120, 0.8, 0.2),)),
-    (1e-5, ((10, 50.0, 0.02),)),
-    (1e-5, ((10, 1.0, 0.001),)),
-    (1e-5, ((500, 1.1, 0.02), (200, 1.3, 0.05), (300, 1.0, 0.01))),
+OFFICER = SigningKey.from_seed(b"o" * 32)
+Stages = tuple[tuple[int, float, float], ...]
+SCHEDULES: tuple[tuple[float, Stages, float, float], ...] = (  # delta, (steps, noise, rate), PRV, PLD
+    (1e-5, ((200, 1.0, 0.05),), 4.7672, 4.7660),
+    (1e-4, ((60, 0.8, 0.1),), 7.2891, 7.2874),
+    (1e-6, ((1000, 1.2, 0.02),), 3.1778, 3.1773),
+    (1e-3, ((100, 2.0, 0.25),), 4.6133, 4.6118),
+    (1e-5, ((20, 5.0, 1.0),), 3.8496, 3.8486),
+    (1e-6, ((50, 3.0, 0.5),), 6.2953, 6.2943),
+    (1e-5, ((120, 0.8, 0.2),), 24.1868, 24.1846),
+    (1e-5, ((10, 50.0, 0.02),), 0.0036, 0.0039),
+    (1e-5, ((10, 1.0, 0.001),), 0.0245, 0.0237),
+    (1e-5, ((500, 1.1, 0.02), (200, 1.3, 0.05), (300, 1.0, 0.01)), 3.898, 3.897),
+    (1e-5, ((200, 1.0, 0.05), (60, 0.8, 0.1), (1000, 1.2, 0.02)), 10.4116, 10.4102),
 )
+"""The first four, and the first of three stages, as in the project's measured facts."""
 
 
 def mechanism(steps: int = 50, noise: float = 1.0, rate: float = 0.05) -> Mechanism:
@@ -65,6 +76,7 @@ def charged_plan(plan_of: Callable[..., RoundPlan]) -> Callable[..., RoundPlan]:
 
 def new_ledger(path: Path, cap: float = 8.0) -> Ledger:
     fields: dict[str, Any] = {"site": "north", "policy": "c" * 64, "delta": 1e-5, "time": TIME}
+    fields["officer"] = OFFICER.public
     return Ledger.create(path, KEY, lifetime_epsilon=cap, simulated=True, **fields)
 
 
@@ -74,13 +86,14 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-@pytest.mark.parametrize(("delta", "stages"), SCHEDULES)
+@pytest.mark.parametrize(("delta", "stages", "golden_prv", "golden_pld"), SCHEDULES)
 def test_both_accountants_agree_and_rdp_bounds_them(
-    delta: float, stages: tuple[tuple[int, float, float], ...]
+    delta: float, stages: Stages, golden_prv: float, golden_pld: float
 ) -> None:
     events = [mechanism(*stage) for stage in stages]
     prv, pld = prv_epsilon(events, delta), events_to_epsilon(events, delta)
-    assert abs(prv - pld) <= TOLERANCE
+    assert [prv, pld] == pytest.approx([golden_prv, golden_pld], abs=0.001)
+    assert abs(prv - pld) <= TOLERANCE and tight_epsilon(events, delta) == prv
     assert prv <= rdp_epsilon(events, delta)
 
 
@@ -98,6 +111,17 @@ def test_what_cannot_be_accounted_is_refused() -> None:
         prv_epsilon([mechanism()], 0.0)
     with pytest.raises(LedgerError, match="steps"):
         prv_epsilon([mechanism(100_000)] * 6, 1e-5)
+    with pytest.raises(LedgerError, match="noise multiplier below"):
+        prv_epsilon([mechanism(1, 0.01)], 1e-5)
+
+
+def test_where_prv_reports_too_little_neither_accountant_is_believed() -> None:
+    """Noise 1000 over 20,000 full batches: the exact Gaussian figure is 0.5406, PRV says 0.4980."""
+    events = [mechanism(20_000, 1000.0, 1.0)]
+    assert events_to_epsilon(events, 1e-5) == pytest.approx(0.5406, abs=0.001)
+    assert prv_epsilon(events, 1e-5) < 0.50
+    with pytest.raises(LedgerError, match="disagree"):
+        tight_epsilon(events, 1e-5)
 
 
 def test_a_schedule_is_gated_as_a_whole_and_charged_once(ledger: Ledger, charged_plan: Any) -> None:
@@ -132,8 +156,8 @@ def test_plans_one_by_one_stop_where_the_fixed_order_filter_stops(ledger: Ledger
             count += 1
     spent = ledger.charges()
     assert count == len(spent) and caught.value.remedy
-    assert rdp_filter_allows(spent, (), 8.0, 1e-5)
-    assert not rdp_filter_allows(spent, (mechanism(),), 8.0, 1e-5)
+    book = read_book(ledger.entries)
+    assert book.figure(prv_epsilon) <= 8.0 < book.with_plan(mechanism()).figure(prv_epsilon)
     assert prv_epsilon((*spent, mechanism()), 1e-5) < 8.0  # the tight figure would have let it through
 
 
@@ -179,7 +203,7 @@ def test_near_the_cap_only_retries_of_the_schedule_pass_and_each_counts_as_the_w
     plan = charged_plan(1, mechanism(), schedule)
     five = [slot.mechanism for slot in schedule_of(5).slots]
     cap = prv_epsilon(five, 1e-5) + 0.01
-    assert gate_of(five[:4], cap, 1e-5) == "program"
+    assert Book(cap, 1e-5).with_schedule(five[:4]).gate == "program"
     with kill_first_attempt(tmp_path / "a.jsonl", plan, cap, schedule) as ledger:
         gate = Budget(ledger, cap, 1e-5)
         for refused in (charged_plan(5, mechanism(1)), charged_plan(6, mechanism(1), run_id="other")):
@@ -200,8 +224,41 @@ def test_the_policy_file_cannot_loosen_what_the_ledger_records(ledger: Ledger) -
         Budget(ledger, 8.0, 1e-6)
     with pytest.raises(LedgerError, match="above the one that the ledger records"):
         Budget(ledger, 8.1, 1e-5)
-    ledger.amend_policy("d" * 64, 9.0, TIME)
+    ledger.amend_policy("d" * 64, 9.0, TIME, officer=OFFICER)
     Budget(ledger, 9.0, 1e-5)
+
+
+def test_a_cap_raised_after_results_moves_neither_order_nor_gate(tmp_path: Path, charged_plan: Any) -> None:
+    each = mechanism(200)
+    with new_ledger(tmp_path / "filter.jsonl", 6.0) as ledger:
+        gate = Budget(ledger, 6.0, 1e-5)
+        gate.admit(charged_plan(1, each))
+        ledger.reserve(charged_plan(1, each))
+        ledger.amend_policy("d" * 64, 20.0, TIME, officer=OFFICER)
+        order = filter_order(each, 6.0, 1e-5)
+        assert order != filter_order(each, 20.0, 1e-5)
+        number = 1
+        with pytest.raises(BudgetExhausted):
+            while number < 50:
+                number += 1
+                Budget(ledger, 20.0, 1e-5).admit(charged_plan(number, each))
+                ledger.reserve(charged_plan(number, each))
+        spent = ledger.charges()
+        assert epsilon_at_order(spent, order, 1e-5) <= 20 < epsilon_at_order([*spent, each], order, 1e-5)
+    with new_ledger(tmp_path / "program.jsonl", 5.0) as ledger:
+        Budget(ledger, 5.0, 1e-5).admit_schedule(schedule_of(4), TIME)
+        ledger.amend_policy("d" * 64, 20.0, TIME, officer=OFFICER)
+        with pytest.raises(BudgetExhausted, match="retries of its own rounds"):
+            Budget(ledger, 20.0, 1e-5).admit(charged_plan(9, mechanism(1), run_id="other"))
+
+
+def test_a_lower_cap_in_the_policy_file_is_only_stricter(ledger: Ledger, charged_plan: Any) -> None:
+    each = mechanism(100)
+    Budget(ledger, 8.0, 1e-5).admit(charged_plan(1, each))
+    ledger.reserve(charged_plan(1, each))
+    Budget(ledger, 8.0, 1e-5).admit(charged_plan(2, each))
+    with pytest.raises(BudgetExhausted):
+        Budget(ledger, 4.5, 1e-5).admit(charged_plan(2, each))
 
 
 def test_the_gate_refuses_what_the_ledger_would(ledger: Ledger, charged_plan: Any) -> None:

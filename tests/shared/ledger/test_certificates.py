@@ -9,8 +9,9 @@ import pytest
 
 from intraward_shared.certificates import PROMISE, certify, epsilon_at_sites, gate_epsilon, privacy_report
 from intraward_shared.errors import LedgerError
+from intraward_shared.gate import worst_of
 from intraward_shared.ledger import Ledger, read_ledger
-from intraward_shared.privacy import events_to_epsilon, fixed_order_epsilon, worst_of
+from intraward_shared.privacy import epsilon_at_order, events_to_epsilon, filter_order
 from intraward_shared.signing import SigningKey
 
 TIME = "2030-01-01T00:00:00Z"
@@ -67,9 +68,31 @@ def test_a_simulated_ledger_says_so(make_ledger: Any) -> None:
         assert "NOT PRIVATE" in certify(ledger.entries).warning
 
 
-def test_the_gates_figure_is_the_filter_when_there_is_room(spent_file: Path, mechanism_of: Any) -> None:
-    gate, figure = gate_epsilon(read_ledger(spent_file))
-    assert gate == "filter" and figure == fixed_order_epsilon([mechanism_of()] * 3, 8.0, 1e-5)
+def test_the_gates_figure_is_tight_for_a_schedule_alone_and_the_filters_afterwards(
+    make_ledger: Any, schedule_of: Any, mechanism_of: Any, round_of: Any
+) -> None:
+    with make_ledger() as ledger:
+        ledger.reserve_schedule(schedule_of(3), TIME)
+        assert gate_epsilon(ledger.entries) == ("filter", events_to_epsilon([mechanism_of()] * 3, 1e-5))
+        ledger.reserve(round_of(9, mechanism_of(), run_id="other"))
+        order = filter_order(mechanism_of(), 8.0, 1e-5)
+        expected = epsilon_at_order([mechanism_of()] * 4, order, 1e-5)
+        gate, figure = gate_epsilon(ledger.entries)
+        assert gate == "filter" and figure == pytest.approx(expected)
+
+
+def test_a_cap_that_is_raised_afterwards_covers_nothing(
+    make_ledger: Any, round_of: Any, mechanism_of: Any
+) -> None:
+    officer = SigningKey.from_seed(b"o" * 32)
+    with make_ledger(lifetime_epsilon=3.0, officer=officer.public) as ledger:
+        ledger.reserve(round_of(1, mechanism_of()))
+        assert certify(ledger.entries).within_cap
+        ledger.reserve(round_of(2, mechanism_of(200)))
+        assert not certify(ledger.entries).within_cap
+        ledger.amend_policy("d" * 64, 20.0, TIME, officer=officer)
+        value = certify(ledger.entries)
+        assert value.epsilon < value.gate_epsilon < value.lifetime_epsilon and not value.within_cap
 
 
 def test_near_the_cap_retries_count_as_the_worst_and_nothing_else_is_let_through(

@@ -14,15 +14,13 @@ from hypothesis import strategies as st
 
 from intraward_shared.errors import LedgerError
 from intraward_shared.privacy import (
+    ORDERS,
+    epsilon_at_order,
     events_to_epsilon,
-    fixed_order_epsilon,
-    gate_of,
+    filter_order,
     group_events,
     rdp_epsilon,
-    rdp_filter_allows,
-    worst_of,
 )
-from intraward_shared.protocol import Mechanism
 
 GOLDEN = (  # rate, noise, steps, delta, add/remove, replace-one: dp-accounting 0.6.0, grid 1e-4
     (0.05, 1.0, 200, 1e-5, 4.7659, 7.1070),
@@ -74,7 +72,7 @@ def test_three_stages_compose_in_one_accountant(mechanism_of: Any) -> None:
 
 
 def test_nothing_charged_is_zero(mechanism_of: Any) -> None:
-    assert events_to_epsilon([], 1e-5) == rdp_epsilon([], 1e-5) == fixed_order_epsilon([], 8.0, 1e-5) == 0
+    assert events_to_epsilon([], 1e-5) == rdp_epsilon([], 1e-5) == epsilon_at_order([], 4.0, 1e-5) == 0
 
 
 def test_rounds_are_one_long_run_whatever_their_order(mechanism_of: Any) -> None:
@@ -110,40 +108,54 @@ def test_the_filter_is_never_below_what_was_spent(
     event = mechanism_of(steps, noise, rate)
     tight = events_to_epsilon([event], 1e-5)
     assert tight <= rdp_epsilon([event], 1e-5) + 1e-9
-    assert rdp_epsilon([event], 1e-5) <= fixed_order_epsilon([event], cap, 1e-5) + 1e-9
+    at_order = epsilon_at_order([event], filter_order(event, cap, 1e-5), 1e-5)
+    assert rdp_epsilon([event], 1e-5) <= at_order + 1e-9
 
 
-def test_the_filters_order_is_fixed_by_the_first_charge_and_never_moves(mechanism_of: Any) -> None:
+def test_renyi_adds_up_at_one_order_and_is_dp_accountings_own(mechanism_of: Any) -> None:
     first, later = mechanism_of(100), mechanism_of(100, 3.0, 0.2)
-    costs = [fixed_order_epsilon([first, *[later] * n], 8.0, 1e-5) for n in range(4)]
+    order = filter_order(first, 8.0, 1e-5)
+    costs = [epsilon_at_order([first, *[later] * n], order, 1e-5) for n in range(4)]
     steps = [after - before for before, after in pairwise(costs)]
     assert steps[0] == pytest.approx(steps[1]) == pytest.approx(steps[2])
-    single = RdpAccountant([2.0 + x / 10 for x in range(60)])
+    single = RdpAccountant([order])
     single.compose(SelfComposedDpEvent(PoissonSampledDpEvent(0.05, GaussianDpEvent(1.0)), 100))
-    assert costs[0] >= single.get_epsilon(1e-5) - 1e-9
+    assert costs[0] == pytest.approx(single.get_epsilon(1e-5), abs=1e-12)
 
 
-def test_the_filter_lets_equal_plans_through_up_to_what_rdp_allows(mechanism_of: Any) -> None:
-    each = mechanism_of(20)
-    spent: list[Mechanism] = []
-    while rdp_filter_allows(spent, [each], 8.0, 1e-5):
-        spent.append(each)
-    assert rdp_epsilon(spent, 1e-5) <= 8.0 < rdp_epsilon([*spent, each, each], 1e-5)
-    assert events_to_epsilon(spent, 1e-5) < 8.0
+def test_the_conversion_is_proposition_12_written_out(mechanism_of: Any) -> None:
+    """Full batch: r = a T / (2 sigma^2); epsilon = r + log(1 - 1/a) - log(a delta) / (a - 1)."""
+    order, steps, sigma, delta = 6.0, 20, 5.0, 1e-5
+    r = order * steps / (2 * sigma**2)
+    expected = r + math.log(1 - 1 / order) - math.log(order * delta) / (order - 1)
+    assert epsilon_at_order([mechanism_of(steps, sigma, 1.0)], order, delta) == pytest.approx(
+        expected, abs=1e-9
+    )
 
 
-def test_gate_depends_on_room_for_one_retry(mechanism_of: Any) -> None:
-    each = mechanism_of(50)
-    schedule = [each] * 4  # 4.77 tight, 5.37 by RDP
-    assert gate_of(schedule, 8.0, 1e-5) == "filter"
-    assert gate_of(schedule, 5.0, 1e-5) == "program"
-    assert gate_of((), 5.0, 1e-5) == "filter"
+@pytest.mark.parametrize("cap", [0.5, 4.0, 8.0, 30.0])
+def test_the_filters_order_is_the_one_at_which_most_steps_fit(mechanism_of: Any, cap: float) -> None:
+    first = mechanism_of(1)
+    order = filter_order(first, cap, 1e-5)
+    assert order in ORDERS
+
+    def most(at: float) -> int:
+        return sum(epsilon_at_order([mechanism_of(2**n)], at, 1e-5) <= cap for n in range(17))
+
+    assert most(order) == max(most(at) for at in ORDERS)
 
 
-def test_worst_of_dominates_each(mechanism_of: Any) -> None:
-    some = [mechanism_of(10, 1.0, 0.01), mechanism_of(30, 2.0, 0.05), mechanism_of(20, 3.0, 0.2)]
-    worst = worst_of(some)
-    assert (worst.steps, worst.noise_multiplier, worst.sample_rate) == (30, 1.0, 0.2)
-    assert events_to_epsilon([worst], 1e-5) >= max(events_to_epsilon([item], 1e-5) for item in some)
-    with pytest.raises(LedgerError):
-        worst_of([])
+@pytest.mark.parametrize("rate", [0.2, 0.25, 0.3, 0.35, 0.4, 0.45])
+def test_no_order_is_left_out_at_rates_where_others_do_not_converge(mechanism_of: Any, rate: float) -> None:
+    for noise in (0.5, 1.0, 2.0, 5.0, 20.0):
+        event = [mechanism_of(1, noise, rate)]
+        assert all(math.isfinite(epsilon_at_order(event, order, 1e-5)) for order in ORDERS)
+
+
+REFUSED = ((0.05, 0.0999, 1), (0.5, 0.001, 1), (1.0, 0.0001, 100_000))
+
+
+@pytest.mark.parametrize(("rate", "noise", "steps"), REFUSED)
+def test_noise_that_is_none_is_refused(mechanism_of: Any, rate: float, noise: float, steps: int) -> None:
+    with pytest.raises(LedgerError, match="noise multiplier below"):
+        events_to_epsilon([mechanism_of(steps, noise, rate)], 1e-5)
