@@ -18,8 +18,9 @@ from typing import Annotated, Any
 
 import typer
 
+from intraward_shared.attack_results import read_attacks
 from intraward_shared.audit_receipts import check_receipts
-from intraward_shared.certificates import PrivacyCertificate, certify, privacy_report
+from intraward_shared.certificates import PrivacyCertificate, PrivacyReport, certify, privacy_report
 from intraward_shared.command import run, show
 from intraward_shared.errors import ConfigError, IntrawardError
 from intraward_shared.ledger_burn import burned_ranges
@@ -97,13 +98,23 @@ def recompute(
 def report(
     ledgers: Ledgers,
     out: Annotated[Path, typer.Option(help="File to write, JSON.")],
+    attacks: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE", help="Result of intraward-simulate attack, or a folder of them; repeat."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the privacy certificates of one or more sites.
+    """Write the privacy certificates of one or more sites, with what published attacks found.
 
-    Example: intraward-audit report runs/demo/sites/*/ledger.jsonl --out privacy_report.json
+    A result that misses its gate is written too, and the exit code is 1.
+
+    Example: intraward-audit report ledger.jsonl --attacks attacks/ --out privacy_report.json
     """
-    value = privacy_report([read_ledger(path) for path in ledgers]).model_dump(mode="json")
+    results = read_attacks(attacks or [])
+    told = privacy_report([read_ledger(path) for path in ledgers], results)
+    value = told.model_dump(mode="json")
     draft = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         draft.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -112,7 +123,8 @@ def report(
         raise ConfigError(out, "", "the report cannot be written", remedy="check folder and disk") from None
     finally:
         draft.unlink(missing_ok=True)
-    show(value, as_json=as_json, text=f"certificates of {len(ledgers)} sites in {out}")
+    show(value, as_json=as_json, text=f"certificates of {len(ledgers)} sites in {out}\n{_attack_lines(told)}")
+    raise typer.Exit(0 if all(result.passed for result in results) else 1)
 
 
 @app.command()
@@ -192,6 +204,14 @@ def _burn_line(burned: dict[str, Any]) -> str:
     )
     by = f"burned by entry {burned['sequence']} with the officer's signature"
     return f"  {lost}: {by}, {burned['rounds']} rounds charged"
+
+
+def _attack_lines(report: PrivacyReport) -> str:
+    lines = []
+    for result in report.attacks:
+        verdict = "passed" if result.passed else "FAILED"
+        lines.append(f"  attack {result.attack}: {verdict}; " + "; ".join(gate.text for gate in result.gates))
+    return "\n".join([*lines, *(f"  attack {name}: not given" for name in report.attacks_not_given)])
 
 
 def _accountants() -> dict[str, Accountant]:
