@@ -144,17 +144,27 @@ def judge(attack: Attack, figures: Sequence[AttackFigure]) -> tuple[AttackGate, 
 
 
 def read_attacks(paths: Sequence[Path]) -> tuple[AttackResult, ...]:
-    """Results of different attacks, from files of ``intraward-simulate attack --out``.
+    """Results of different attacks, from files of ``intraward-simulate attack --out`` or folders of them.
 
     Raises:
-        ConfigError: a file is missing or not such a result, or two are of the same attack.
+        ConfigError: a file is missing or not such a result, a folder has none, or two are of one attack.
     """
-    results = tuple(_read(path) for path in paths)
+    files = [file for path in paths for file in _files(path)]
+    results = tuple(_read(file) for file in files)
     kinds = [result.attack for result in results]
-    for path, kind in zip(paths, kinds, strict=True):
+    for path, kind in zip(files, kinds, strict=True):
         if kinds.count(kind) > 1:
             raise ConfigError(path, "attack", "given twice", remedy="give one result of each attack")
     return results
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(path.glob("*.json"))
+    if not found:
+        raise ConfigError(path, "", "holds no result of an attack", remedy="name the folder of --out")
+    return found
 
 
 def _judge(rule: GateRule, figures: Sequence[AttackFigure]) -> AttackGate:

@@ -38,7 +38,7 @@ COLUMNS = {"off": "privacy off", "cut": "noise cut", "on": "privacy on"}
 def gauge(epsilon: Epsilon = None, seed: Seed = None, out: Out = None, as_json: Json = False) -> None:
     """Does the noised gradient have the epsilon that is claimed, within 5 %? (10 seconds)
 
-    Example: intraward-simulate attack gauge --epsilon 8 --out gauge.json
+    Example: intraward-simulate attack gauge --epsilon 8 --out attacks/gauge.json
     """
     from intraward_simulation.attacks.gauge import run_gauge
 
@@ -49,7 +49,7 @@ def gauge(epsilon: Epsilon = None, seed: Seed = None, out: Out = None, as_json: 
 def membership(epsilon: Epsilon = None, seed: Seed = None, out: Out = None, as_json: Json = False) -> None:
     """Can a released update tell who was in the training table? (20 seconds)
 
-    Example: intraward-simulate attack membership --epsilon 8 --seed 1 --out membership.json
+    Example: intraward-simulate attack membership --epsilon 8 --seed 1 --out attacks/membership.json
     """
     from intraward_simulation.attacks.membership import run_membership
 
@@ -60,7 +60,7 @@ def membership(epsilon: Epsilon = None, seed: Seed = None, out: Out = None, as_j
 def inversion(epsilon: Epsilon = None, seed: Seed = None, out: Out = None, as_json: Json = False) -> None:
     """Can the words of a note be read off one released LoRA update? (a few seconds)
 
-    Example: intraward-simulate attack inversion --out inversion.json
+    Example: intraward-simulate attack inversion --out attacks/inversion.json
     """
     from intraward_simulation.attacks.inversion import run_inversion
 
@@ -71,7 +71,7 @@ def inversion(epsilon: Epsilon = None, seed: Seed = None, out: Out = None, as_js
 def canary(epsilon: Epsilon = None, seed: Seed = None, out: Out = None, as_json: Json = False) -> None:
     """Do planted secrets come out of the text of a trained model? (20 seconds)
 
-    Example: intraward-simulate attack canary --out canary.json
+    Example: intraward-simulate attack canary --out attacks/canary.json
     """
     from intraward_simulation.attacks.canary import run_canary
 
@@ -82,7 +82,7 @@ def canary(epsilon: Epsilon = None, seed: Seed = None, out: Out = None, as_json:
 def one_run(epsilon: Epsilon = None, seed: Seed = None, out: Out = None, as_json: Json = False) -> None:
     """Lower bounds on epsilon from single runs: none may be above the claim. (30 seconds)
 
-    Example: intraward-simulate attack one-run --epsilon 1 --seed 1 --seed 2 --out one-run.json
+    Example: intraward-simulate attack one-run --epsilon 1 --seed 1 --seed 2 --out attacks/one-run.json
     """
     from intraward_simulation.attacks.one_run import run_one_run
 
@@ -101,8 +101,8 @@ def _attack(
 
     from intraward_simulation.attacks.result import write_result
 
-    if out is not None and not out.parent.is_dir():
-        raise ConfigError(out, "", "its folder does not exist", remedy="make the folder, or name another")
+    if out is not None:
+        _make_folder(out)
     chosen: dict[str, Any] = {}
     if epsilon:
         chosen["epsilons"] = tuple(dict.fromkeys(epsilon))
@@ -117,6 +117,13 @@ def _attack(
     if not result.passed:
         err.print("a gate was missed: do not rely on the noise of this installation until it is explained")
         raise typer.Exit(1)
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        raise ConfigError(out, "", "its folder cannot be made", remedy="name another file") from None
 
 
 def table(result: AttackResult) -> str:
