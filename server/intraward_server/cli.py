@@ -10,13 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from intraward_server.checkpoint import load_state, read_history, save_state
-from intraward_server.config import ProgramConfig, load_program
 from intraward_server.home import ServerHome
 from intraward_server.plans import positions
 from intraward_shared.command import run, show
 from intraward_shared.config import load_toml, parse
 from intraward_shared.durable import write_durably
 from intraward_shared.errors import ConfigError, RoundFailed
+from intraward_shared.program import ProgramConfig, load_program
 from intraward_shared.signing import SigningKey
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The coordinator of a federated program.")

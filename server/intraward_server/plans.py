@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from intraward_server.checkpoint import ProgramState
-from intraward_server.config import ProgramConfig, StageConfig
 from intraward_shared.adapters import State, shapes
-from intraward_shared.protocol import OutputSpec, ProgramSchedule, RoundPlan, Slot, TrainingSpec, to_bytes
+from intraward_shared.program import ProgramConfig, StageConfig
+from intraward_shared.protocol import OutputSpec, ProgramSchedule, RoundPlan, TrainingSpec, to_bytes
 from intraward_shared.signing import canonical_json, digest
 from intraward_shared.stages import Stage, trained_names
 
@@ -58,11 +58,7 @@ def _derived(*parts: object) -> str:
 
 def build_schedule(config: ProgramConfig, run_id: str) -> ProgramSchedule | None:
     """All charged slots of the run; None when every stage is free."""
-    slots = tuple(
-        Slot(stage=at.stage.stage, round=at.stage_round, mechanism=at.stage.mechanism)
-        for at in positions(config)
-        if at.stage.mechanism is not None
-    )
+    slots = config.charged_slots
     return ProgramSchedule(run_id=run_id, slots=slots) if slots else None
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from intraward_server.checkpoint import load_state
-from intraward_server.config import load_program
 from intraward_server.home import ServerHome
 from intraward_server.registry import Registry
 from intraward_shared.config import Strict
 from intraward_shared.durable import write_durably
 from intraward_shared.errors import RoundFailed
+from intraward_shared.program import load_program
 from intraward_shared.protocol import Digest, Name, open_signed, sign_value
 from intraward_shared.signing import SigningKey, digest
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from intraward_server.config import ProgramConfig
 from intraward_server.evaluation import (
     Answers,
     Limits,
@@ -33,6 +32,7 @@ from intraward_server.statistics import mean_gain, win_rate
 from intraward_shared.adapters import State
 from intraward_shared.errors import InputError, ModelError
 from intraward_shared.modeling import AdaptedModel, BaseModel, Role, adapted
+from intraward_shared.program import ProgramConfig
 from intraward_shared.stages import Stage
 
 Figures = dict[str, Any]

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from intraward_server.checkpoint import ProgramState, load_state, save_state
-from intraward_server.config import ProgramConfig, StageConfig, load_program
 from intraward_server.evaluation import Scorer
 from intraward_server.home import ServerHome
 from intraward_server.plans import build_schedule, name_run, public_seed
@@ -21,6 +20,7 @@ from intraward_server.scorecard import Scorecard
 from intraward_shared.durable import write_durably
 from intraward_shared.errors import ConfigError, RoundFailed
 from intraward_shared.modeling import BaseModel, load_base
+from intraward_shared.program import ProgramConfig, StageConfig, load_program
 from intraward_shared.protocol import PROGRAM_DOMAIN, ProgramSchedule, open_signed, sign_value
 from intraward_shared.signing import SigningKey, digest
 from intraward_shared.stages import Stage

@@ -9,10 +9,10 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from intraward_server.config import ProgramConfig
 from intraward_server.publicdata import FIELDS, read_records
 from intraward_shared.config import parse
 from intraward_shared.errors import ConfigError
+from intraward_shared.program import ProgramConfig
 from intraward_shared.stages import Stage
 from intraward_simulation.scenario import Scenario
 from intraward_simulation.sites import STARTS_AT

@@ -14,10 +14,10 @@ from intraward_client.home import SiteHome
 from intraward_client.importing import import_file
 from intraward_client.initialise import initialise
 from intraward_client.ward import Ward
-from intraward_server.config import ProgramConfig
 from intraward_server.home import ServerHome
 from intraward_shared.config import parse
 from intraward_shared.modeling import model_digest
+from intraward_shared.program import ProgramConfig
 from intraward_shared.signing import SigningKey
 from intraward_simulation.scenario import Scenario
 from intraward_simulation.world import SiteFiles, World, jsonl, labeller_of, site_secret, write_rows

@@ -23,9 +23,9 @@ from tests.boundary.sources import ROOT, tracked_files
 
 from intraward_client.config import SitePolicy
 from intraward_client.store.importers import Kind
-from intraward_server.config import ProgramConfig
 from intraward_shared.certificates import PROMISE
 from intraward_shared.config import parse
+from intraward_shared.program import ProgramConfig
 from intraward_simulation.report_data import ReportData
 from intraward_simulation.scenario import Files, Scenario
 

@@ -11,7 +11,6 @@ import pytest
 import tomli_w
 
 from intraward_server.checkpoint import ProgramState
-from intraward_server.config import ProgramConfig, load_program
 from intraward_server.plans import (
     build_plan,
     build_schedule,
@@ -24,6 +23,7 @@ from intraward_server.plans import (
 )
 from intraward_shared.config import parse
 from intraward_shared.errors import ConfigError
+from intraward_shared.program import ProgramConfig, load_program
 from intraward_shared.protocol import RoundPlan, from_bytes, to_bytes
 from intraward_shared.signing import digest
 
@@ -85,7 +85,7 @@ def test_slots(table: dict[str, Any]) -> None:
     table["program"] |= {"simulated": False}
     del table["program"]["seed"]
     real = _config(table)
-    assert next_slot(real, 2, late) == 10
+    assert next_slot(real, 2, late) == 11  # slot 10 begins in half an hour; a whole one is left to train
     assert next_slot(real, 12, late) == 13
 
 

@@ -1,5 +1,6 @@
 """ProgramConfig: what the consortium agreed to run, read strictly from ``program.toml``.
 
+The coordinator runs it; a hospital reads the same file before it agrees (``intraward-client budget plan``).
 A program is a list of stages in their natural order (sft > label > reward > ppo | dpo). Every
 training stage is either free (``public`` records) or charged (a ``mechanism``), never both; the
 charged ones form the signed schedule (DESIGN.md section 6, budget gate). Real numbers are the
@@ -16,7 +17,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from intraward_shared.config import Strict, load_toml
 from intraward_shared.errors import ConfigError
-from intraward_shared.protocol import Digest, LoraSpec, Mechanism, Name, Real, TrainingSpec
+from intraward_shared.protocol import Digest, LoraSpec, Mechanism, Name, Real, Slot, TrainingSpec
 from intraward_shared.signing import digest
 from intraward_shared.stages import Part, Stage
 
@@ -159,6 +160,16 @@ class ProgramConfig(Strict):
     @property
     def _calibration_source(self) -> str | None:
         return self.evaluation.calibration or self.evaluation.prompts
+
+    @property
+    def charged_slots(self) -> tuple[Slot, ...]:
+        """Every charged round of the program, in order: what its signed schedule will hold."""
+        return tuple(
+            Slot(stage=stage.stage, round=number, mechanism=stage.mechanism)
+            for stage in self.stages
+            if stage.mechanism is not None
+            for number in range(1, stage.rounds + 1)
+        )
 
     @property
     def cohort(self) -> tuple[str, ...]:
