@@ -27,6 +27,8 @@ from intraward_shared.config import load_toml
 from intraward_shared.errors import IntrawardError
 from intraward_shared.modeling import model_digest
 from intraward_shared.signing import SigningKey
+from intraward_simulation.attacks.inversion import run_inversion
+from intraward_simulation.attacks.result import write_result
 from intraward_simulation.processes import base_environment, free_port
 from intraward_simulation.provision import provision
 from intraward_simulation.scenario import Scenario, scenario_text
@@ -177,10 +179,12 @@ class Desk:
         self._write("held-out-preferences", [pair])
 
     def _evidence(self) -> None:
-        """What an auditor and a hospital are given: ledgers, receipts, the released adapter, certificates."""
+        """What an auditor and a hospital are given: ledgers, receipts, attacks, an adapter, certificates."""
         shutil.copytree(self.finished, self.root / "runs" / "demo")
         server = ServerHome(self.finished / "server")
         shutil.copytree(server.root / "receipts", self.root / "receipts")
+        (self.root / "attacks").mkdir()
+        write_result(self.root / "attacks" / "inversion.json", run_inversion(seeds=(1,)))
         shutil.copyfile(self.finished / "sites" / SITE / "ledger.jsonl", self.root / "ledger.jsonl")
         state = load_state(server.state)
         assert state is not None and state.policy is not None
