@@ -7,7 +7,7 @@ is touched or a row is read. Each check names its rule:
  ``model``       the base model is the pinned one
  ``simulation``  seeded or simulated plans only at a site whose policy says it is a simulation, and
                  only such plans there
- ``expiry``      the plan has not expired
+ ``expiry``      the plan has not expired, and its slot is not further off than plans are made
  ``stage``       the policy takes part in this stage
  ``payment``     a training stage is either charged (mechanism, no public data) or free (public data
                  named by digest, no mechanism); labelling is neither
@@ -16,17 +16,27 @@ is touched or a row is read. Each check names its rule:
  ``adapter``     rank and text lengths are within the policy's bounds
  ``inputs``      exactly the adapters that the stage needs
  ``outputs``     exactly the tensors that the stage may send, with their shapes
+
+``lineage`` adds the rule of that name: where the inputs come from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 
 from intraward_client.config import SitePolicy
+from intraward_client.slot import instant
 from intraward_shared.adapters import State, shapes
 from intraward_shared.errors import PlanRefused
-from intraward_shared.protocol import Mechanism, OutputSpec, ProgramSchedule, RoundPlan
+from intraward_shared.protocol import (
+    LoraSpec,
+    Mechanism,
+    OutputSpec,
+    ProgramSchedule,
+    RoundPlan,
+    TrainingSpec,
+)
 from intraward_shared.signing import digest
 from intraward_shared.stages import Stage, trained_names
 
@@ -37,6 +47,8 @@ _NEEDED: dict[Stage, frozenset[str]] = {
     Stage.PPO: frozenset({"policy", "reference", "reward"}),
     Stage.DPO: frozenset({"policy", "reference"}),
 }
+MOST_SLOTS_AHEAD = 3
+"""A coordinator plans at most two slots ahead; the third is for clocks that differ."""
 _ASK = "ask the coordinator for a plan within your policy; weaken the policy only by your own decision"
 
 
@@ -62,9 +74,9 @@ def check_plan(
     _check_identity(plan, policy, now)
     _check_payment(plan)
     if plan.mechanism is not None:
-        _check_mechanism(plan.mechanism, policy)
+        check_mechanism(plan.mechanism, policy)
         _check_schedule(plan, schedule)
-    _check_adapter(plan, policy)
+    check_size(plan.lora, plan.training, policy)
     _check_tensors(plan, inputs)
 
 
@@ -79,8 +91,11 @@ def _check_identity(plan: RoundPlan, policy: SitePolicy, now: datetime) -> None:
         raise _refuse("model", "base model is not the one pinned in policy.toml, model.sha256")
     if plan.simulated != policy.simulation.allowed or (plan.seed is not None and not plan.simulated):
         raise _refuse("simulation", "simulated plans are for simulated sites, and real plans carry no seed")
-    if now > datetime.strptime(plan.expires, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC):
+    slot, expires = instant(plan.slot_time), instant(plan.expires)
+    if now > expires:
         raise _refuse("expiry", "the plan has expired", "ask for a new plan, and check this machine's clock")
+    if now < slot - MOST_SLOTS_AHEAD * max(expires - slot, timedelta(0)):
+        raise _refuse("expiry", "the plan's slot is too far in the future", "check this machine's clock")
     if plan.stage not in policy.stages:
         raise _refuse("stage", f"stage {plan.stage.value} is not in policy.toml, stages")
 
@@ -94,7 +109,8 @@ def _check_payment(plan: RoundPlan) -> None:
         raise _refuse("payment", "a training plan has either a mechanism or public data")
 
 
-def _check_mechanism(mechanism: Mechanism, policy: SitePolicy) -> None:
+def check_mechanism(mechanism: Mechanism, policy: SitePolicy) -> None:
+    """Refuse a mechanism weaker than the policy's bounds; also asked before a program is agreed to."""
     terms = policy.privacy
     bounds = (
         (
@@ -127,10 +143,11 @@ def _check_schedule(plan: RoundPlan, schedule: tuple[bytes, ProgramSchedule] | N
         raise _refuse("schedule", "the plan's mechanism is not the one its schedule fixed for this round")
 
 
-def _check_adapter(plan: RoundPlan, policy: SitePolicy) -> None:
-    if plan.lora.r > policy.model.max_lora_r:
+def check_size(lora: LoraSpec, training: TrainingSpec, policy: SitePolicy) -> None:
+    """Refuse an adapter or texts that are larger than the policy's bounds."""
+    if lora.r > policy.model.max_lora_r:
         raise _refuse("adapter", "lora.r is larger than policy.toml, model.max_lora_r")
-    if plan.training.max_prompt_tokens + plan.training.max_completion_tokens > policy.model.max_tokens:
+    if training.max_prompt_tokens + training.max_completion_tokens > policy.model.max_tokens:
         raise _refuse("adapter", "texts are longer than policy.toml, model.max_tokens")
 
 

@@ -1,10 +1,11 @@
 """The ward: the data-side process. Plan in, sealed update out, and nothing else.
 
-``execute`` is the whole of rule 4 of DESIGN.md in the order it must happen: verify, check against
-the policy, gate, RESERVE (fsync), read rows, train, seal, persist the sealed bytes (fsync), RELEASE
-(fsync), answer. A crash at any point wastes budget at most: sealed bytes that exist are sent again,
-an attempt without sealed bytes is ABORTed and may be retried with fresh noise and a new charge, at
-most three times. After a row was read the only thing said outside is ``ABORTED``.
+``execute`` is the whole of rule 4 of DESIGN.md in the order it must happen: verify, check against the
+policy, the lineage and the budget, fix the training table, RESERVE (fsync), read rows, train, seal,
+persist the sealed bytes (fsync), RELEASE (fsync), answer at the slot time. A crash at any point wastes
+budget at most: sealed bytes that exist are sent again, an attempt without sealed bytes is ABORTed and
+may be retried with fresh noise and a new charge, at most three times. After a row was read the only
+thing said outside is ``ABORTED``.
 
 Two front ends call the same object: simulation directly, and ``wardsocket`` for a gateway in
 another process. Free stages (public data, released adapters) run without touching the vault.
@@ -14,47 +15,34 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from intraward_client import egress
 from intraward_client.config import SitePolicy, load_policy
 from intraward_client.home import SiteHome
+from intraward_client.lineage import check_lineage
 from intraward_client.plancheck import check_plan
 from intraward_client.privacy.budget import Budget
 from intraward_client.privacy.noise import NoiseSource
-from intraward_client.store.datasets import PairRecord, PromptRecord, SftRecord, TrainingTable
-from intraward_client.store.preferences import preference_table, sft_table
-from intraward_client.store.prompts import prompt_table
+from intraward_client.request import Request, open_request
+from intraward_client.site_ledger import open_ledger, take_receipt
+from intraward_client.slot import SlotClock
+from intraward_client.store.frozen import freeze, frozen_table
 from intraward_client.store.vault import Vault
 from intraward_client.training.inputs import TrainingInputs
 from intraward_client.training.label import generate_candidates
+from intraward_client.training.publicrows import public_table
 from intraward_client.training.train import train
 from intraward_client.training.update import LocalUpdate
-from intraward_shared.adapters import State
-from intraward_shared.adapters import decode as decode_adapter
 from intraward_shared.durable import write_durably
-from intraward_shared.errors import ContractError, IntrawardError, PlanRefused
-from intraward_shared.ledger import Ledger
+from intraward_shared.errors import IntrawardError, PlanRefused
 from intraward_shared.ledger_entry import LedgerEntry
 from intraward_shared.modeling import BaseModel, load_base
-from intraward_shared.protocol import (
-    PLAN_DOMAIN,
-    PROGRAM_DOMAIN,
-    RECEIPT_DOMAIN,
-    ProgramSchedule,
-    Receipt,
-    RoundPlan,
-    open_signed,
-    request_blobs,
-    to_bytes,
-    unpack_parts,
-)
-from intraward_shared.signing import SigningKey, canonical_json, parse_canonical
+from intraward_shared.protocol import RoundPlan
+from intraward_shared.signing import SigningKey, canonical_json
 from intraward_shared.stages import Stage
 
 
@@ -63,16 +51,6 @@ class Labeller(Protocol):
 
     def __call__(self, vault: Vault) -> None:
         """Judge what is unlabelled in the vault."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """A verified request: signed plan, schedule and inputs, all named by digests in the plan."""
-
-    plan: RoundPlan
-    schedule: tuple[bytes, ProgramSchedule] | None
-    inputs: Mapping[str, State]
-    public: tuple[dict[str, str], ...] | None
 
 
 class Ward:
@@ -84,7 +62,7 @@ class Ward:
         *,
         labeller: Labeller | None = None,
         progress: Callable[[str, float], None] | None = None,
-        clock: Callable[[], datetime] | None = None,
+        slots: SlotClock | None = None,
     ) -> None:
         """Open the site.
 
@@ -92,7 +70,7 @@ class Ward:
             home: an initialised site folder.
             labeller: simulation only.
             progress: told stage name and share done, for the operator's terminal.
-            clock: the site's time; simulation passes none and lives by slot times.
+            slots: another clock than the machine's (tests); a simulated site lives by slot times.
 
         Raises:
             IntrawardError: policy, keys, ledger or vault cannot be opened.
@@ -100,8 +78,9 @@ class Ward:
         self.home = home
         self.policy: SitePolicy = load_policy(home.policy)
         self._key = SigningKey.load(home.signing_key)
-        self._ledger = Ledger.open(home.ledger, self._key)
-        self._labeller, self._progress, self._clock = labeller, progress, clock
+        self._ledger = open_ledger(home, self.policy, self._key)
+        self._labeller, self._progress = labeller, progress
+        self._slots = slots or SlotClock(virtual=self.policy.simulation.allowed)
         self._base: BaseModel | None = None
         self._lock = threading.Lock()
 
@@ -125,30 +104,46 @@ class Ward:
         )
 
     def execute(self, request: bytes) -> bytes:
-        """Run one request; always answers, with a sealed update or a code (``egress.reply``)."""
+        """Run one request; answers with a sealed update or a code (``egress.reply``).
+
+        An answer about rows leaves at the plan's slot time (``slot``).
+
+        Raises:
+            Stopping: the ward was stopped while an answer waited.
+        """
         with self._lock:
             try:
                 parsed = self._open(request)
             except Exception as error:
                 return self._refused(error, None)
-            return self._execute(parsed)
+            answer, about_rows = self._execute(parsed)
+        if about_rows:
+            self._slots.hold(parsed.plan)
+        return answer
 
-    def _execute(self, request: Request) -> bytes:
+    def stop(self) -> None:
+        """Let no answer wait any longer; what is sealed stays and is sent when asked for again."""
+        self._slots.stop()
+
+    def _execute(self, request: Request) -> tuple[bytes, bool]:
+        """The answer, and whether it depends on rows, so that it has to wait for its slot."""
         plan = request.plan
         try:
             kept = self._kept(plan)
             if kept is not None:
-                return egress.reply("OK", kept)
-            check_plan(plan, self.policy, request.schedule, request.inputs, self._now(plan))
+                return egress.reply("OK", kept), True
+            now, ledger = self._slots.now(plan), self._ledger.entries
+            check_plan(plan, self.policy, request.schedule, request.inputs, now)
+            check_lineage(plan, request.manifests, self.policy.site, ledger)
             self._load_base()
             entry = self._reserve(request)
         except Exception as error:
-            return self._refused(error, plan)
+            return self._refused(error, plan), False
         try:
             sealed = self._train_and_seal(request, entry)
         except Exception as error:  # whatever it was: rows were read, so outside it is ABORTED and no more
-            return self._stopped(error, plan)
-        return egress.reply("OK", sealed)
+            return self._stopped(error, plan), True
+        return egress.reply("OK", sealed), True
 
     def _stopped(self, error: Exception, plan: RoundPlan) -> bytes:
         """After RESERVE something failed: bytes that were sealed before it still leave, else ABORT for good.
@@ -168,31 +163,10 @@ class Ward:
         return egress.reply("ABORTED")
 
     def _open(self, request: bytes) -> Request:
-        parts = unpack_parts(request)
-        if not {"plan", "schedule", "receipt"} <= set(parts):
-            raise ContractError("a request holds a plan, a schedule and a receipt")
-        trusted = self.policy.coordinator.public_key
-        plan = open_signed(parts["plan"], PLAN_DOMAIN, RoundPlan, trusted)
-        schedule = None
-        if parts["schedule"]:
-            value = open_signed(parts["schedule"], PROGRAM_DOMAIN, ProgramSchedule, trusted)
-            schedule = (to_bytes(value), value)
-        if parts["receipt"]:
-            self._take_receipt(parts["receipt"], trusted)
-        blobs = request_blobs(parts)
-        wanted = set(plan.inputs.values()) | ({plan.public_data} if plan.public_data else set())
-        if set(blobs) != wanted:
-            raise ContractError("a request holds exactly the inputs that its plan names")
-        inputs: dict[str, State] = {role: decode_adapter(blobs[name]) for role, name in plan.inputs.items()}
-        public = parse_public(blobs[plan.public_data]) if plan.public_data else None
-        return Request(plan, schedule, inputs, public)
-
-    def _take_receipt(self, data: bytes, trusted: str) -> None:
-        receipt = open_signed(data, RECEIPT_DOMAIN, Receipt, trusted)
-        if receipt.site != self.policy.site:
-            raise ContractError("the receipt is for another site")
-        self._ledger.check_receipt(receipt)
-        write_durably(self.home.receipt, data)
+        opened = open_request(request, self.policy.coordinator.public_key)
+        if opened.receipt:
+            take_receipt(self.home, self.policy, self._ledger, opened.receipt)
+        return opened
 
     def _sealed_path(self, plan: RoundPlan) -> Path:
         return self.home.outbox / f"{plan.digest}.sealed"
@@ -213,11 +187,15 @@ class Ward:
         if plan.mechanism is not None and request.schedule is not None and plan.schedule is not None:
             budget.admit_schedule(request.schedule[1], plan.slot_time)
         budget.admit(plan)
+        if plan.mechanism is not None:
+            with closing(self._vault()) as vault:
+                freeze(vault, plan.digest, plan.stage)
         return self._ledger.reserve(plan)
 
     def _train_and_seal(self, request: Request, entry: LedgerEntry) -> bytes:
         plan = request.plan
         update = self._label(request) if plan.stage is Stage.LABEL else self._train(request, entry)
+        self._slots.check_in_time(plan)
         sealed = egress.seal(update, plan, self.policy.site, (entry.sequence, entry.hash), self._key)
         write_durably(self._sealed_path(plan), sealed)
         self._ledger.ensure_released(plan.digest, sealed)
@@ -232,7 +210,7 @@ class Ward:
             table = public_table(plan.stage, request.public)
         else:
             with closing(self._vault()) as vault:
-                table = private_table(plan.stage, vault)
+                table = frozen_table(vault, plan.digest, plan.stage)
         inputs = TrainingInputs(plan, self._load_base(), request.inputs, table)
         return train(inputs, self._noise(plan, entry), self._report(plan))
 
@@ -271,18 +249,15 @@ class Ward:
             self._base = load_base(terms.path, terms.sha256, terms.device)
         return self._base
 
-    def _now(self, plan: RoundPlan) -> datetime:
-        if self._clock is not None:
-            return self._clock()
-        if self.policy.simulation.allowed:  # a simulated site lives by the program's virtual clock
-            return datetime.strptime(plan.slot_time, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-        return datetime.now(UTC)
+    def _report(self, plan: RoundPlan) -> Callable[[float], None]:
+        name = f"{self.policy.site} {plan.stage.value} {plan.stage_round}"
 
-    def _report(self, plan: RoundPlan) -> Callable[[float], None] | None:
-        if self._progress is None:
-            return None
-        tell, name = self._progress, f"{self.policy.site} {plan.stage.value} {plan.stage_round}"
-        return lambda share: tell(name, share)
+        def step(share: float) -> None:
+            self._slots.check_in_time(plan)
+            if self._progress is not None:
+                self._progress(name, share)
+
+        return step
 
     def _refused(self, error: Exception, plan: RoundPlan | None) -> bytes:
         """Nothing was read: the code says which kind of refusal; its detail stays in the operator's log.
@@ -306,45 +281,6 @@ class Ward:
         """Tell the operator; a full disk must not keep the ward from answering the coordinator."""
         with suppress(OSError):
             self.home.note(event)
-
-
-def parse_public(data: bytes) -> tuple[dict[str, str], ...]:
-    """Public records: a canonical JSON list of objects of strings."""
-    rows = parse_canonical(data)
-    if not isinstance(rows, list) or not all(
-        isinstance(row, dict) and all(isinstance(v, str) for v in row.values()) for row in rows
-    ):
-        raise ContractError("public data is a canonical JSON list of objects of strings")
-    return tuple(rows)
-
-
-def public_table(stage: Stage, rows: tuple[dict[str, str], ...]) -> TrainingTable[Any]:
-    """Public records as the stage's table; the unit is ``public``.
-
-    Raises:
-        ContractError: a row lacks a field that the stage needs.
-    """
-    try:
-        if stage is Stage.SFT:
-            return TrainingTable(tuple(SftRecord("public", r["prompt"], r["completion"]) for r in rows))
-        if stage is Stage.PPO:
-            return TrainingTable(
-                tuple(PromptRecord("public", str(index), r["prompt"]) for index, r in enumerate(rows))
-            )
-        return TrainingTable(
-            tuple(PairRecord("public", r["prompt"], r["chosen"], r["rejected"], 0.0) for r in rows)
-        )
-    except KeyError:
-        raise ContractError(f"public data lacks a field that stage {stage.value} needs") from None
-
-
-def private_table(stage: Stage, vault: Vault) -> TrainingTable[Any]:
-    """The stage's table from the vault; every row belongs to one patient."""
-    if stage is Stage.SFT:
-        return sft_table(vault)
-    if stage is Stage.PPO:
-        return prompt_table(vault)
-    return preference_table(vault)
 
 
 def site_status(home: SiteHome) -> dict[str, object]:

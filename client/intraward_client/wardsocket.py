@@ -12,6 +12,7 @@ import os
 import resource
 import socket
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from starlette.applications import Starlette
@@ -20,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from intraward_client.slot import Stopping
 from intraward_client.ward import Ward
 from intraward_shared.errors import ConfigError
 
@@ -65,7 +67,10 @@ def application(ward: Ward) -> Starlette:
             if size > MAX_REQUEST_BYTES:
                 return Response(status_code=413)
             chunks.append(chunk)
-        return Response(await run_in_threadpool(ward.execute, b"".join(chunks)))
+        try:
+            return Response(await run_in_threadpool(ward.execute, b"".join(chunks)))
+        except Stopping:
+            return Response(status_code=503)
 
     async def describe(request: Request) -> Response:
         return Response(ward.describe())
@@ -75,13 +80,25 @@ def application(ward: Ward) -> Starlette:
     )
 
 
+class _Server(uvicorn.Server):
+    """Tells the ward of a signal, so that an answer that waits for its slot does not hold up the stop."""
+
+    def __init__(self, config: uvicorn.Config, ward: Ward) -> None:
+        super().__init__(config)
+        self._ward = ward
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._ward.stop()
+        super().handle_exit(sig, frame)
+
+
 def serve(ward: Ward) -> None:
     """Serve until a signal stops it."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     listener = bind(ward.home.socket)
     config = uvicorn.Config(application(ward), log_level="warning", access_log=False, lifespan="off")
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config, ward).run(sockets=[listener])
     finally:
         ward.home.socket.unlink(missing_ok=True)
         ward.close()

@@ -3,7 +3,7 @@
 Rule 9 of DESIGN.md and its budget gate: every charged slot of the run stands in one
 ``ProgramSchedule``, signed before the first row is read, and each plan's mechanism is its slot's.
 Slot time is the program's clock: ``starts_at`` plus whole slots. A simulated program counts one slot
-a round; a real one takes the next slot that has not begun.
+a round; a real one takes the next slot that is at least one slot's length away.
 """
 
 from __future__ import annotations
@@ -139,8 +139,12 @@ def slot_of(config: ProgramConfig, time: str) -> int:
 
 
 def next_slot(config: ProgramConfig, last: int, now: datetime | None) -> int:
-    """The slot of the coming round: the one after ``last`` and, for a real program, not yet begun."""
+    """The slot of the coming round: the one after ``last`` and, for a real program, a whole slot away.
+
+    Hospitals answer at the slot's time and give up what is not done by then, so they get at least
+    ``slot_s`` to train.
+    """
     if config.program.simulated or now is None:
         return last + 1
     start = datetime.strptime(config.program.starts_at, _TIME).replace(tzinfo=UTC)
-    return max(last + 1, math.ceil((now - start).total_seconds() / config.program.slot_s))
+    return max(last + 1, math.ceil((now - start).total_seconds() / config.program.slot_s) + 1)

@@ -181,9 +181,10 @@ class Program:
         if plan.public_data is not None:
             blobs.append(self._s.home.public(plan.public_data).read_bytes())
         schedule = self._s.schedule if plan.schedule is not None else None
+        manifests = self._s.registry.ancestry(plan.inputs.values())
 
         def request_for(site: str) -> bytes:
-            return pack_request(signed, schedule, self._receipt(site), blobs)
+            return pack_request(signed, schedule, self._receipt(site), blobs, manifests)
 
         try:
             outcome = run_round(self._grid, self._nodes, plan.cohort, request_for, inbox, self._terms)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from intraward_shared.adapters import State, encode, state_digest
 from intraward_shared.durable import sync_folder, write_durably
 from intraward_shared.errors import DigestError
 from intraward_shared.protocol import LoraSpec, sign_value
-from intraward_shared.signed_adapter import ADAPTER_DOMAIN, AdapterManifest, read_signed_adapter
+from intraward_shared.signed_adapter import ADAPTER_DOMAIN, AdapterManifest, read_manifest, read_signed_adapter
 from intraward_shared.signing import SigningKey, digest
 from intraward_shared.stages import SCORE_HEAD, VALUE_HEAD, Stage
 
@@ -104,6 +104,21 @@ class Registry:
                 remedy="restore the folder from your backup",
             )
         return manifest, state
+
+    def ancestry(self, names: Iterable[str]) -> dict[str, bytes]:
+        """Signed manifests of some adapters and of all that they descend from, by adapter digest.
+
+        Raises:
+            ContractError, SignatureError: a manifest is missing or was altered.
+        """
+        found: dict[str, bytes] = {}
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                manifest, found[name] = read_manifest(self.path(name), self._key.public)
+                waiting += manifest.parents
+        return found
 
     def _write(self, name: str, files: Mapping[str, bytes]) -> None:
         temporary = Path(tempfile.mkdtemp(prefix=".part-", dir=self._folder))

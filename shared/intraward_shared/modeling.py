@@ -33,6 +33,8 @@ from intraward_shared.signing import canonical_json, digest
 from intraward_shared.stages import SCORE_HEAD, VALUE_HEAD, Stage, heads
 
 Role = Literal["policy", "reference", "reward"]
+_ROUTED = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts", "expert_capacity")
+"""Names under which configurations declare a mixture of experts (DESIGN.md section 6, what couples)."""
 _MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt")
 
 
@@ -110,6 +112,11 @@ def load_base(directory: Path | str, expected: str | None = None, device: str = 
             f"{directory}: cannot be loaded ({type(error).__name__})",
             remedy="check that every shard and the tokenizer are there",
         ) from None
+    if any(getattr(network.config, name, None) for name in _ROUTED):
+        raise ModelError(
+            f"{directory}: routes tokens to experts, whose capacity couples the rows of a batch",
+            remedy="use a dense model",
+        )
     if tokenizer.eos_token_id is None:
         raise ModelError(
             f"{directory}: tokenizer has no end-of-sequence token", remedy="use a tokenizer that has one"

@@ -8,6 +8,7 @@ and receipts, a hospital signs updates. Nothing here decides anything: ``planche
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints, ValidationError
@@ -280,11 +281,32 @@ def unpack_parts(data: bytes) -> dict[str, bytes]:
     return parts
 
 
-def pack_request(plan: bytes, schedule: bytes | None, receipt: bytes | None, blobs: list[bytes]) -> bytes:
-    """A ward's request: signed plan, signed schedule, last receipt, and inputs named by their digests."""
+def pack_request(
+    plan: bytes,
+    schedule: bytes | None,
+    receipt: bytes | None,
+    blobs: Sequence[bytes],
+    manifests: Mapping[str, bytes],
+) -> bytes:
+    """A ward's request.
+
+    Args:
+        plan: signed.
+        schedule: signed, where the plan names one.
+        receipt: the site's last, signed.
+        blobs: the plan's inputs; each travels under its digest.
+        manifests: signed manifests of the input adapters and all their ancestors, by adapter digest.
+    """
     parts = {"plan": plan, "schedule": schedule or b"", "receipt": receipt or b""}
     parts.update({f"blob/{digest(blob)}": blob for blob in blobs})
+    parts.update({f"manifest/{name}": envelope for name, envelope in manifests.items()})
     return pack_parts(parts)
+
+
+def request_manifests(parts: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Signed manifests of a request by adapter digest; nothing is verified here."""
+    prefix = "manifest/"
+    return {name.removeprefix(prefix): body for name, body in parts.items() if name.startswith(prefix)}
 
 
 def request_blobs(parts: dict[str, bytes]) -> dict[str, bytes]:

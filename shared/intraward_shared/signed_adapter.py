@@ -45,6 +45,24 @@ class AdapterManifest(Strict):
         return files
 
 
+def read_manifest(folder: Path, public: str) -> tuple[AdapterManifest, bytes]:
+    """The verified manifest of a folder, and its signed bytes; tensors and files are not looked at.
+
+    Raises:
+        SignatureError: unsigned, or signed by another key.
+        ContractError: not a signed adapter.
+    """
+    if not folder.is_dir():
+        raise ContractError(f"{folder}: no such adapter folder", remedy="check the path")
+    try:
+        envelope = (folder / MANIFEST_FILE).read_bytes()
+    except OSError:
+        raise SignatureError(
+            f"{folder}: the adapter is not signed", remedy="use an adapter that has intraward_adapter.json"
+        ) from None
+    return open_signed(envelope, ADAPTER_DOMAIN, AdapterManifest, public), envelope
+
+
 def read_signed_adapter(folder: Path, public: str) -> tuple[AdapterManifest, dict[str, Array]]:
     """Verify a folder and return its manifest and tensors.
 
@@ -57,15 +75,7 @@ def read_signed_adapter(folder: Path, public: str) -> tuple[AdapterManifest, dic
         DigestError: a file is missing, added or altered.
         ContractError: not a signed adapter.
     """
-    if not folder.is_dir():
-        raise ContractError(f"{folder}: no such adapter folder", remedy="check the path")
-    try:
-        envelope = (folder / MANIFEST_FILE).read_bytes()
-    except OSError:
-        raise SignatureError(
-            f"{folder}: the adapter is not signed", remedy="use an adapter that has intraward_adapter.json"
-        ) from None
-    manifest = open_signed(envelope, ADAPTER_DOMAIN, AdapterManifest, public)
+    manifest, _ = read_manifest(folder, public)
     contents = {name: _read(folder / name) for name in manifest.files}
     for name, data in contents.items():
         if digest(data) != manifest.files[name]:

@@ -44,6 +44,7 @@ from intraward_shared.protocol import (
     sign_value,
     to_bytes,
 )
+from intraward_shared.signed_adapter import ADAPTER_DOMAIN, AdapterManifest
 from intraward_shared.signing import SigningKey, digest
 from intraward_shared.stages import Part, Stage, trained_names
 
@@ -274,6 +275,7 @@ class RoundRequest:
     plan: RoundPlan
     schedule: ProgramSchedule | None
     blobs: tuple[bytes, ...]
+    manifests: dict[str, bytes] | None = None
 
     def bytes_by(
         self,
@@ -285,4 +287,21 @@ class RoundRequest:
         schedule = None
         if self.schedule is not None:
             schedule = sign_value(self.schedule, PROGRAM_DOMAIN, schedule_key or key)
-        return pack_request(sign_value(self.plan, domain, key), schedule, None, list(self.blobs))
+        plan = sign_value(self.plan, domain, key)
+        return pack_request(plan, schedule, None, self.blobs, self.manifests or self.untouched(key))
+
+    def untouched(self, key: SigningKey) -> dict[str, bytes]:
+        """Manifests that say of every input adapter that no hospital has touched it."""
+        return {name: sign_value(manifest_of(self.plan, name), ADAPTER_DOMAIN, key) for name in self.names}
+
+    @property
+    def names(self) -> set[str]:
+        """Digests of the input adapters."""
+        return set(self.plan.inputs.values())
+
+
+def manifest_of(plan: RoundPlan, name: str, **lineage: Any) -> AdapterManifest:
+    """A manifest that fits ``plan``; of an untouched adapter unless ``lineage`` says more."""
+    fields: dict[str, Any] = {"run_id": plan.run_id, "stage": plan.stage, "round": 0, "files": {}}
+    fields |= {"base_model": plan.base_model, "lora": plan.lora, "simulated": plan.simulated}
+    return AdapterManifest(digest=name, **(fields | lineage))

@@ -15,6 +15,7 @@ import tomli_w
 from intraward_client import checkup, cli
 from intraward_client.config import load_policy
 from intraward_client.home import SiteHome
+from intraward_client.slot import SlotClock
 from intraward_client.store.notes import class_counts
 from intraward_client.store.preferences import preference_table
 from intraward_client.store.vault import Vault
@@ -87,7 +88,7 @@ def test_a_new_site_is_made_once_checked_and_empty(call: Any, tmp_path: Path, po
     assert code == 1 and "not empty" in err and SiteHome(home).signing_key.read_bytes() == key
     code, out, _ = call("doctor", "--home", home, "--json")
     checks = json.loads(out)["checks"]
-    assert code == 0 and all(check["ok"] for check in checks) and len(checks) == 7
+    assert code == 0 and all(check["ok"] for check in checks) and len(checks) == 8
     code, out, _ = call("budget", "--home", home, "--json")
     assert code == 0 and json.loads(out)["spent"] == 0 and json.loads(out)["left"] == 8.0
     code, out, _ = call("outbox", "--home", home, "--json")
@@ -128,7 +129,7 @@ def test_import_stores_what_is_new_and_a_bad_line_stores_nothing(
 
 def test_after_a_round_budget_status_and_outbox_tell_it(call: Any, make_site: Any, rounds: Any) -> None:
     home = make_site(3)
-    with closing(Ward(home, clock=lambda: NOW)) as ward:
+    with closing(Ward(home, slots=SlotClock(virtual=False, now=lambda: NOW))) as ward:
         ward.execute(rounds().bytes_by())
     code, out, _ = call("budget", "--home", home.root, "--json")
     value = json.loads(out)
@@ -210,7 +211,7 @@ def test_a_broken_policy_is_named_by_file_and_key(
     call: Any, tmp_path: Path, make_site: Any, table: str, key: str, value: object
 ) -> None:
     site = make_site(0)
-    terms = load_policy(site.policy).model_dump(mode="json")
+    terms = load_policy(site.policy).model_dump(mode="json", exclude_none=True)
     terms[table][key] = value
     broken = tmp_path / "broken.toml"
     broken.write_text(tomli_w.dumps(terms))
@@ -224,7 +225,7 @@ def test_a_broken_policy_is_named_by_file_and_key(
 
 def test_doctor_names_what_is_missing(call: Any, make_site: Any, tmp_path: Path, tiny_folder: Any) -> None:
     home = make_site(0)
-    terms = load_policy(home.policy).model_dump(mode="json")
+    terms = load_policy(home.policy).model_dump(mode="json", exclude_none=True)
     terms["model"]["path"] = str(tmp_path / "nowhere")
     home.policy.write_text(tomli_w.dumps(terms))
     home.vault.unlink()

@@ -13,6 +13,7 @@ import pytest
 import intraward_client.ward as ward_module
 from intraward_client import egress
 from intraward_client.home import SiteHome
+from intraward_client.slot import SlotClock
 from intraward_client.store.datasets import TrainingTable
 from intraward_client.store.vault import Vault
 from intraward_client.ward import Ward
@@ -33,7 +34,7 @@ SPELLINGS: dict[str, Callable[[str], bytes]] = {
 
 def replies(home: SiteHome, request: bytes) -> list[bytes]:
     """Everything that the ward says for a request: the answer, the same again, and who it is."""
-    with closing(Ward(home, clock=lambda: NOW)) as ward:
+    with closing(Ward(home, slots=SlotClock(virtual=False, now=lambda: NOW))) as ward:
         return [ward.execute(request), ward.execute(request), ward.describe()]
 
 
@@ -48,14 +49,14 @@ def test_a_leaking_egress_is_caught(
     make_site: Any, rounds: Any, monkeypatch: pytest.MonkeyPatch, spelling: str
 ) -> None:
     seen: list[str] = []
-    read = ward_module.private_table
+    read = ward_module.frozen_table
 
-    def spy(stage: Stage, vault: Vault) -> TrainingTable[Any]:
-        table = read(stage, vault)
+    def spy(vault: Vault, plan: str, stage: Stage) -> TrainingTable[Any]:
+        table = read(vault, plan, stage)
         seen.extend(row.prompt for row in table.rows)
         return table
 
-    monkeypatch.setattr(ward_module, "private_table", spy)
+    monkeypatch.setattr(ward_module, "frozen_table", spy)
     monkeypatch.setattr(
         egress, "encode", lambda tensors: encode(tensors) + b" ".join(map(SPELLINGS[spelling], seen))
     )

@@ -15,6 +15,7 @@ import pytest
 
 import intraward_client.ward as ward_module
 from intraward_client.home import SiteHome
+from intraward_client.slot import SlotClock
 from intraward_client.store.datasets import TrainingTable
 from intraward_client.store.vault import Vault
 from intraward_client.ward import Ward, site_status
@@ -42,7 +43,7 @@ def open_ward() -> Iterator[Callable[[SiteHome], Ward]]:
         def make(home: SiteHome) -> Ward:
             if home.root in last:
                 last[home.root].close()
-            last[home.root] = ward = Ward(home, clock=lambda: NOW)
+            last[home.root] = ward = Ward(home, slots=SlotClock(virtual=False, now=lambda: NOW))
             stack.callback(ward.close)
             return ward
 
@@ -215,13 +216,13 @@ def test_an_exception_in_training_is_one_word_outside_and_final(
     make_site: Any, open_ward: Any, rounds: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, request = make_site(), rounds().bytes_by()
-    read = ward_module.private_table
+    read = ward_module.frozen_table
 
-    def choke(stage: Stage, vault: Vault) -> TrainingTable[Any]:
-        raise ValueError(f"cannot read {read(stage, vault).rows[0].prompt}")
+    def choke(vault: Vault, plan: str, stage: Stage) -> TrainingTable[Any]:
+        raise ValueError(f"cannot read {read(vault, plan, stage).rows[0].prompt}")
 
     with monkeypatch.context() as patch:
-        patch.setattr(ward_module, "private_table", choke)
+        patch.setattr(ward_module, "frozen_table", choke)
         reply = open_ward(home).execute(request)
     assert parts(reply) == ("ABORTED", b"")
     assert json.loads(home.log.read_text())["operator"] == "ValueError"
@@ -288,4 +289,5 @@ def test_a_free_stage_needs_no_vault(make_site: Any, open_ward: Any, rounds: Any
     free = replace(request, plan=plan, schedule=None, blobs=(*request.blobs, rows))
     assert parts(open_ward(home).execute(free.bytes_by()))[0] == "OK"
     assert charged(read_ledger(home.ledger)) == ()
-    assert parts(open_ward(home).execute(rounds(2).bytes_by()))[0] == "ABORTED"
+    assert parts(open_ward(home).execute(rounds(2).bytes_by()))[0] == "PLAN_REFUSED"
+    assert kinds(home)[-1] is Kind.RESERVE and read_ledger(home.ledger)[-1].is_schedule  # and no round's

@@ -26,6 +26,7 @@ from intraward_shared.protocol import (
     pack_parts,
     pack_request,
     request_blobs,
+    request_manifests,
     seal_bytes,
     sign_value,
     to_bytes,
@@ -141,8 +142,9 @@ def test_no_bytes_make_unpack_raise_anything_else(data: bytes) -> None:
 
 
 def test_request_inputs_are_named_by_digest() -> None:
-    parts = unpack_parts(pack_request(b"p", None, None, [b"one", b"two"]))
+    parts = unpack_parts(pack_request(b"p", None, None, [b"one", b"two"], {"0" * 64: b"m"}))
     assert request_blobs(parts) == {digest(b"one"): b"one", digest(b"two"): b"two"}
+    assert request_manifests(parts) == {"0" * 64: b"m"}
     parts[f"blob/{digest(b'one')}"] = b"other"
     with pytest.raises(DigestError):
         request_blobs(parts)

@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 metadata = MetaData()
 
 meta = Table(
@@ -124,5 +124,24 @@ imports = Table(
     Column("rows", Integer, nullable=False),
 )
 
-PATIENT_TABLES = (judgments, candidates, prompts, notes, demonstrations, preferences, quarantine)
+frozen_plans = Table("frozen_plans", metadata, Column("plan", String(64), primary_key=True))
+
+frozen_rows = Table(
+    "frozen_rows",
+    metadata,
+    Column("plan", String(64), ForeignKey("frozen_plans.plan"), primary_key=True),
+    Column("row_id", String(32), primary_key=True),
+    _unit(),
+)
+
+PATIENT_TABLES = (
+    frozen_rows,
+    judgments,
+    candidates,
+    prompts,
+    notes,
+    demonstrations,
+    preferences,
+    quarantine,
+)
 """Every table with rows about a patient, children before parents."""

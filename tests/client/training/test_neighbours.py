@@ -123,7 +123,7 @@ def largest_moves(stage: Stage, trials: int, inputs_of: Any) -> tuple[float, int
         units = table(stage, draw)
         scale, kind = draw.choice((0.05, 0.3)), draw.choice(("llama", "gpt2"))
         inputs = inputs_of(
-            stage, [], kind, scale=scale, mechanism=mechanism, micro_batch=draw.choice((7, 32, 64))
+            stage, [], kind, scale=scale, mechanism=mechanism, micro_batch=draw.choice((7, 64, 64))
         )
         roles = ROLES[stage]
         with adapted(inputs.base, inputs.plan.lora, roles) as model:
@@ -132,9 +132,10 @@ def largest_moves(stage: Stage, trials: int, inputs_of: Any) -> tuple[float, int
             noise = NoiseSource.seeded(1, "north", "0" * 64, 1)
             with open_engine(inputs, model, noise) as engine:
                 assert isinstance(engine, PrivateEngine)
+                records, loss, filler = loss_of(inputs, model, units, trial)
                 sums = [
-                    flat(engine.clipped_sum(*loss_of(inputs, model, present, trial)))
-                    for present in (units, *(units[:u] + units[u + 1 :] for u in range(len(units))))
+                    flat(engine.clipped_sum(present, loss, filler))
+                    for present in (records, *(records[:u] + records[u + 1 :] for u in range(len(units))))
                 ]
         assert all(bool(total.isfinite().all()) for total in sums)
         largest = max([largest, *(float((sums[0] - without).norm()) for without in sums[1:])])

@@ -1,0 +1,78 @@
+"""The training table of a plan, fixed before the plan is paid for.
+
+Section 6 of DESIGN.md (unit and table): adjacency is add/remove over the frozen table. Freezing notes
+which rows of the vault are in it, by row id and unit, before RESERVE and once: what is imported or
+judged later is in no attempt of this plan, what is forgotten leaves it. Each row is read back as a
+function of its own patient's entries alone; nothing here looks at two patients together, so taking one
+away at import leaves every other row as it was, byte for byte.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, insert, literal, select
+
+from intraward_client.store.datasets import TrainingTable
+from intraward_client.store.preferences import preference_table, sft_table
+from intraward_client.store.prompts import prompt_table
+from intraward_client.store.schema import (
+    demonstrations,
+    frozen_plans,
+    frozen_rows,
+    judgments,
+    preferences,
+    prompts,
+)
+from intraward_client.store.vault import Vault
+from intraward_shared.errors import VaultError
+from intraward_shared.stages import Stage
+
+_SOURCES: dict[Stage, tuple[ColumnElement[str], ...]] = {
+    Stage.SFT: (demonstrations.c.row_id,),
+    Stage.REWARD: (preferences.c.row_id, judgments.c.judgment_id),
+    Stage.DPO: (preferences.c.row_id, judgments.c.judgment_id),
+    Stage.PPO: (prompts.c.prompt_id,),
+}
+
+
+def freeze(vault: Vault, plan: str, stage: Stage) -> None:
+    """Fix the rows of ``plan``, a digest; done once, a second call changes nothing.
+
+    Raises:
+        VaultError: the vault refuses the change.
+    """
+    with vault.transaction() as connection:
+        if connection.execute(select(frozen_plans.c.plan).where(frozen_plans.c.plan == plan)).first():
+            return
+        connection.execute(insert(frozen_plans).values(plan=plan))
+        for source in _SOURCES[stage]:
+            columns = ["plan", "row_id", "unit"]
+            connection.execute(insert(frozen_rows).from_select(columns, _rows(plan, source)))
+
+
+def frozen_table(vault: Vault, plan: str, stage: Stage) -> TrainingTable[Any]:
+    """The rows that were fixed for ``plan`` and are still there.
+
+    Raises:
+        VaultError: nothing was fixed for this plan.
+    """
+    with vault.transaction() as connection:
+        if not connection.execute(select(frozen_plans.c.plan).where(frozen_plans.c.plan == plan)).first():
+            raise VaultError("no training table was fixed for this plan", remedy="fix it before RESERVE")
+        query = select(frozen_rows.c.row_id).where(frozen_rows.c.plan == plan)
+        members = frozenset(connection.execute(query).scalars())
+    return TrainingTable.freeze(row for row in _current(vault, stage).rows if row.row_id in members)
+
+
+def _rows(plan: str, source: ColumnElement[str]) -> Select[Any]:
+    table = source.table  # type: ignore[attr-defined]
+    return select(literal(plan), source, table.c.unit)
+
+
+def _current(vault: Vault, stage: Stage) -> TrainingTable[Any]:
+    if stage is Stage.SFT:
+        return sft_table(vault)
+    if stage is Stage.PPO:
+        return prompt_table(vault)
+    return preference_table(vault)
