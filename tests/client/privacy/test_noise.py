@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import intraward_client.privacy.noise as noise_module
 from intraward_client.privacy.noise import NoiseSource, box_muller
 from intraward_shared.errors import ContractError, TrainingAborted
 
@@ -132,3 +133,48 @@ def test_a_forked_process_cannot_draw() -> None:
     child.start()
     child.join()
     assert answer.get() == "refused"
+
+
+def test_a_restored_snapshot_draws_other_noise() -> None:
+    """Two processes that go on from the same memory, as after a virtual machine's snapshot, differ."""
+    key = bytes(range(32))
+    one, two = (NoiseSource(key, simulated=False) for _ in range(2))
+    for step in range(3):
+        first, second = (source.gaussian(step, "a", (64,)) for source in (one, two))
+        assert not set(first.tolist()) & set(second.tolist())
+    assert one.subkey("sampling") != two.subkey("sampling")
+
+
+def test_a_fork_draws_nothing_and_the_parent_goes_on() -> None:
+    source = seeded()
+    before = source.gaussian(0, "a", (8,))
+    context = multiprocessing.get_context("fork")
+    answer = context.SimpleQueue()
+    child = context.Process(target=_draw_in_child, args=(source, answer))
+    child.start()
+    child.join()
+    assert answer.get() == "refused"
+    after = source.gaussian(1, "a", (8,))
+    assert float(after.abs().min()) > 0 and not torch.equal(before, after)
+
+
+def test_a_failing_generator_stops_the_step_and_never_gives_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No entropy, no keystream, no noise: there is no queue that could run dry and no default to fall to."""
+    for target, name in ((noise_module.os, "urandom"), (noise_module, "ChaCha20")):
+        source = NoiseSource.fresh("e" * 64, 1)
+        with monkeypatch.context() as patch:
+
+            def broken(*_: object) -> bytes:
+                raise OSError("no entropy")
+
+            patch.setattr(target, name, broken)
+            with pytest.raises(OSError, match="no entropy"):
+                source.gaussian(0, "a", (4,))
+        with pytest.raises(TrainingAborted, match="drawn before"):
+            source.gaussian(0, "a", (4,))  # the name is used up: it is not quietly drawn later
+
+
+def test_a_step_draws_every_tensor_and_no_value_twice() -> None:
+    source = NoiseSource.fresh("e" * 64, 1)
+    values = torch.cat([source.gaussian(s, n, (500,)) for s in range(4) for n in "abc"])
+    assert len(values.unique()) == len(values) and int(torch.count_nonzero(values)) == len(values)

@@ -44,9 +44,20 @@ def test_inclusion_frequency_is_the_rate(inclusion: np.ndarray) -> None:
 
 
 def test_batch_size_varies_as_independent_draws_do(inclusion: np.ndarray) -> None:
-    assert inclusion.sum(1).var() == pytest.approx(60 * 0.2 * 0.8, rel=0.1)
-    correlation = np.corrcoef(inclusion.T) - np.eye(60)
-    assert np.abs(correlation).max() < 5 / np.sqrt(len(inclusion))
+    assert inclusion.sum(1).var() == pytest.approx(60 * 0.2 * 0.8, rel=0.05)
+
+
+def test_any_two_patients_are_drawn_independently(inclusion: np.ndarray) -> None:
+    pairs = np.corrcoef(inclusion.T)[np.triu_indices(60, 1)]
+    assert np.abs(pairs).max() < 5 / np.sqrt(len(inclusion))
+    statistic = len(inclusion) * (pairs**2).sum()  # chi-square, 1,770 degrees of freedom
+    assert abs(statistic - 1770) < 4 * np.sqrt(2 * 1770)
+
+
+def test_a_patients_draws_of_two_steps_are_independent(inclusion: np.ndarray) -> None:
+    lagged = np.array([np.corrcoef(u[:-1], u[1:])[0, 1] for u in inclusion.T])
+    statistic = (len(inclusion) - 1) * (lagged**2).sum()
+    assert 30.3 < statistic < 99.6  # chi-square, 60 degrees of freedom, 0.001 and 0.999
 
 
 def test_removing_a_patient_changes_nobody_elses_draw() -> None:

@@ -123,7 +123,7 @@ def largest_moves(stage: Stage, trials: int, inputs_of: Any) -> tuple[float, int
         units = table(stage, draw)
         scale, kind = draw.choice((0.05, 0.3)), draw.choice(("llama", "gpt2"))
         inputs = inputs_of(
-            stage, [], kind, scale=scale, mechanism=mechanism, micro_batch=draw.choice((7, 64, 64))
+            stage, [], kind, scale=scale, mechanism=mechanism, micro_batch=draw.choice((7, 32, 32))
         )
         roles = ROLES[stage]
         with adapted(inputs.base, inputs.plan.lora, roles) as model:
