@@ -182,6 +182,7 @@ MARKER = "Zebulonquist"
 """Stands in every text of a test site's vault; it may never be seen outside it."""
 COORDINATOR = SigningKey.from_seed(b"\x0c" * 32)
 HOSPITAL = SigningKey.from_seed(b"\x0a" * 32)
+OFFICER = SigningKey.from_seed(b"\x0f" * 32)
 MADE_AT = "2029-12-31T00:00:00Z"
 MECHANISM = Mechanism(
     sample_rate=0.5, noise_multiplier=1.0, max_grad_norm=1.0, steps=2, nominal_batch=4, max_records_per_unit=2
@@ -221,10 +222,22 @@ def fill_vault(home: SiteHome, patients: int) -> None:
 
 @pytest.fixture
 def make_site(tmp_path: Path, tiny_folder: Callable[[str], Path]) -> Callable[..., SiteHome]:
-    """``make_site(patients, name=..., model=..., **privacy)``: an initialised site with a filled vault."""
+    """``make_site(patients, name=..., model=..., head=..., **privacy)``: a site with a filled vault.
 
-    def make(patients: int = 5, name: str = "site", model: Path | None = None, **privacy: Any) -> SiteHome:
-        terms = parse(policy_table(model or tiny_folder("llama"), **privacy), SitePolicy, "policy")
+    With ``head``, a file, the site has a privacy officer and keeps its ledger's head there too.
+    """
+
+    def make(
+        patients: int = 5,
+        name: str = "site",
+        model: Path | None = None,
+        head: Path | None = None,
+        **privacy: Any,
+    ) -> SiteHome:
+        table = policy_table(model or tiny_folder("llama"), **privacy)
+        if head is not None:
+            table |= {"ledger": {"second_path": str(head)}, "officer": {"public_key": OFFICER.public}}
+        terms = parse(table, SitePolicy, "policy")
         home = initialise(tmp_path / name, terms, key=HOSPITAL, root_key=bytes(32), time=MADE_AT)
         fill_vault(home, patients)
         return home
@@ -282,13 +295,14 @@ class RoundRequest:
         key: SigningKey = COORDINATOR,
         schedule_key: SigningKey | None = None,
         domain: str = PLAN_DOMAIN,
+        receipt: bytes | None = None,
     ) -> bytes:
         """The request as a coordinator with ``key`` sends it, the plan signed for ``domain``."""
         schedule = None
         if self.schedule is not None:
             schedule = sign_value(self.schedule, PROGRAM_DOMAIN, schedule_key or key)
         plan = sign_value(self.plan, domain, key)
-        return pack_request(plan, schedule, None, self.blobs, self.manifests or self.untouched(key))
+        return pack_request(plan, schedule, receipt, self.blobs, self.manifests or self.untouched(key))
 
     def untouched(self, key: SigningKey) -> dict[str, bytes]:
         """Manifests that say of every input adapter that no hospital has touched it."""
