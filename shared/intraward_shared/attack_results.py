@@ -13,9 +13,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from intraward_shared.config import Strict
 from intraward_shared.errors import ConfigError
@@ -26,6 +26,7 @@ Privacy = Literal["on", "off", "cut"]
 """``cut``: the noise that the claim asks for, made too small on purpose; the attack must notice."""
 Worst = Literal["largest", "smallest"]
 Sense = Literal["at most", "at least", "above"]
+Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
 
 MAX_BYTES = 1_000_000
 
@@ -81,7 +82,7 @@ class AttackClaim(Strict):
 class AttackFigure(Strict):
     """One measured value; ``epsilon`` is the claim attacked, or the one that too little noise undercuts."""
 
-    name: str
+    name: Label
     privacy: Privacy
     epsilon: float
     seed: int
@@ -91,7 +92,7 @@ class AttackFigure(Strict):
 class AttackGate(Strict):
     """A rule of ``GATES`` with the value that was reached."""
 
-    figure: str
+    figure: Label
     privacy: Privacy
     worst: Worst
     sense: Sense
@@ -112,10 +113,10 @@ class AttackResult(Strict):
     schema_version: Literal[1] = 1
     attack: Attack
     simulated: Literal[True] = True
-    code_version: str
+    code_version: Label
     client_code: Digest = Field(description="SHA-256 over the attacked package's source files")
     seeds: tuple[int, ...] = Field(min_length=1)
-    settings: dict[str, int | float | str]
+    settings: dict[Label, int | float | Label]
     claims: tuple[AttackClaim, ...] = Field(min_length=1)
     figures: tuple[AttackFigure, ...] = Field(min_length=1)
     gates: tuple[AttackGate, ...]

@@ -135,11 +135,11 @@ def table(result: AttackResult) -> str:
             f"\nepsilon {claim.epsilon:g} at delta {claim.delta:g} (rate {claim.sample_rate:g}, noise "
             f"{claim.noise_multiplier:g}, steps {claim.steps})"
         )
-        lines.append(f"  {'':<28}" + "".join(f"{COLUMNS[kind]:>20}" for kind in kinds))
+        lines.append(f"  {'':<28}" + "".join(f"{COLUMNS[kind]:>22}" for kind in kinds))
         mine = [figure for figure in result.figures if figure.epsilon == claim.epsilon]
         for name in dict.fromkeys(figure.name for figure in mine):
             cells = [_cell([f for f in mine if (f.name, f.privacy) == (name, kind)]) for kind in kinds]
-            lines.append(f"  {name:<28}" + "".join(f"{cell:>20}" for cell in cells))
+            lines.append(f"  {name:<28}" + "".join(f"{cell:>22}" for cell in cells))
     gates = [f"  {'passed' if gate.passed else 'MISSED'}  {gate.text}" for gate in result.gates]
     return "\n".join([*lines, "", *gates])
 

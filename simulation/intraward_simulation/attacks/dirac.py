@@ -5,7 +5,8 @@ as the optimizer receives it, not only the adapter at the end (Nasr et al., arXi
 facts on privacy, 4.A and 4.B). Canary ``i`` asks for a gradient of ten times the clip norm along one
 direction that no other canary uses, half of it in each of two tensors: a clip or a noise that looks at one
 tensor alone changes the score. Each canary is a patient with two equal records, which an engine that clips
-records instead of patients would count twice.
+records instead of patients would count twice. Passes are filled up as in training, with a record of a
+direction of its own: one that slipped into a patient's mean would change what the clip leaves of it.
 """
 
 from __future__ import annotations
@@ -66,13 +67,14 @@ def released_scores(
         ``(canaries,)``, in units of the clip norm: 1 for a canary that took part, 0 for one that did not,
         and noise of standard deviation ``noise_multiplier``.
     """
-    model = DiracModel(canaries)
+    model = DiracModel(canaries + 1)
+    filler = canaries
     noise = NoiseSource.seeded(seed, "attacked", "0" * 64, 1)
     sampler = PatientSampler(noise, mechanism)
     reach = OVERSHOOT * mechanism.max_grad_norm / math.sqrt(2.0)
 
     def rows(records: Sequence[int]) -> RowLosses:
-        inputs = torch.zeros(len(records), canaries)
+        inputs = torch.zeros(len(records), canaries + 1)
         inputs[torch.arange(len(records)), torch.tensor(records)] = reach
         return RowLosses(model(inputs), torch.arange(len(records)))
 
@@ -84,9 +86,9 @@ def released_scores(
     ):
         for step in range(mechanism.steps):
             table = {f"{index:06}": [int(index)] * RECORDS for index in included(step)}
-            engine.step(sampler.draw(step, table), rows)
+            engine.step(sampler.draw(step, table), rows, filler)
             first, second = seen.pop()
-            total = (first + second).flatten().double() * mechanism.nominal_batch
+            total = (first + second).flatten()[:canaries].double() * mechanism.nominal_batch
             yield (total / (math.sqrt(2.0) * mechanism.max_grad_norm)).numpy()
             tell((step + 1) / mechanism.steps)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from intraward_client import egress
 from intraward_shared import protocol
 from intraward_shared.errors import SignatureError
 from intraward_simulation.attacks import canary, inversion, membership, release
@@ -28,7 +29,7 @@ def test_every_word_of_a_note_is_read_off_one_update_without_noise_and_none_with
 
 def test_the_attacker_reads_the_sealed_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """One flipped byte on the way and there is no attack: nothing is taken from beside the seal."""
-    sealed = release.seal
+    sealed = egress.seal
 
     def flipped(*arguments: Any) -> bytes:
         data = sealed(*arguments)

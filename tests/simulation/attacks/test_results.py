@@ -96,6 +96,7 @@ def test_the_same_figures_give_the_same_bytes_and_name_the_code(tmp_path: Path) 
         {"attack": "magic"},
         {"extra": 1},
         {"settings": {"words": None}},
+        {"settings": {"a key with spaces": 1}},
         {"client_code": "short"},
     ],
 )
