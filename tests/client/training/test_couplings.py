@@ -1,0 +1,113 @@
+"""What would couple patients cannot be built from the parts: each row's loss is its own affair.
+
+Section 6 of DESIGN.md lists the couplings (whitening, batch statistics and divisors, running rewards,
+adaptive KL, expert capacity, ...). Here every stage's losses are computed with and without neighbours,
+outliers among them, and must not move; whatever statistic of a batch somebody adds will fail this.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import MixtralConfig, MixtralForCausalLM, PreTrainedTokenizerFast
+
+from intraward_client.privacy.engine import PrivateEngine
+from intraward_client.privacy.noise import NoiseSource
+from intraward_client.store.datasets import PairRecord
+from intraward_client.training import dpo, ppo, reward, sft
+from intraward_client.training.inputs import ROLES
+from intraward_client.training.rollout import Experience
+from intraward_client.training.train import train
+from intraward_shared.errors import ModelError
+from intraward_shared.modeling import adapted, load_base
+from intraward_shared.protocol import Mechanism
+from intraward_shared.stages import Stage
+
+MODULES = {Stage.SFT: sft, Stage.REWARD: reward, Stage.DPO: dpo}
+
+
+def mechanism(**other: Any) -> Mechanism:
+    values: dict[str, Any] = {"sample_rate": 1.0, "noise_multiplier": 1.0, "steps": 3, "nominal_batch": 4}
+    return Mechanism(max_grad_norm=0.5, max_records_per_unit=8, **(values | other))
+
+
+def noise() -> NoiseSource:
+    return NoiseSource.seeded(1, "north", "0" * 64, 1)
+
+
+@pytest.mark.parametrize("stage", list(MODULES))
+def test_a_records_loss_is_the_same_alone_and_among_others(
+    stage: Stage, inputs_of: Any, record_of: Any
+) -> None:
+    records = [record_of(stage, f"u{index}", index) for index in range(6)]
+    if stage is not Stage.SFT:
+        records[3] = dataclasses.replace(records[3], margin=1e30)
+    inputs = inputs_of(stage, records, scale=0.2, mechanism=mechanism())
+    with adapted(inputs.base, inputs.plan.lora, ROLES[stage]) as model:
+        inputs.load(model)
+        model.use(inputs.plan.trained_input)
+        losses = partial(MODULES[stage].losses, inputs, model)
+        together = losses(records).losses
+        for index in (0, 2, 5):
+            alone = losses([records[index]]).losses
+            assert float(alone) == pytest.approx(float(together[index]), rel=1e-5)
+
+
+def test_a_rollout_and_its_loss_are_the_same_alone_and_among_others(inputs_of: Any, record_of: Any) -> None:
+    records = [record_of(Stage.PPO, f"u{index}", index) for index in range(5)]
+    inputs = inputs_of(Stage.PPO, records, scale=0.2, mechanism=mechanism(), micro_batch=8)
+    with adapted(inputs.base, inputs.plan.lora, ROLES[Stage.PPO]) as model:
+        inputs.load(model)
+        model.use("policy")
+        together = ppo.collect(inputs, model, noise(), 0, records)
+        losses = ppo.losses(inputs, model, together, range(5)).losses
+        for index in (0, 4):
+            alone = ppo.collect(inputs, model, noise(), 0, [records[index]])
+            for field in dataclasses.fields(Experience):
+                one, other = getattr(alone, field.name)[0], getattr(together, field.name)[index]
+                assert torch.allclose(one.double(), other.double(), rtol=1e-4, atol=1e-5), field.name
+            assert float(ppo.losses(inputs, model, alone, [0]).losses[0]) == pytest.approx(
+                float(losses[index]), rel=1e-4, abs=1e-6
+            )
+
+
+def test_a_private_round_makes_the_plans_steps_whatever_the_data_and_one_pass_over_each(
+    inputs_of: Any, record_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No early stop, no second epoch: easy rows, contradictory rows and no rows take as many steps."""
+    easy = [PairRecord(f"u{i}", "w1", "w2 w3", "w4", row_id=f"r{i}") for i in range(4)]
+    hard = [dataclasses.replace(r, chosen=r.rejected, rejected=r.chosen) for r in easy[:2]] + easy[2:]
+    for stage, rows in (
+        (Stage.REWARD, easy),
+        (Stage.REWARD, hard),
+        (Stage.REWARD, []),
+        (Stage.PPO, [record_of(Stage.PPO, "u", 1)]),
+    ):
+        shares: list[float] = []
+        steps: list[int] = []
+        step = PrivateEngine.step
+        with monkeypatch.context() as patch:
+            patch.setattr(PrivateEngine, "step", lambda *args: steps.append(1) or step(*args))
+            train(inputs_of(stage, rows, mechanism=mechanism(), epochs=4), noise(), shares.append)
+        assert len(steps) == 3
+        assert shares == pytest.approx([1 / 3, 2 / 3, 1.0])
+
+
+def test_a_model_that_routes_to_experts_is_not_loaded(tmp_path: Path) -> None:
+    words = Tokenizer(WordLevel({"<unk>": 0, "</s>": 1, "a": 2}, unk_token="<unk>"))
+    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>", eos_token="</s>").save_pretrained(
+        tmp_path
+    )
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "vocab_size": 3}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "num_local_experts": 2}
+    with torch.random.fork_rng():
+        MixtralForCausalLM(MixtralConfig(**sizes, **heads)).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="couples the rows"):
+        load_base(tmp_path)
