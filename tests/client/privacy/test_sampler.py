@@ -96,3 +96,12 @@ def test_rate_one_takes_everybody_and_an_empty_table_nobody() -> None:
 
 def test_repr_shows_nothing() -> None:
     assert repr(sampler()) == "PatientSampler(...)"
+
+
+def test_a_patient_with_ten_thousand_records_counts_as_any_other() -> None:
+    many = UNITS | {"u004": tuple(f"u004-{r}" for r in range(10_000))}
+    one, other = sampler(rate=0.5, limit=2), sampler(rate=0.5, limit=2)
+    for step in range(20):
+        batch, usual = one.draw(step, many), other.draw(step, UNITS)
+        assert [records[0][:4] for records in batch] == [records[0][:4] for records in usual]
+        assert max(map(len, batch), default=0) <= 2
