@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from intraward_client import adapters_cli, deid_cli, officer_cli
+from intraward_client import adapters_cli, budget_cli, deid_cli, officer_cli
 from intraward_client.config import SitePolicy, load_policy
 from intraward_client.home import SiteHome
 from intraward_shared.command import out, run, show
@@ -20,6 +20,7 @@ from intraward_shared.errors import ConfigError
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="A hospital's node: data in, sealed updates out."
 )
+app.add_typer(budget_cli.app, name="budget")
 app.add_typer(deid_cli.app, name="deid")
 app.add_typer(adapters_cli.app, name="adapter")
 app.add_typer(officer_cli.app, name="officer")
@@ -112,24 +113,6 @@ def forget(
         known = vault.forget(patient)
     note = "" if known else "; nothing was known of this patient, and later imports will leave them out"
     out.print(f"forgotten: the patient's key is destroyed, the site key rotated, every row gone{note}")
-
-
-@app.command()
-def budget(home: Home = Path("site"), as_json: Json = False) -> None:
-    """What of the lifetime epsilon is spent, by stage, and what is left.
-
-    Example: intraward-client budget --home /srv/intraward
-    """
-    from intraward_client.privacy.statement import statement
-
-    value = statement(SiteHome(home).ledger)
-    rows = "\n".join(f"  {s['stage']:<8} epsilon {s['epsilon']:.3f}" for s in value["stages"])
-    text = (
-        f"{rows}\n  total    epsilon {value['spent']:.3f} of {value['cap']:.3f} "
-        f"(delta {value['delta']:g}, per patient within this hospital, add/remove)\n"
-        f"  left     {value['left']:.3f}"
-    )
-    show(value, as_json=as_json, text=text)
 
 
 @app.command()

@@ -92,4 +92,5 @@ def _walk(path: tuple[str, ...], command: click.Command) -> list[tuple[str, ...]
     if not isinstance(command, click.Group):
         return [path]
     shown = {name: child for name, child in command.commands.items() if not child.hidden}
-    return [leaf for name, child in shown.items() for leaf in _walk((*path, name), child)]
+    itself = [path] if command.invoke_without_command else []
+    return itself + [leaf for name, child in shown.items() for leaf in _walk((*path, name), child)]

@@ -148,6 +148,7 @@ RECIPES: dict[str, Recipe] = {
     "intraward-client deid run": passes,
     "intraward-client deid evaluate": passes,
     "intraward-client budget": passes,
+    "intraward-client budget plan": passes,
     "intraward-client outbox": passes,
     "intraward-client status": passes,
     "intraward-client adapter verify": passes,

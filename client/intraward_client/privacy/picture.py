@@ -1,0 +1,245 @@
+"""The budget as a picture for the officer's wall: cumulative epsilon after each charge, against the cap.
+
+Item 3 of the privacy section. One bar a charged round, as high as everything charged up to it; the dark
+part at its top is what that round added. Colours are stages (Okabe and Ito's palette, told apart by the
+colour-blind and, with the hatching, on a grey print). Epsilon is by PLD, the auditor's accountant, because it
+is asked once a bar. matplotlib is imported when a picture is asked for, without pyplot and its global state.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from intraward_shared.errors import ConfigError
+from intraward_shared.ledger_chain import BURNED, policy_entry
+from intraward_shared.ledger_entry import Kind, LedgerEntry
+from intraward_shared.privacy import events_to_epsilon
+from intraward_shared.protocol import Mechanism
+
+FORMATS = (".svg", ".png")
+MOST_BARS = 120
+"""More charges than this are drawn as every n-th."""
+_COLOURS = {
+    "sft": "#0072B2",
+    "reward": "#E69F00",
+    "ppo": "#009E73",
+    "dpo": "#CC79A7",
+    "label": "#56B4E9",
+    BURNED: "#4D4D4D",
+}
+_HATCHES = {"paid": "....", "open": "++++", "aborted": "xxxx", "burned": "////"}
+_MARKED = {"paid": "paid, not yet run", "open": "under way", "aborted": "aborted"}
+_CAP, _INK = "#B22222", "#222222"
+_NAMES = {"sft": "SFT", "reward": "reward model", "ppo": "PPO", "dpo": "DPO", BURNED: "burn (lost entries)"}
+
+
+@dataclass(frozen=True)
+class Charge:
+    """One charged round: what it was for, what became of it, and what had been spent with it.
+
+    ``outcome``: ``released``, ``aborted``, ``open`` (no end yet), ``paid`` (not yet drawn) or ``burned``.
+    ``cap`` is the one in force when it was charged.
+    """
+
+    stage: str
+    outcome: str
+    again: bool
+    cap: float
+    mechanisms: tuple[Mechanism, ...]
+    epsilon: float = 0.0
+
+
+def charges_of(entries: Sequence[LedgerEntry]) -> list[Charge]:
+    """Every charged round of a ledger in order, with its outcome; epsilon is not filled in."""
+    ends: dict[tuple[str | None, int | None], Kind] = {
+        (entry.plan, entry.attempt): entry.kind for entry in entries if entry.plan is not None
+    }
+    draws = {
+        (entry.schedule, entry.slot): (entry.plan, entry.attempt)
+        for entry in reversed(entries)
+        if entry.slot is not None
+    }
+    cap, found = 0.0, []
+    for entry in entries:
+        cap = entry.terms.lifetime_epsilon if entry.terms is not None else cap
+        if entry.kind is Kind.BURN:
+            mechanisms = tuple(slot.mechanism for slot in entry.charges)
+            found.append(Charge(BURNED, "burned", False, cap, mechanisms))
+            continue
+        for index, slot in enumerate(entry.charges):
+            drawn = draws.get((entry.schedule, index)) if entry.is_schedule else (entry.plan, entry.attempt)
+            outcome = "paid" if drawn is None else _OUTCOMES[ends[drawn]]
+            again = not entry.is_schedule and (entry.attempt or 1) > 1
+            found.append(Charge(slot.stage.value, outcome, again, cap, (slot.mechanism,)))
+    return found
+
+
+def thinned(charges: Sequence[Charge], delta: float) -> list[Charge]:
+    """At most about ``MOST_BARS`` of the charges, the last among them, each with epsilon of all up to it."""
+    every = max(1, -(-len(charges) // MOST_BARS))
+    shown: list[Charge] = []
+    spent: list[Mechanism] = []
+    for index, charge in enumerate(charges):
+        spent += charge.mechanisms
+        if (index + 1) % every == 0 or index + 1 == len(charges):
+            values = {**charge.__dict__, "epsilon": events_to_epsilon(spent, delta)}
+            shown.append(Charge(**values))
+    return shown
+
+
+def draw(entries: Sequence[LedgerEntry], cap: float, target: Path) -> int:
+    """Write the picture; returns how many charged rounds the ledger has.
+
+    Args:
+        entries: a verified ledger.
+        cap: the lower of the policy file's and the ledger's, drawn to the end.
+        target: ``.svg`` or ``.png``; an older file is replaced when the new one is whole.
+
+    Raises:
+        ConfigError: another ending, the file cannot be written, or matplotlib is missing.
+    """
+    if target.suffix.lower() not in FORMATS:
+        raise ConfigError(
+            "--plot", "", "is neither an .svg nor a .png file", remedy="give a name with that ending"
+        )
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ConfigError(
+            "--plot", "", "matplotlib is not installed", remedy="install intraward[client]"
+        ) from None
+    terms = policy_entry(entries)
+    every = charges_of(entries)
+    charges = thinned(every, terms.delta)
+    with matplotlib.rc_context({"font.size": 10, "hatch.linewidth": 0.6}):
+        figure = Figure(figsize=(9.0, 5.0), dpi=160, layout="constrained")
+        axes = figure.subplots()
+        _bars(axes, charges)
+        _caps(axes, charges, cap)
+        _frame(axes, charges, cap)
+        _legend(figure, axes, charges)
+        stamp = "  SIMULATED, NOT PRIVATE" if terms.simulated else ""
+        figure.suptitle(f"Privacy budget of {terms.site}{stamp}", x=0.012, ha="left", weight="bold", size=13)
+        meaning = f"(epsilon, {terms.delta:g})-DP per patient within this hospital, add/remove; by PLD"
+        axes.set_title(meaning, loc="left", size=9, color="#555555")
+        _write(figure, target)
+    return len(every)
+
+
+_OUTCOMES = {Kind.RELEASE: "released", Kind.ABORT: "aborted", Kind.RESERVE: "open"}
+
+
+def _bars(axes: Any, charges: Sequence[Charge]) -> None:
+    before, named = 0.0, set()
+    for place, charge in enumerate(charges, start=1):
+        colour = _COLOURS.get(charge.stage, "#888888")
+        label = _NAMES.get(charge.stage, charge.stage) if charge.stage not in named else None
+        named.add(charge.stage)
+        axes.bar(place, before, width=0.8, color=colour, alpha=0.22, linewidth=0)
+        hatch = _HATCHES.get(charge.outcome)
+        axes.bar(
+            place,
+            charge.epsilon - before,
+            bottom=before,
+            width=0.8,
+            color=colour,
+            edgecolor="white" if hatch else colour,
+            hatch=hatch,
+            linewidth=0,
+            label=label,
+        )
+        if charge.again:
+            axes.annotate(
+                "retry", (place, charge.epsilon), (0, 3), textcoords="offset points", ha="center", size=7
+            )
+        before = charge.epsilon
+
+
+def _caps(axes: Any, charges: Sequence[Charge], cap: float) -> None:
+    edges = [0.4, *[place + 0.5 for place in range(1, len(charges))], len(charges) + 0.9]
+    heights = [charge.cap for charge in charges][1:]
+    levels = [charges[0].cap, *heights] if charges else [cap]
+    levels[-1] = cap
+    axes.stairs(levels, edges if charges else [0.4, 1.6], baseline=None, color=_CAP, linewidth=1.8)
+    text = f"cap {cap:g}"
+    end = edges[-1] if charges else 1.6
+    axes.annotate(
+        text, (end, cap), (-2, 4), textcoords="offset points", ha="right", color=_CAP, weight="bold", size=10
+    )
+
+
+def _frame(axes: Any, charges: Sequence[Charge], cap: float) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    highest = max([cap, *[charge.cap for charge in charges], *[charge.epsilon for charge in charges]])
+    axes.set_ylim(0, highest * 1.13)
+    axes.set_xlim(0.4, len(charges) + 0.9 if charges else 1.6)
+    axes.set_ylabel("epsilon spent")
+    axes.set_xlabel("charged rounds, in the order of the ledger")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=14, min_n_ticks=1))
+    axes.grid(axis="y", color="#DDDDDD", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    if not charges:
+        axes.text(1.0, highest / 2, "nothing is charged yet", ha="center", color="#777777", size=12)
+        return
+    note = f"{charges[-1].epsilon:.2f} spent"
+    place = (len(charges), charges[-1].epsilon)
+    axes.annotate(note, place, (0, 5), textcoords="offset points", ha="center", weight="bold", color=_INK)
+    _name_runs(axes, charges)
+
+
+def _name_runs(axes: Any, charges: Sequence[Charge]) -> None:
+    """The stage's name at the foot of each run of its bars, if there is room: a grey print needs it."""
+    start = 0
+    for end in range(1, len(charges) + 1):
+        if end < len(charges) and charges[end].stage == charges[start].stage:
+            continue
+        if (end - start) / len(charges) > 0.05:
+            middle = ((start + end + 1) / 2, 0)
+            axes.annotate(
+                charges[start].stage,
+                middle,
+                (0, 4),
+                textcoords="offset points",
+                ha="center",
+                color=_INK,
+                size=9,
+            )
+        start = end
+
+
+def _legend(figure: Any, axes: Any, charges: Sequence[Charge]) -> None:
+    from matplotlib.patches import Patch
+
+    handles, labels = axes.get_legend_handles_labels()
+    for outcome, name in _MARKED.items():
+        if any(charge.outcome == outcome for charge in charges):
+            handles.append(
+                Patch(facecolor="#AAAAAA", edgecolor="white", hatch=_HATCHES[outcome], linewidth=0)
+            )
+            labels.append(name)
+    if handles:
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9
+        )
+
+
+def _write(figure: Any, target: Path) -> None:
+    draft = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
+    kind = target.suffix.lower().lstrip(".")
+    metadata = {"Date": None} if kind == "svg" else None
+    try:
+        figure.savefig(draft, format=kind, metadata=metadata)
+        draft.replace(target)
+    except OSError:
+        raise ConfigError(
+            target, "", "the picture cannot be written", remedy="check folder and disk"
+        ) from None
+    finally:
+        draft.unlink(missing_ok=True)
