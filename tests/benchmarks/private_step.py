@@ -190,20 +190,12 @@ def seconds(device: str, act: Callable[[], None]) -> float:
 def noise_seconds(device: str, names: dict[str, Any]) -> float:
     """Time to draw one step's noise for every trained tensor and bring it to the device."""
     noise = NoiseSource.fresh("0" * 64, 1)
-    times = []
-    for step in range(5):
-        times.append(
-            seconds(
-                device,
-                lambda step=step: (
-                    [  # type: ignore[misc]
-                        noise.gaussian(step, name, p.shape).to(p.device) for name, p in names.items()
-                    ]
-                    and None
-                ),
-            )
-        )
-    return min(times)
+
+    def draw(step: int) -> None:
+        for name, parameter in names.items():
+            noise.gaussian(step, name, parameter.shape, parameter.device)
+
+    return min(seconds(device, partial(draw, step)) for step in range(5))
 
 
 def time_all(base: BaseModel, lora: LoraSpec, repeats: int, kinds: tuple[str, ...]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from intraward_client.slot import SlotClock
@@ -42,7 +43,7 @@ def test_sites_of_every_size_answer_alike(make_site: Any, rounds: Any) -> None:
             times.append(times[-1] + timedelta(seconds=seconds))
             return False
 
-        slots = SlotClock(virtual=False, now=lambda times=times: times[-1], wait=wait)
+        slots = SlotClock(virtual=False, now=partial(times.__getitem__, -1), wait=wait)
         with closing(Ward(home, slots=slots)) as ward:
             answers = [ward.describe()]
             for number in (1, 2):

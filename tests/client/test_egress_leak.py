@@ -15,6 +15,7 @@ from intraward_client import egress
 from intraward_client.home import SiteHome
 from intraward_client.slot import SlotClock
 from intraward_client.store.datasets import TrainingTable
+from intraward_client.store.frozen import frozen_table
 from intraward_client.store.vault import Vault
 from intraward_client.ward import Ward
 from intraward_shared.adapters import encode
@@ -49,7 +50,7 @@ def test_a_leaking_egress_is_caught(
     make_site: Any, rounds: Any, monkeypatch: pytest.MonkeyPatch, spelling: str
 ) -> None:
     seen: list[str] = []
-    read = ward_module.frozen_table
+    read = frozen_table
 
     def spy(vault: Vault, plan: str, stage: Stage) -> TrainingTable[Any]:
         table = read(vault, plan, stage)

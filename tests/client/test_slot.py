@@ -12,6 +12,7 @@ import pytest
 
 import intraward_client.ward as ward_module
 from intraward_client.slot import SlotClock, Stopping, instant
+from intraward_client.training.train import train
 from intraward_client.ward import Ward
 from intraward_shared.ledger import Kind, charged, read_ledger
 from intraward_shared.protocol import unpack_parts
@@ -83,7 +84,6 @@ def test_late_training_is_given_up_charged_and_leaves_when_the_plan_expires(
     timed: Any, rounds: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ward, hands = timed(SLOT - timedelta(minutes=1))
-    train = ward_module.train
 
     def slow(inputs: Any, noise: Any, progress: Callable[[float], None]) -> Any:
         def step(share: float) -> None:

@@ -17,6 +17,7 @@ import intraward_client.ward as ward_module
 from intraward_client.home import SiteHome
 from intraward_client.slot import SlotClock
 from intraward_client.store.datasets import TrainingTable
+from intraward_client.store.frozen import frozen_table
 from intraward_client.store.vault import Vault
 from intraward_client.ward import Ward, site_status
 from intraward_shared.errors import LedgerError
@@ -216,7 +217,7 @@ def test_an_exception_in_training_is_one_word_outside_and_final(
     make_site: Any, open_ward: Any, rounds: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, request = make_site(), rounds().bytes_by()
-    read = ward_module.frozen_table
+    read = frozen_table
 
     def choke(vault: Vault, plan: str, stage: Stage) -> TrainingTable[Any]:
         raise ValueError(f"cannot read {read(vault, plan, stage).rows[0].prompt}")

@@ -66,7 +66,7 @@ def frozen_table(vault: Vault, plan: str, stage: Stage) -> TrainingTable[Any]:
 
 
 def _rows(plan: str, source: ColumnElement[str]) -> Select[Any]:
-    table = source.table  # type: ignore[attr-defined]
+    table = source.table
     return select(literal(plan), source, table.c.unit)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import multiprocessing
+import os
 import pickle
 
 import numpy as np
@@ -160,7 +161,7 @@ def test_a_fork_draws_nothing_and_the_parent_goes_on() -> None:
 
 def test_a_failing_generator_stops_the_step_and_never_gives_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
     """No entropy, no keystream, no noise: there is no queue that could run dry and no default to fall to."""
-    for target, name in ((noise_module.os, "urandom"), (noise_module, "ChaCha20")):
+    for target, name in ((os, "urandom"), (noise_module, "ChaCha20")):
         source = NoiseSource.fresh("e" * 64, 1)
         with monkeypatch.context() as patch:
 
@@ -177,4 +178,4 @@ def test_a_failing_generator_stops_the_step_and_never_gives_zeros(monkeypatch: p
 def test_a_step_draws_every_tensor_and_no_value_twice() -> None:
     source = NoiseSource.fresh("e" * 64, 1)
     values = torch.cat([source.gaussian(s, n, (500,)) for s in range(4) for n in "abc"])
-    assert len(values.unique()) == len(values) and int(torch.count_nonzero(values)) == len(values)
+    assert len(set(values.tolist())) == len(values) and int(torch.count_nonzero(values)) == len(values)

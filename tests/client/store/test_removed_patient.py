@@ -64,7 +64,7 @@ def imported(home: SiteHome, without: str | None, folder: Path) -> dict[str, Any
     for kind in ("notes", "preferences"):
         path = folder / f"{home.root.name}-{kind}.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows(kind, without)))
-        import_file(home, load_policy(home.policy), path, kind)  # type: ignore[arg-type]
+        import_file(home, load_policy(home.policy), path, kind)
     with closing(Vault.open(home.vault, home.vault_keys)) as vault:
         add_prompts(vault)
         gone = vault.unit_of(GONE)

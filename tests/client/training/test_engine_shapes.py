@@ -216,7 +216,8 @@ def test_checkpointing_runs_every_block_again_in_the_backward_pass(
     for checkpointing in (False, True):
         inputs = inputs_of(Stage.SFT, [], kind, mechanism=mechanism(), checkpointing=checkpointing)
         with opened(inputs) as model:
-            losses, seen = ready(inputs, model), []
+            losses = ready(inputs, model)
+            seen: list[int] = []
             block = next(m for m in model.modules() if "Attention" in type(m).__name__)
             hook = block.register_forward_hook(lambda *_, seen=seen: seen.append(1))
             with open_engine(inputs, model, noise()) as engine:
