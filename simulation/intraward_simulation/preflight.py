@@ -1,7 +1,8 @@
 """Everything that can be wrong with a run's inputs, found before its folder is made.
 
 Rule 10 of DESIGN.md and "Bad input": a broken key of a stage, a missing model, data folder or preference
-file is refused in seconds, naming file and key, and leaves nothing behind; not after an hour's import.
+file, a mechanism or a schedule that its own hospitals would refuse: said in seconds, naming file and key,
+with nothing left behind; not after an hour's import.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+from intraward_client.config import SitePolicy
+from intraward_client.plancheck import check_mechanism
+from intraward_client.privacy.planning import program_cost
 from intraward_server.publicdata import FIELDS, read_records
 from intraward_shared.config import parse
-from intraward_shared.errors import ConfigError
+from intraward_shared.errors import ConfigError, PlanRefused
 from intraward_shared.program import ProgramConfig
 from intraward_shared.stages import Stage
 from intraward_simulation.scenario import Scenario
@@ -19,6 +23,12 @@ from intraward_simulation.sites import STARTS_AT
 from intraward_simulation.world import make_world
 
 MADE_HERE = ("tiny", "smollm2")
+_SITE = {
+    "site": "any",
+    "model": {"path": "model", "sha256": "0" * 64},
+    "coordinator": {"public_key": "0" * 64},
+}
+"""What a policy needs beside its privacy terms; not looked at here."""
 
 
 def check_inputs(path: Path, text: str, data: Path | None) -> None:
@@ -33,7 +43,7 @@ def check_inputs(path: Path, text: str, data: Path | None) -> None:
         ConfigError: names file and key. InputError: a line of a data file is wrong.
     """
     scenario = parse(tomllib.loads(text), Scenario, path)
-    _check_program(path, scenario)
+    _check_terms(path, scenario, _check_program(path, scenario))
     model = scenario.run.model
     if model not in MADE_HERE and not (Path(model) / "config.json").is_file():
         raise ConfigError(
@@ -61,7 +71,35 @@ def _sketch(scenario: Scenario) -> Scenario:
     return scenario.model_copy(update={"hospitals": few})
 
 
-def _check_program(path: Path, scenario: Scenario) -> None:
+def _check_terms(path: Path, scenario: Scenario, program: ProgramConfig) -> None:
+    """The hospitals' own answer to the program, asked of the very code that would refuse it."""
+    terms = scenario.privacy
+    if terms.delta > 1 / (10 * terms.declared_max_patients):
+        raise ConfigError(
+            path, "privacy.delta", "is above 1 / (10 * declared_max_patients)", remedy="lower delta"
+        )
+    bounds = parse({"privacy": terms.model_dump(), **_SITE}, SitePolicy, path)
+    for index, stage in enumerate(program.stages):
+        if stage.mechanism is None:
+            continue
+        try:
+            check_mechanism(stage.mechanism, bounds)
+        except PlanRefused as refusal:
+            key = f"stages.{index}.mechanism"
+            raise ConfigError(
+                path, key, refusal.message, remedy="correct it, or the terms in [privacy]"
+            ) from None
+    cost = program_cost(program, path, terms.delta)
+    if cost.total.epsilon > terms.lifetime_epsilon:
+        raise ConfigError(
+            path,
+            "privacy.lifetime_epsilon",
+            f"is {terms.lifetime_epsilon:g}, and the charged stages cost {cost.total.epsilon:.3f}",
+            remedy="raise noise_multiplier, ask for fewer steps, or raise the cap",
+        )
+
+
+def _check_program(path: Path, scenario: Scenario) -> ProgramConfig:
     """The coordinator's own reading of the stages, so that its refusal names the scenario's keys."""
     table = {
         "program": {"name": scenario.run.name, "starts_at": STARTS_AT},
@@ -70,4 +108,4 @@ def _check_program(path: Path, scenario: Scenario) -> None:
         "stages": [dict(stage) for stage in scenario.stages],
         "evaluation": {"prompts": "prompts"},
     }
-    parse(table, ProgramConfig, path)
+    return parse(table, ProgramConfig, path)
