@@ -119,3 +119,4 @@ def test_rates_refute_by_clopper_pearson_at_no_false_positive() -> None:
     edge = 0.025 ** (1 / 64)
     assert rate == 1.0 and epsilon == pytest.approx(math.log((edge - 1e-3) / (1 - edge)))
     assert rates_epsilon(np.zeros(64), np.ones(64), 1e-3) == (0.0, 0.0)
+    assert rates_epsilon(np.array([1.0, 1.0, 2.0]), np.array([1.0, 0.0]), 1e-3)[0] == pytest.approx(1 / 3)

@@ -116,6 +116,26 @@ def test_what_is_no_result_is_refused(content: bytes, tmp_path: Path) -> None:
         read_attacks([path])
 
 
+def test_a_file_that_is_far_too_large_is_not_parsed(tmp_path: Path) -> None:
+    path = tmp_path / "large.json"
+    path.write_text(result().model_dump_json() + " " * 1_000_000)
+    with pytest.raises(ConfigError, match="too large"):
+        read_attacks([path])
+
+
+def test_a_write_that_fails_leaves_the_old_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "inversion.json"
+    write_result(path, result())
+
+    def full(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(ConfigError, match="cannot be written"):
+        write_result(path, result(on=1.0))
+    assert read_attacks([path]) == (result(),) and list(tmp_path.iterdir()) == [path]
+
+
 def test_figures_are_finite() -> None:
     with pytest.raises(ValidationError):
         AttackFigure(name="x", privacy="on", epsilon=8.0, seed=1, value=float("nan"))
