@@ -3,7 +3,8 @@
 DESIGN.md section 7: attacks are run, and their results printed with privacy on and off. The simulation
 writes them (``intraward-simulate attack``), ``intraward-audit report`` takes them into its page. What must
 be reached stands here in ``GATES``, not in the file: a result that names other gates, states a bound of its
-own, or a worst case or verdict that does not follow from its own figures is refused. What cannot be seen
+own, or a worst case or verdict that does not follow from its own figures is refused, and so is one whose
+epsilon is not that of the mechanism it names (rule 7: recomputed, not remembered). What cannot be seen
 from a file is that the figures were measured: settings, seeds and the digest of the attacked code are there
 so that anyone can repeat the run and compare.
 """
@@ -19,7 +20,8 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from intraward_shared.config import Strict
 from intraward_shared.errors import ConfigError
-from intraward_shared.protocol import Digest
+from intraward_shared.privacy import TOLERANCE, events_to_epsilon
+from intraward_shared.protocol import Digest, Mechanism
 
 Attack = Literal["gauge", "membership", "inversion", "canary", "one-run"]
 Privacy = Literal["on", "off", "cut"]
@@ -29,6 +31,10 @@ Sense = Literal["at most", "at least", "above"]
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
 
 MAX_BYTES = 1_000_000
+LARGEST_CLAIM = 8.0
+"""The gates speak of claims up to this epsilon."""
+SLACK = 0.01
+"""Share of a claim that its mechanism may leave unspent: more noise than claimed flatters the gates."""
 
 
 class GateRule(NamedTuple):
@@ -70,13 +76,25 @@ GATES: dict[str, tuple[GateRule, ...]] = {
 class AttackClaim(Strict):
     """What the attacked mechanism claims; the figures with this epsilon belong to it."""
 
-    epsilon: float = Field(gt=0)
+    epsilon: float = Field(gt=0, le=LARGEST_CLAIM)
     delta: float = Field(gt=0, lt=1)
     unit: Literal["patient"] = "patient"
     adjacency: Literal["add_remove"] = "add_remove"
     sample_rate: float = Field(gt=0, le=1)
-    noise_multiplier: float = Field(gt=0)
-    steps: int = Field(ge=1)
+    noise_multiplier: float = Field(gt=0, le=1000)
+    steps: int = Field(ge=1, le=100_000)
+
+    @property
+    def mechanism(self) -> Mechanism:
+        """The event that was claimed; clip norm and batch do not count in it."""
+        return Mechanism(
+            sample_rate=self.sample_rate,
+            noise_multiplier=self.noise_multiplier,
+            steps=self.steps,
+            max_grad_norm=1.0,
+            nominal_batch=1,
+            max_records_per_unit=1,
+        )
 
 
 class AttackFigure(Strict):
@@ -147,6 +165,8 @@ def judge(attack: Attack, figures: Sequence[AttackFigure]) -> tuple[AttackGate, 
 def read_attacks(paths: Sequence[Path]) -> tuple[AttackResult, ...]:
     """Results of different attacks, from files of ``intraward-simulate attack --out`` or folders of them.
 
+    Every claimed epsilon is recomputed by PLD.
+
     Raises:
         ConfigError: a file is missing or not such a result, a folder has none, or two are of one attack.
     """
@@ -191,10 +211,18 @@ def _read(path: Path) -> AttackResult:
     if len(raw) > MAX_BYTES:
         raise ConfigError(path, "", "too large for an attack's result", remedy=remedy)
     try:
-        return AttackResult.model_validate(json.loads(raw))
+        result = AttackResult.model_validate(json.loads(raw))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ConfigError(path, key, first["msg"], remedy=remedy) from None
     except (ValueError, RecursionError):
         raise ConfigError(path, "", "not a JSON object", remedy=remedy) from None
+    for claim in result.claims:
+        if not (1 - SLACK) * claim.epsilon <= _recomputed(claim) <= claim.epsilon + TOLERANCE:
+            raise ConfigError(path, "claims", "an epsilon is not its mechanism's", remedy=remedy)
+    return result
+
+
+def _recomputed(claim: AttackClaim) -> float:
+    return events_to_epsilon([claim.mechanism], claim.delta)

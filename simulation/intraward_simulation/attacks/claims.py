@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 
-from intraward_shared.attack_results import AttackClaim
+from intraward_shared.attack_results import LARGEST_CLAIM, AttackClaim
 from intraward_shared.errors import ConfigError
 from intraward_shared.privacy import events_to_epsilon
 from intraward_shared.protocol import Mechanism
 
-LEAST_EPSILON, MOST_EPSILON = 0.1, 8.0
+LEAST_EPSILON, MOST_EPSILON = 0.1, LARGEST_CLAIM
 """Claims that the gates speak of: none is made above 8, and below 0.1 nothing is left to see."""
 LARGEST_NOISE = 1000.0
 PARTS = 10_000
@@ -21,10 +21,16 @@ PARTS = 10_000
 
 
 def calibrated(shape: Mechanism, epsilon: float, delta: float) -> Mechanism:
-    """``shape`` with the least noise multiplier, to 0.0001, whose epsilon is at most ``epsilon``."""
+    """``shape`` with the least noise multiplier, to 0.0001, whose epsilon is at most ``epsilon``.
+
+    Raises:
+        ConfigError: it needs more noise than a mechanism may have.
+    """
     low, high = 1, PARTS
     while events_to_epsilon([_noised(shape, high)], delta) > epsilon:
         low, high = high, 2 * high
+        if high > LARGEST_NOISE * PARTS:
+            raise ConfigError("--epsilon", "", "too small for any noise", remedy="attack a larger claim")
     while high - low > 1:
         middle = (low + high) // 2
         enough = events_to_epsilon([_noised(shape, middle)], delta) <= epsilon
@@ -64,4 +70,4 @@ def check_epsilon(epsilon: float) -> None:
 
 
 def _noised(shape: Mechanism, parts: int) -> Mechanism:
-    return shape.model_copy(update={"noise_multiplier": min(LARGEST_NOISE, parts / PARTS)})
+    return shape.model_copy(update={"noise_multiplier": parts / PARTS})

@@ -12,7 +12,7 @@ import pytest
 from intraward_shared import audit
 from intraward_shared.attack_results import GATES, AttackClaim, AttackFigure, AttackResult, judge
 
-CLAIM = AttackClaim(epsilon=8.0, delta=1e-5, sample_rate=1.0, noise_multiplier=0.6, steps=1)
+CLAIM = AttackClaim(epsilon=8.0, delta=1e-5, sample_rate=1.0, noise_multiplier=0.6003, steps=1)
 
 
 def inversion(on: float = 0.0) -> AttackResult:
@@ -69,7 +69,8 @@ def test_a_result_stands_in_the_report_and_in_its_text(report: Any, tmp_path: Pa
     file.write_text(inversion().model_dump_json())
     code, text, written = report("--attacks", file)
     assert code == 0 and AttackResult.model_validate(written["attacks"][0]) == inversion()
-    assert "attack inversion: passed; tokens_recovered with privacy off: 1, at least 0.8" in text
+    assert "attack inversion: passed (seeds 1; code 0000000000000000)" in text
+    assert "passed tokens_recovered with privacy off: 1, at least 0.8" in text
     assert "inversion" not in written["attacks_not_given"] and "attack gauge: not given" in text
 
 
@@ -79,6 +80,7 @@ def test_an_attack_that_succeeds_is_reported_and_leaves_with_1(report: Any, tmp_
     (folder / "inversion.json").write_text(inversion(0.5).model_dump_json())
     code, text, written = report("--attacks", folder)
     assert code == 1 and "attack inversion: FAILED" in text
+    assert "MISSED tokens_recovered with privacy on: 0.5, at most 0.05" in text
     assert written["attacks"][0]["passed"] is False
 
 

@@ -10,7 +10,7 @@ import torch
 from intraward_client.privacy import engine as engine_module
 from intraward_client.privacy.noise import NoiseSource
 from intraward_shared.errors import ConfigError
-from intraward_simulation.attacks.claims import with_noise
+from intraward_simulation.attacks.claims import calibrated, with_noise
 from intraward_simulation.attacks.gauge import BLOCK, canaries_for, gauge, gaussian, run_gauge
 
 SEED, BLOCKS = 11, 24
@@ -78,6 +78,11 @@ def test_a_small_claim_is_given_more_canaries() -> None:
 def test_a_claim_that_no_gate_speaks_of_is_refused(epsilon: float) -> None:
     with pytest.raises(ConfigError, match="out of range"):
         run_gauge((epsilon,))
+
+
+def test_a_claim_beyond_all_noise_is_refused() -> None:
+    with pytest.raises(ConfigError, match="too small"):
+        calibrated(gaussian(8.0), 1e-3, 1e-9)
 
 
 def test_a_result_has_noise_claimed_cut_and_off() -> None:

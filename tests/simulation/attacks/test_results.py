@@ -13,7 +13,7 @@ from intraward_shared.attack_results import GATES, AttackClaim, AttackFigure, At
 from intraward_shared.errors import ConfigError
 from intraward_simulation.attacks.result import client_code, conclude, figures, write_result
 
-CLAIM = AttackClaim(epsilon=8.0, delta=1e-5, sample_rate=1.0, noise_multiplier=0.6, steps=1)
+CLAIM = AttackClaim(epsilon=8.0, delta=1e-5, sample_rate=1.0, noise_multiplier=0.6003, steps=1)
 
 
 def measured(off: float = 1.0, on: float = 0.0) -> list[AttackFigure]:
@@ -90,6 +90,9 @@ def test_the_same_figures_give_the_same_bytes_and_name_the_code(tmp_path: Path) 
         {"figures": changed()["figures"][:1]},
         {"seeds": [3, 4]},
         {"claims": [{**changed()["claims"][0], "epsilon": 1.0}]},
+        {"claims": [{**changed()["claims"][0], "noise_multiplier": 0.55}]},
+        {"claims": [{**changed()["claims"][0], "noise_multiplier": 0.7}]},
+        {"claims": [{**changed()["claims"][0], "steps": 2}]},
         {"simulated": False},
         {"schema_version": 2},
         {"attack": "gauge"},
