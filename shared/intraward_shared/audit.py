@@ -210,7 +210,9 @@ def _attack_lines(report: PrivacyReport) -> str:
     lines = []
     for result in report.attacks:
         verdict = "passed" if result.passed else "FAILED"
-        lines.append(f"  attack {result.attack}: {verdict}; " + "; ".join(gate.text for gate in result.gates))
+        source = f"seeds {', '.join(map(str, result.seeds))}; code {result.client_code[:16]}"
+        lines.append(f"  attack {result.attack}: {verdict} ({source})")
+        lines += [f"    {'passed' if gate.passed else 'MISSED'}  {gate.text}" for gate in result.gates]
     return "\n".join([*lines, *(f"  attack {name}: not given" for name in report.attacks_not_given)])
 
 
