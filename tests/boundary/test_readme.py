@@ -185,5 +185,6 @@ def test_every_kind_of_import_is_explained() -> None:
 def test_the_examples_are_what_the_programs_read() -> None:
     policy, program = blocks("client/README.md", "toml")[0], blocks("server/README.md", "toml")[0]
     policy = policy.replace("MODEL_DIGEST", "0" * 64).replace("COORDINATOR_KEY", "0" * 64)
+    policy = policy.replace("OFFICER_KEY", "0" * 64)
     assert parse(tomllib.loads(policy), SitePolicy, "policy.toml").site == "st-mary"
     assert parse(tomllib.loads(program), ProgramConfig, "program.toml").program.name == "first-program"

@@ -55,6 +55,8 @@ class Desk:
         """
         self.root, self.scenario, self.finished = root, scenario, run
         self.coordinator = coordinator_key(load_toml(scenario, Scenario))
+        self.officer = SigningKey.from_seed(b"\x0f" * 32)
+        (root / "second").mkdir()
         self._started: list[subprocess.Popen[bytes]] = []
         self.places = {
             "/srv/intraward": str(root / "site"),
@@ -154,7 +156,9 @@ class Desk:
         """The pages' own policy.toml and program.toml, with what only this desk knows filled in."""
         filled = {
             "/srv/models/base": str(model),
+            "/mnt/second": str(self.root / "second"),
             "MODEL_DIGEST": model_digest(model),
+            "OFFICER_KEY": self.officer.public,
             "COORDINATOR_KEY": self.coordinator.public,
         }
         for page, name in (("client/README.md", "policy.toml"), ("server/README.md", "program.toml")):

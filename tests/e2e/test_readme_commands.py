@@ -20,7 +20,10 @@ from tests.boundary.pages import Command, commands, subcommand_of
 from tests.boundary.sources import ROOT
 from tests.e2e.desk import ALIVE_SECONDS, SITE, Desk, public_key
 
+from intraward_client.config import load_policy
 from intraward_client.home import SiteHome
+from intraward_shared.ledger import Kind, read_ledger
+from intraward_shared.protocol import RECEIPT_DOMAIN, Receipt, sign_value
 from intraward_simulation import models
 from intraward_simulation import scenario as scenarios
 from intraward_simulation.processes import free_port
@@ -56,6 +59,54 @@ def desk(
 def passes(desk: Desk, line: str) -> bool:
     """Exit code 0."""
     return desk.call(desk.words(line)) == 0
+
+
+def makes_officer(desk: Desk, line: str) -> bool:
+    """A key is made, and gives way to that of the officer whom the desk's policy names."""
+    words = desk.words(line)
+    good = desk.call(words) == 0
+    Path(words[-1]).unlink()
+    desk.officer.save(Path(words[-1]))
+    return good
+
+
+def amends(desk: Desk, line: str) -> bool:
+    """A changed cap is recorded; or the second head is made anew."""
+    home = SiteHome(desk.root / "site")
+    policy = load_policy(home.policy)
+    if "--head-lost" in line and policy.second_path is not None:
+        policy.second_path.unlink()
+    cap = policy.privacy.lifetime_epsilon
+    text = home.policy.read_text().replace(f"lifetime_epsilon = {cap}", f"lifetime_epsilon = {cap - 0.5}")
+    home.policy.write_text(text)
+    entries = len(read_ledger(home.ledger))
+    return passes(desk, line) and len(read_ledger(home.ledger)) == entries + 1
+
+
+def burns(desk: Desk, line: str) -> bool:
+    """On a site whose ledger was put back, or whose coordinator shows a receipt; it is mended afterwards."""
+    home = SiteHome(desk.root / "site")
+    second = load_policy(home.policy).second_path
+    assert second is not None
+    ledger, head = home.ledger.read_bytes(), second.read_bytes()
+    if "--receipt" in line:
+        lost = Receipt(
+            site="st-mary",
+            run_id="run",
+            round=1,
+            plan="1" * 64,
+            update="2" * 64,
+            ledger_sequence=9,
+            ledger_entry="3" * 64,
+        )
+        Path("receipt.json").write_bytes(sign_value(lost, RECEIPT_DOMAIN, desk.coordinator))
+    else:
+        home.ledger.write_bytes(ledger.splitlines(keepends=True)[0])
+    good = passes(desk, line)
+    burned = [entry.kind for entry in read_ledger(home.ledger)][-1] is Kind.BURN
+    home.ledger.write_bytes(ledger)
+    second.write_bytes(head)
+    return good and burned != ("--dry-run" in line)
 
 
 def on_finished(desk: Desk, line: str) -> bool:
@@ -143,6 +194,9 @@ RECIPES: dict[str, Recipe] = {
     "chgrp": in_shell,
     "chmod": in_shell,
     "intraward-client init": passes,
+    "intraward-client officer key": makes_officer,
+    "intraward-client officer amend": amends,
+    "intraward-client officer burn": burns,
     "intraward-client doctor": passes,
     "intraward-client import": passes,
     "intraward-client deid run": passes,
