@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import typer
 
 from intraward_shared.attack_results import read_attacks
+from intraward_shared.audit_adapter import trace, trace_text
 from intraward_shared.audit_receipts import check_receipts
 from intraward_shared.certificates import PrivacyCertificate, PrivacyReport, certify, privacy_report
 from intraward_shared.command import run, show
@@ -133,18 +134,23 @@ def adapter(
         Path, typer.Argument(metavar="DIR", help="Adapter folder with intraward_adapter.json.")
     ],
     public_key: Annotated[str, typer.Option(metavar="HEX", help="Public key of the coordinator.")],
+    ledger: Annotated[list[Path] | None, typer.Option(help="A site's ledger.jsonl; repeat.")] = None,
+    ancestors: Annotated[Path | None, typer.Option(help="The coordinator's adapters folder.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Verify signature, files and tensors of a signed adapter.
+    """Verify signature, files and tensors of a signed adapter, and trace it to the ledgers that paid.
 
-    Example: intraward-audit adapter release/ --public-key 3b6a27bc...
+    Without --ancestors only the adapter's own round is traced; a site whose ledger is not given is named.
+
+    Example: intraward-audit adapter release/ --public-key 3b6a27bc... --ancestors adapters/ --ledger l.jsonl
     """
     _check_key("--public-key", public_key)
     manifest, state = read_signed_adapter(folder, public_key)
     stamp = ", simulated: not private" if manifest.simulated else ""
-    value = manifest.model_dump(mode="json") | {"verified": True, "tensors": len(state)}
+    rows = trace(manifest, public_key, ancestors, ledger or [])
+    value = manifest.model_dump(mode="json") | {"verified": True, "tensors": len(state), "lineage": rows}
     text = f"verified: {manifest.stage} round {manifest.round}, {manifest.digest}{stamp}"
-    show(value, as_json=as_json, text=text)
+    show(value, as_json=as_json, text=f"{text}\n{trace_text(rows)}")
 
 
 def _site_keys(options: Sequence[str]) -> dict[str, str]:

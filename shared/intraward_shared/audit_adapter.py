@@ -1,0 +1,78 @@
+"""A signed adapter traced back to the ledgers that paid for it, for ``intraward-audit adapter``.
+
+Rule 9 of DESIGN.md. With the coordinator's adapters folder the whole ancestry is followed, each manifest's
+signature verified; with ledgers each round on the way is held against the ledger of every site in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from intraward_shared.errors import ConfigError, ContractError
+from intraward_shared.ledger_chain import policy_entry, read_ledger
+from intraward_shared.ledger_entry import LedgerEntry
+from intraward_shared.lineage import ancestry, check_origin, check_paid
+from intraward_shared.signed_adapter import MANIFEST_FILE, AdapterManifest, read_manifest
+
+PAID, BURNED, UNSEEN = "paid", "lost, and burned", "ledger not given"
+
+
+def trace(
+    manifest: AdapterManifest, public: str, ancestors: Path | None, ledgers: Sequence[Path]
+) -> list[dict[str, Any]]:
+    """The adapter and, where their folder is given, all its ancestors, newest first.
+
+    Args:
+        manifest: verified.
+        public: public key of the coordinator that signed all of them.
+        ancestors: a folder of signed adapter folders; without it only the adapter itself is looked at.
+        ledgers: ledger files of any sites.
+
+    Returns:
+        a row an adapter: ``{"adapter", "stage", "round", "sites": {site: paid, burned or not given}}``.
+
+    Raises:
+        ContractError: an ancestor is missing, private, or not paid for in a ledger that was given.
+        LedgerError: a ledger does not verify.
+    """
+    books = {policy_entry(entries).site: entries for entries in map(read_ledger, ledgers)}
+    if ancestors is None:
+        known, names = {manifest.digest: manifest.model_copy(update={"parents": ()})}, [manifest.digest]
+    else:
+        known, names = _read_all(ancestors, public) | {manifest.digest: manifest}, [manifest.digest]
+    rows = []
+    for name, found in sorted(ancestry(names, known), key=lambda pair: -pair[1].round):
+        try:
+            check_origin(found)
+            sites = {site: _standing(found, site, books) for site in sorted(found.ledger_heads)}
+        except ContractError as error:
+            raise ContractError(
+                f"adapter {name[:16]} (round {found.round}): {error.message}",
+                remedy="do not use it; ask the coordinator and the site which of them is wrong",
+            ) from None
+        rows.append({"adapter": name, "stage": found.stage.value, "round": found.round, "sites": sites})
+    return rows
+
+
+def trace_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows for a terminal."""
+    lines = []
+    for row in rows:
+        paid = ", ".join(f"{site}: {standing}" for site, standing in row["sites"].items())
+        lines.append(f"  round {row['round']:>3} {row['stage']:<7} {row['adapter'][:16]}  {paid or 'public'}")
+    return "\n".join(lines)
+
+
+def _standing(manifest: AdapterManifest, site: str, books: Mapping[str, Sequence[LedgerEntry]]) -> str:
+    if site not in books:
+        return UNSEEN
+    return PAID if check_paid(manifest, site, books[site]) else BURNED
+
+
+def _read_all(folder: Path, public: str) -> dict[str, AdapterManifest]:
+    if not folder.is_dir():
+        raise ConfigError(folder, "", "no such folder", remedy="give the coordinator's adapters folder")
+    found = [read_manifest(path.parent, public)[0] for path in sorted(folder.glob(f"*/{MANIFEST_FILE}"))]
+    return {manifest.digest: manifest for manifest in found}
