@@ -187,6 +187,7 @@ class Desk:
         shutil.copytree(self.finished, self.root / "runs" / "demo")
         server = ServerHome(self.finished / "server")
         shutil.copytree(server.root / "receipts", self.root / "receipts")
+        shutil.copytree(server.root / "adapters", self.root / "adapters")
         (self.root / "attacks").mkdir()
         write_result(self.root / "attacks" / "inversion.json", run_inversion(seeds=(1,)))
         shutil.copyfile(self.finished / "sites" / SITE / "ledger.jsonl", self.root / "ledger.jsonl")
