@@ -38,6 +38,9 @@ TOLERANCE = 0.005
 LEAST_NOISE = 0.1
 """Less noise is no privacy (one step: epsilon above 60), and its loss does not fit into PLD's grid."""
 
+MOST_EPSILON = 10_000.0
+"""By RDP; ten times the highest cap of a ledger. More is not accounted for: PLD would need gigabytes."""
+
 ORDERS: tuple[float, ...] = (
     2.0,
     *(tenth / 10 for tenth in range(26, 100)),
@@ -84,6 +87,8 @@ def events_to_epsilon(
     check_delta(delta)
     groups = group_events(mechanisms)
     check_noise(groups)
+    if _converted(ORDERS, _renyi(groups), delta) > MOST_EPSILON:
+        raise LedgerError("these events have no epsilon worth the name", remedy="more noise, or fewer steps")
     return _pld(groups, delta, neighbouring)
 
 
@@ -159,7 +164,9 @@ def _event(group: Group) -> dp_accounting.DpEvent:
 
 @lru_cache(maxsize=4096)
 def _renyi_step(sample_rate: float, noise_multiplier: float) -> tuple[float, ...]:
-    """Renyi divergence of one step at each of ``ORDERS``; infinite where the series does not converge."""
+    """Renyi divergence of one step at each of ``ORDERS``; infinite if the series does not converge."""
+    if noise_multiplier < LEAST_NOISE:  # dp-accounting divides by its square
+        return (math.inf,) * len(ORDERS)
     accountant = RdpAccountant(list(ORDERS))
     accountant.compose(_event(Group(sample_rate, noise_multiplier, 1)))
     return tuple(max(0.0, float(value)) for value in accountant.rdp)

@@ -37,8 +37,8 @@ from intraward_shared.privacy import (
 from intraward_shared.protocol import Mechanism, ProgramSchedule, RoundPlan
 
 EPS_ERROR = 1e-3
-MAX_GRID = 1 << 24
-"""Points of PRV's grid at ``EPS_ERROR``; this many take about a quarter of a minute and 2 GB."""
+MAX_GRID = 1 << 23
+"""Points of PRV's grid at ``EPS_ERROR``; this many take about eight seconds and 1 GB."""
 HOPELESS = 3.0
 """RDP is never this many times the tight figure plus one where a cap is in reach; then PRV is not asked."""
 
