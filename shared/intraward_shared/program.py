@@ -26,6 +26,10 @@ Instant = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:
 _ORDER = {Stage.SFT: 0, Stage.LABEL: 1, Stage.REWARD: 2, Stage.PPO: 3, Stage.DPO: 3}
 
 
+MOST_SLOTS = 3
+"""A plan's slot is up to two slots away from now, and late sites answer when the next one is over."""
+
+
 class ProgramTerms(Strict):
     """Who runs when. ``slot_s`` is the length of a slot: replies belong to the slot's end.
 
@@ -48,6 +52,14 @@ class ProgramTerms(Strict):
     def _seed_is_simulation(self) -> Self:
         if self.seed is not None and not self.simulated:
             raise ValueError("a seed needs simulated = true")
+        return self
+
+    @model_validator(mode="after")
+    def _deadline_outlasts_slots(self) -> Self:
+        if not self.simulated and self.round_deadline_s < MOST_SLOTS * self.slot_s:
+            raise ValueError(
+                f"round_deadline_s must be at least {MOST_SLOTS} slot_s: hospitals answer when a slot is over"
+            )
         return self
 
 

@@ -84,6 +84,9 @@ def test_slots(table: dict[str, Any]) -> None:
     assert next_slot(config, 2, late) == 3  # a simulated program lives by its own clock
     table["program"] |= {"simulated": False}
     del table["program"]["seed"]
+    with pytest.raises(ConfigError, match="at least 3 slot_s"):
+        _config(table)
+    table["program"] |= {"round_deadline_s": 3 * 3600.0}
     real = _config(table)
     assert next_slot(real, 2, late) == 11  # slot 10 begins in half an hour; a whole one is left to train
     assert next_slot(real, 12, late) == 13
