@@ -218,3 +218,13 @@ def test_a_lost_head_is_made_anew_by_the_officer_alone(
         ledger.amend_policy("c" * 64, 8.0, TIME, second_path=volume, officer=OFFICER)
         ledger.reserve(round_of(1))
     Ledger.open(path, site_key).close()
+
+
+def test_a_path_may_hold_anything_that_a_file_name_may(
+    make_ledger: Any, site_key: SigningKey, tmp_path: Path
+) -> None:
+    """The line's signature is found although the path reads like one."""
+    odd = tmp_path / ',"signature":"é\\'
+    with make_ledger(officer=OFFICER.public, second_path=odd) as ledger:
+        ledger.amend_policy("d" * 64, 7.0, TIME, second_path=odd)
+    assert len(read_ledger(tmp_path / "ledger.jsonl", site_key.public)) == 2
