@@ -265,7 +265,7 @@ def _recompute_text(row: dict[str, Any]) -> str:
         f"  a patient of so many hospitals like this: {sites}",
     ]
     if not row["within_cap"]:
-        lines.append("  FAILED: the lifetime cap is passed")
+        lines.append("  FAILED: the lifetime cap is passed, or was when something was charged")
     if not row["agrees"]:
         lines.append(f"  FAILED: accountants differ by {row['accountants_differ_by']:.4f}")
     return "\n".join([*lines, f"  {row['warning']}"] if row["warning"] else lines)
