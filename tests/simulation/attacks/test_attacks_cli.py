@@ -37,7 +37,7 @@ def test_an_attack_prints_privacy_off_beside_on_and_its_gates(call: Any, tmp_pat
     assert code == 0
     for part in ("inversion: 2 seeds", "privacy off", "privacy on", "epsilon 4 at delta 1e-05", "passed"):
         assert part in out
-    assert "tokens_recovered with privacy on: 0, at most 0.05" in out and "100%" in err
+    assert "passed  tokens_recovered with privacy on: 0" in out and "100%" in err
     (result,) = read_attacks([file])
     assert result.seeds == (1, 2) and [claim.epsilon for claim in result.claims] == [4.0, 8.0]
 

@@ -24,7 +24,7 @@ def test_a_few_steps_give_members_away_without_privacy_and_not_with_it() -> None
 def test_every_word_of_a_note_is_read_off_one_update_without_noise_and_none_with_it() -> None:
     """Clipping is on in both: it is the noise that protects."""
     assert inversion.tokens_recovered(inversion._noised(inversion.HARMFUL, NO_NOISE), 7) == 1.0
-    assert inversion.tokens_recovered(calibrated(inversion.HARMFUL, 8.0, inversion.DELTA), 7) == 0.0
+    assert inversion.tokens_recovered(calibrated(inversion.HARMFUL, 8.0, inversion.DELTA), 7) <= 0.05
 
 
 def test_the_attacker_reads_the_sealed_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +50,7 @@ def test_what_is_attacked_is_stamped_as_simulated(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(release, "open_update", opened)
     inversion.tokens_recovered(inversion.HARMFUL, 7)
-    assert [header.simulated for header in headers] == [True]
+    assert {header.simulated for header in headers} == {True}
 
 
 def test_secrets_are_exposed_after_some_steps_without_privacy_and_less_with_it() -> None:
@@ -79,11 +79,11 @@ def test_the_bound_on_rates_has_force_against_a_claim_of_2() -> None:
 
 
 @pytest.mark.slow
-def test_inversion_over_five_notes() -> None:
+def test_inversion_over_three_seeds_of_five_notes() -> None:
     """The reach row: token recovery >= 0.80 with privacy off, <= 0.05 on."""
     result = inversion.run_inversion()
     found = [(f.privacy, f.value) for f in result.figures if f.name == "tokens_recovered"]
-    assert result.passed and len(found) == 10
+    assert result.passed and len(found) == 6
     assert all(value >= 0.80 if privacy == "off" else value <= 0.05 for privacy, value in found)
 
 
