@@ -189,4 +189,5 @@ def _answer_lines(answer: SiteAnswer) -> list[str]:
         else "then nothing but retries of its own rounds may ever follow"
     )
     many = "at least 1000" if answer.retries >= 1000 else str(answer.retries)
-    return [head + "[green]would take it[/]", f"    retries after a crash that would still fit: {many}; {after}"]
+    fit = f"    retries after a crash that would still fit: {many}; {after}"
+    return [head + "[green]would take it[/]", fit]

@@ -10,62 +10,24 @@ from typing import Any
 
 import pytest
 import tomli_w
+from tests.client.programs import SCHEDULE, TIME, mechanism, program_table
 
 from intraward_client import cli
 from intraward_client.privacy import picture
 from intraward_client.privacy.budget import Budget, prv_epsilon, tight_epsilon
 from intraward_client.privacy.forecast import forecast, paid_rounds
 from intraward_client.privacy.picture import charges_of, draw, thinned
-from intraward_client.privacy.planning import calibrate, most_that_fit, program_cost
-from intraward_shared.config import parse
-from intraward_shared.errors import BudgetExhausted, ConfigError
+from intraward_client.privacy.planning import most_that_fit
+from intraward_shared.errors import BudgetExhausted
 from intraward_shared.gate import Book
 from intraward_shared.ledger import Ledger
 from intraward_shared.ledger_chain import read_ledger
 from intraward_shared.privacy import events_to_epsilon
-from intraward_shared.program import ProgramConfig
-from intraward_shared.protocol import Mechanism, ProgramSchedule, RoundPlan, Slot, to_bytes
+from intraward_shared.protocol import Mechanism, RoundPlan, Slot, to_bytes
 from intraward_shared.signing import SigningKey, digest
 from intraward_shared.stages import Stage
 
-TIME = "2030-01-01T00:00:00Z"
 KEY = SigningKey.from_seed(b"s" * 32)
-FILE = Path("program.toml")
-STAGES = ((Stage.SFT, 2, 0.02, 1.1, 50), (Stage.REWARD, 3, 0.05, 1.2, 30))
-
-
-def mechanism(rate: float = 0.05, noise: float = 1.2, steps: int = 30) -> Mechanism:
-    return Mechanism(
-        sample_rate=rate,
-        noise_multiplier=noise,
-        max_grad_norm=1.0,
-        steps=steps,
-        nominal_batch=32,
-        max_records_per_unit=2,
-    )
-
-
-def program_table(**mechanism_changes: Any) -> dict[str, Any]:
-    """Two charged stages and a free one."""
-    stages: list[dict[str, Any]] = []
-    for stage, rounds, rate, noise, steps in STAGES:
-        each = mechanism(rate, noise, steps).model_dump() | mechanism_changes
-        each = {key: value for key, value in each.items() if key not in ("unit", "adjacency")}
-        training = {"learning_rate": 0.001}
-        stages.append({"stage": stage.value, "rounds": rounds, "training": training, "mechanism": each})
-    stages.append(
-        {"stage": "ppo", "public": "prompts.jsonl", "training": {"learning_rate": 0.001, "steps": 2}}
-    )
-    return {
-        "program": {"name": "test", "starts_at": TIME},
-        "model": {"path": "model"},
-        "lora": {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]},
-        "stages": stages,
-    }
-
-
-def program(**changes: Any) -> ProgramConfig:
-    return parse(program_table(**changes), ProgramConfig, FILE)
 
 
 @pytest.fixture
@@ -111,16 +73,6 @@ def site(tmp_path: Path) -> Callable[..., Path]:
         return home
 
     return make
-
-
-SCHEDULE = ProgramSchedule(
-    run_id="run",
-    slots=tuple(
-        Slot(stage=stage, round=number, mechanism=mechanism(rate, noise, steps))
-        for stage, rounds, rate, noise, steps in STAGES
-        for number in range(1, rounds + 1)
-    ),
-)
 
 
 @pytest.fixture
@@ -226,51 +178,6 @@ def test_paid_rounds_are_slots_that_no_plan_has_drawn(site: Any, spend: Any) -> 
     home = site()
     spend(home, rounds=0)
     assert paid_rounds(read_ledger(home / "ledger.jsonl")) == {"sft": 2, "reward": 3}
-
-
-@pytest.mark.parametrize("most", [1, 2, 7, 100])
-def test_most_that_fit(most: int) -> None:
-    for limit in (0, 1, 2, 3, 6, 7, 8, 200):
-        assert most_that_fit(lambda n, limit=limit: n <= limit, most) == min(limit, most)  # type: ignore[misc]
-
-
-def test_a_program_costs_what_the_gate_will_count() -> None:
-    told: list[float] = []
-    cost = program_cost(program(), FILE, 1e-5, told.append)
-    every = [slot.mechanism for slot in SCHEDULE.slots]
-    assert cost.total.epsilon == tight_epsilon(every, 1e-5)
-    assert cost.total.epsilon_replace_one == events_to_epsilon(every, 1e-5, "replace_one")
-    assert [(s.stage, s.key, s.rounds) for s in cost.stages] == [
-        ("sft", "stages.0.mechanism", 2),
-        ("reward", "stages.1.mechanism", 3),
-    ]
-    assert cost.stages[0].cost.epsilon == tight_epsilon(every[:2], 1e-5)
-    assert cost.sites == tuple(events_to_epsilon(every * k, 1e-5) for k in (1, 2, 3))
-    assert told == sorted(told) and told[-1] == 1.0
-
-
-@pytest.mark.parametrize("epsilon", [1.0, pytest.param(4.0, marks=pytest.mark.slow)])
-def test_calibration_finds_the_least_noise_that_the_gate_admits(epsilon: float) -> None:
-    found = calibrate(program(), FILE, 1e-5, epsilon)
-    (noise,) = {slot.mechanism.noise_multiplier for slot in found.charged_slots}
-    assert noise == round(noise, 4)
-    book = Book(epsilon, 1e-5).with_schedule([slot.mechanism for slot in found.charged_slots])
-    assert book.admits(epsilon, tight_epsilon) and epsilon - 0.004 < book.figure(tight_epsilon) <= epsilon
-
-
-def test_a_target_that_any_noise_meets_gets_the_least_a_policy_may_allow() -> None:
-    table = program_table(sample_rate=1e-4, steps=1)
-    found = calibrate(parse(table, ProgramConfig, FILE), FILE, 1e-5, 500.0)
-    assert {slot.mechanism.noise_multiplier for slot in found.charged_slots} == {0.3}
-
-
-def test_what_cannot_be_reached_is_said_by_file_and_key() -> None:
-    with pytest.raises(ConfigError, match=r"program\.toml: stages: no noise multiplier"):
-        calibrate(program(sample_rate=1.0, steps=50_000), FILE, 1e-5, 0.05)
-    free = program_table()
-    free["stages"] = [{"stage": "label", "training": {"learning_rate": 0.1}}]
-    with pytest.raises(ConfigError, match="no stage is charged"):
-        calibrate(parse(free, ProgramConfig, FILE), FILE, 1e-5, 1.0)
 
 
 def write_program(folder: Path, **changes: Any) -> Path:

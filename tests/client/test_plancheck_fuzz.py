@@ -27,7 +27,23 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 COORDINATOR = SigningKey.from_seed(b"\x0c" * 32)
 Table = dict[str, Any]
 Change = Callable[[Table, Table, np.random.Generator], None]
-NUMBERS: tuple[Any, ...] = ("nan", "inf", "-inf", "1e400", "-0.5", "0.0", "0.50", "", "abc", None, True, [], {}, "0x1", 10**30)
+NUMBERS: tuple[Any, ...] = (
+    "nan",
+    "inf",
+    "-inf",
+    "1e400",
+    "-0.5",
+    "0.0",
+    "0.50",
+    "",
+    "abc",
+    None,
+    True,
+    [],
+    {},
+    "0x1",
+    10**30,
+)
 
 
 def real(value: float) -> str:
