@@ -228,3 +228,19 @@ def test_a_path_may_hold_anything_that_a_file_name_may(
     with make_ledger(officer=OFFICER.public, second_path=odd) as ledger:
         ledger.amend_policy("d" * 64, 7.0, TIME, second_path=odd)
     assert len(read_ledger(tmp_path / "ledger.jsonl", site_key.public)) == 2
+
+
+def test_bytes_do_not_leave_while_the_head_lacks_their_release(
+    held: Any, volume: Path, site_key: SigningKey, round_of: Any, sealed_of: Any, tmp_path: Path
+) -> None:
+    away, plan = tmp_path / "away", round_of(1)
+    with held() as ledger:
+        sealed = sealed_of(plan, ledger.reserve(plan))
+        volume.parent.rename(away)
+        for _ in range(2):  # the second time the ledger holds the RELEASE, but the head still does not
+            with pytest.raises(LedgerError, match="second head cannot be written"):
+                ledger.ensure_released(plan.digest, sealed)
+        away.rename(volume.parent)
+    with Ledger.open(tmp_path / "ledger.jsonl", site_key) as ledger:
+        assert ledger.ensure_released(plan.digest, sealed).kind is Kind.RELEASE
+        assert len(ledger.entries) == 3
