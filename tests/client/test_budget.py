@@ -10,9 +10,13 @@ import pytest
 
 import intraward_client.privacy.budget as budget_module
 from intraward_client.privacy.budget import Budget, prv_epsilon, tight_epsilon
+from intraward_client.privacy.picture import charges_of, draw
+from intraward_client.privacy.statement import statement
+from intraward_shared.certificates import certify
 from intraward_shared.errors import BudgetExhausted, LedgerError
 from intraward_shared.gate import Book, read_book
 from intraward_shared.ledger import Kind, Ledger
+from intraward_shared.ledger_entry import Burn
 from intraward_shared.privacy import (
     TOLERANCE,
     epsilon_at_order,
@@ -268,3 +272,26 @@ def test_the_gate_refuses_what_the_ledger_would(ledger: Ledger, charged_plan: An
         Budget(ledger, 8.0, 1e-5).admit(plan)
     with pytest.raises(LedgerError, match="another plan"):
         Budget(ledger, 8.0, 1e-5).admit(charged_plan(1, mechanism(), nonce="1" * 32))
+
+
+@pytest.mark.parametrize("cap", [5.0, 8.0])
+def test_a_burn_counts_under_either_gate(tmp_path: Path, charged_plan: Any, cap: float) -> None:
+    """The order and the gate stay those of the first charge; the lost rounds are charged beside it."""
+    with new_ledger(tmp_path / "ledger.jsonl", cap) as ledger:
+        Budget(ledger, cap, 1e-5).admit_schedule(schedule_of(3), TIME)
+        before = read_book(ledger.entries)
+        lost = Burn(sequence=4, entry="a" * 64, evidence="second_head", rounds=2, mechanism=mechanism(20))
+        ledger.burn(lost, TIME, OFFICER)
+        after = read_book(ledger.entries)
+        assert (after.gate, after.first, after.burned) == (before.gate, before.first, (mechanism(40),))
+        assert after.figure(prv_epsilon) > before.figure(prv_epsilon)
+        spent = [*before.schedule, *after.burned]
+        if after.gate == "program":
+            assert after.figure(prv_epsilon) == prv_epsilon(spent, 1e-5)
+        value = statement(ledger.entries, cap)
+        assert [stage["stage"] for stage in value["stages"]] == ["reward", "burn"]
+        assert [stage["stage"] for stage in value["forecast"]["stages"]] == ["reward"]
+        assert [charge.outcome for charge in charges_of(ledger.entries)] == ["paid"] * 3 + ["burned"]
+        assert draw(ledger.entries, cap, tmp_path / "burn.png") == 4
+        certificate = certify(ledger.entries)
+        assert certificate.gate == after.gate and certificate.epsilon == events_to_epsilon(spent, 1e-5)
