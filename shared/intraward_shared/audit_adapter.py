@@ -16,7 +16,7 @@ from intraward_shared.ledger_entry import LedgerEntry
 from intraward_shared.lineage import ancestry, check_origin, check_paid
 from intraward_shared.signed_adapter import MANIFEST_FILE, AdapterManifest, read_manifest
 
-PAID, BURNED, UNSEEN = "paid", "lost, and burned", "ledger not given"
+PAID, BURNED, UNSEEN = "released by its ledger", "lost, and burned", "ledger not given"
 
 
 def trace(
@@ -31,7 +31,7 @@ def trace(
         ledgers: ledger files of any sites.
 
     Returns:
-        a row an adapter: ``{"adapter", "stage", "round", "sites": {site: paid, burned or not given}}``.
+        a row an adapter: ``{"adapter", "stage", "round", "sites": {site: released, burned or not given}}``.
 
     Raises:
         ContractError: an ancestor is missing, private, or not paid for in a ledger that was given.
@@ -61,7 +61,7 @@ def trace_text(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = []
     for row in rows:
         paid = ", ".join(f"{site}: {standing}" for site, standing in row["sites"].items())
-        lines.append(f"  round {row['round']:>3} {row['stage']:<7} {row['adapter'][:16]}  {paid or 'public'}")
+        lines.append(f"  round {row['round']:>3} {row['stage']:<7} {row['adapter'][:16]}  {paid or "no hospital"}")
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from intraward_shared import audit
 from intraward_shared.adapters import encode, state_digest
+from intraward_shared.audit_adapter import PAID
 from intraward_shared.ledger_chain import read_ledger
 from intraward_shared.ledger_entry import Kind
 from intraward_shared.protocol import LoraSpec, sign_value
@@ -82,9 +83,9 @@ def test_every_round_down_to_the_public_start_is_shown_paid(
     code, out, _ = call(newest, *options, "--json")
     rows = json.loads(out)["lineage"]
     assert code == 0 and [row["adapter"] for row in rows] == names[::-1]
-    assert [row["sites"] for row in rows] == [{"north": "paid"}, {"north": "paid"}, {}]
+    assert [row["sites"] for row in rows] == [{"north": PAID}, {"north": PAID}, {}]
     _, out, _ = call(newest, *options)
-    assert out.count("north: paid") == 2 and out.count("public") == 1
+    assert " ".join(out.split()).count(f"north: {PAID}") == 2 and out.count("no hospital") == 1
 
 
 def test_without_ledger_or_ancestors_less_is_said_and_it_says_so(registry: Any, call: Any) -> None:
