@@ -122,7 +122,7 @@ def draw(entries: Sequence[LedgerEntry], cap: float, target: Path) -> int:
         _bars(axes, charges)
         _caps(axes, charges, cap)
         _frame(axes, charges, cap)
-        _legend(figure, axes, charges)
+        _legend(figure, charges)
         stamp = "  SIMULATED, NOT PRIVATE" if terms.simulated else ""
         figure.suptitle(f"Privacy budget of {terms.site}{stamp}", x=0.012, ha="left", weight="bold", size=13)
         meaning = f"(epsilon, {terms.delta:g})-DP per patient within this hospital, add/remove; by PLD"
@@ -135,11 +135,9 @@ _OUTCOMES = {Kind.RELEASE: "released", Kind.ABORT: "aborted", Kind.RESERVE: "ope
 
 
 def _bars(axes: Any, charges: Sequence[Charge]) -> None:
-    before, named = 0.0, set()
+    before = 0.0
     for place, charge in enumerate(charges, start=1):
         colour = _COLOURS.get(charge.stage, "#888888")
-        label = _NAMES.get(charge.stage, charge.stage) if charge.stage not in named else None
-        named.add(charge.stage)
         axes.bar(place, before, width=0.8, color=colour, alpha=0.22, linewidth=0)
         hatch = _HATCHES.get(charge.outcome)
         axes.bar(
@@ -151,7 +149,6 @@ def _bars(axes: Any, charges: Sequence[Charge]) -> None:
             edgecolor="white" if hatch else colour,
             hatch=hatch,
             linewidth=0,
-            label=label,
         )
         if charge.again:
             axes.annotate(
@@ -214,10 +211,12 @@ def _name_runs(axes: Any, charges: Sequence[Charge]) -> None:
         start = end
 
 
-def _legend(figure: Any, axes: Any, charges: Sequence[Charge]) -> None:
+def _legend(figure: Any, charges: Sequence[Charge]) -> None:
     from matplotlib.patches import Patch
 
-    handles, labels = axes.get_legend_handles_labels()
+    stages = list(dict.fromkeys(charge.stage for charge in charges))
+    handles = [Patch(facecolor=_COLOURS.get(stage, "#888888"), linewidth=0) for stage in stages]
+    labels = [_NAMES.get(stage, stage) for stage in stages]
     for outcome, name in _MARKED.items():
         if any(charge.outcome == outcome for charge in charges):
             handles.append(
