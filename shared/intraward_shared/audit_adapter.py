@@ -60,8 +60,9 @@ def trace_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows for a terminal."""
     lines = []
     for row in rows:
-        paid = ", ".join(f"{site}: {standing}" for site, standing in row["sites"].items())
-        lines.append(f"  round {row['round']:>3} {row['stage']:<7} {row['adapter'][:16]}  {paid or "no hospital"}")
+        sites = [f"{site}: {standing}" for site, standing in row["sites"].items()] or ["no hospital"]
+        name = f"  round {row['round']:>3} {row['stage']:<7} {row['adapter'][:16]}"
+        lines.append(f"{name}  {', '.join(sites)}")
     return "\n".join(lines)
 
 
