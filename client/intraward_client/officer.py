@@ -16,7 +16,7 @@ from intraward_client.initialise import policy_digest
 from intraward_client.site_ledger import check_constants
 from intraward_shared.errors import ConfigError, ContractError, LedgerError
 from intraward_shared.ledger import Ledger, LedgerEntry, SitePrivacy
-from intraward_shared.ledger_burn import rounds_to_charge
+from intraward_shared.ledger_burn import charge_for
 from intraward_shared.ledger_entry import Burn
 from intraward_shared.ledger_head import HeadState, read_head, state_of
 from intraward_shared.ledger_receipts import check_receipt, lost_by
@@ -98,10 +98,10 @@ def prepare_burn(policy: SitePolicy, ledger: Ledger, site_key: SigningKey, recei
             remedy="give the coordinator's newest receipt with --receipt",
         )
     sequence, evidence, entry = max(found, key=lambda item: item[:2])  # on a tie the second head
-    mechanism = worst_mechanism(policy.privacy)
+    worst = worst_mechanism(policy.privacy)
     cap = max(recorded.lifetime_epsilon, policy.privacy.lifetime_epsilon)
-    rounds = rounds_to_charge(
-        mechanism, ledger.head[0], sequence, counted=evidence == "second_head", cap=cap, delta=recorded.delta
+    mechanism, rounds = charge_for(
+        worst, ledger.head[0], sequence, counted=evidence == "second_head", cap=cap, delta=recorded.delta
     )
     return Burn.model_validate(
         {"sequence": sequence, "entry": entry, "evidence": evidence, "rounds": rounds, "mechanism": mechanism}

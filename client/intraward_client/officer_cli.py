@@ -102,9 +102,11 @@ def burn(
         if said.sequence > last
         else f"entries up to {said.sequence} of another copy"
     )
+    lifetime = said.mechanism.sample_rate == 1 and said.rounds == 1
+    what = "a whole lifetime" if lifetime else f"{said.rounds} rounds of the policy's weakest mechanism"
     text = (
-        f"{gap} are lost, as the {said.evidence.replace('_', ' ')} shows; {verb}: {said.rounds} rounds of "
-        f"the policy's weakest mechanism, epsilon {epsilon:.3f} alone"
+        f"{gap} are lost, as the {said.evidence.replace('_', ' ')} shows; {verb}: {what}, "
+        f"epsilon {epsilon:.3f} alone"
     )
     show(value, as_json=as_json, text=text)
 

@@ -14,6 +14,7 @@ from intraward_shared import audit
 from intraward_shared.audit_receipts import check_receipts
 from intraward_shared.errors import LedgerError
 from intraward_shared.ledger import Kind, Ledger, read_ledger
+from intraward_shared.ledger_burn import whole_lifetime
 from intraward_shared.ledger_entry import Burn
 from intraward_shared.ledger_receipts import Lost, check_receipt, lost_by
 from intraward_shared.protocol import RECEIPT_DOMAIN, sign_value
@@ -38,9 +39,9 @@ def lived(make_ledger: Callable[..., Ledger], round_of: Any, receipt_of: Any, tm
     return path, path.read_bytes().splitlines(keepends=True), receipts
 
 
-def burn(mechanism: Any, lost: Lost) -> Burn:
-    fields = {"evidence": "receipt", "rounds": 40, "mechanism": mechanism}
-    return Burn(sequence=lost.sequence, entry=lost.entry, **fields)
+def burn(lost: Lost) -> Burn:
+    whole = whole_lifetime(8.0, 1e-5)
+    return Burn(sequence=lost.sequence, entry=lost.entry, evidence="receipt", rounds=1, mechanism=whole)
 
 
 def test_every_truncation_is_seen_by_the_last_receipt(lived: Any, site_key: SigningKey) -> None:
@@ -72,7 +73,6 @@ def test_a_cut_off_release_is_named(lived: Any, site_key: SigningKey) -> None:
 def test_after_a_burn_the_old_receipts_no_longer_block(
     lived: Any,
     site_key: SigningKey,
-    mechanism_of: Any,
     round_of: Any,
     receipt_of: Any,
     kept: int,
@@ -83,7 +83,7 @@ def test_after_a_burn_the_old_receipts_no_longer_block(
     with Ledger.open(path, site_key) as ledger:
         lost = lost_by(ledger.entries, receipts[-1])
         assert lost is not None
-        ledger.burn(burn(mechanism_of(), lost), TIME, OFFICER)
+        ledger.burn(burn(lost), TIME, OFFICER)
         plan = round_of(9)
         reserved = ledger.reserve(plan)
         ledger.release(plan.digest, "f" * 64)
@@ -99,20 +99,20 @@ def test_after_a_burn_the_old_receipts_no_longer_block(
 
 
 def test_a_burn_settles_only_the_entry_that_it_names(
-    lived: Any, site_key: SigningKey, mechanism_of: Any, receipt_of: Any
+    lived: Any, site_key: SigningKey, receipt_of: Any
 ) -> None:
     path, lines, receipts = lived
     path.write_bytes(b"".join(lines[:2]))
     with Ledger.open(path, site_key) as ledger:
         third = receipts[2]
-        ledger.burn(burn(mechanism_of(), Lost(third.ledger_sequence, third.ledger_entry)), TIME, OFFICER)
+        ledger.burn(burn(Lost(third.ledger_sequence, third.ledger_entry)), TIME, OFFICER)
         assert not check_receipt(ledger.entries, third)
         other = third.model_copy(update={"ledger_entry": "9" * 64})
         for refused in (other, receipts[3]):
             with pytest.raises(LedgerError, match="countersigned"):
                 ledger.check_receipt(refused)
         fourth = receipts[3]  # more was lost than the first burn knew: another one settles it
-        ledger.burn(burn(mechanism_of(), Lost(fourth.ledger_sequence, fourth.ledger_entry)), TIME, OFFICER)
+        ledger.burn(burn(Lost(fourth.ledger_sequence, fourth.ledger_entry)), TIME, OFFICER)
         assert not check_receipt(ledger.entries, fourth)
 
 
@@ -133,7 +133,6 @@ def test_receipts_of_no_entry_and_of_other_sites_are_refused(lived: Any) -> None
 def test_verify_prints_what_was_burned(
     lived: Any,
     site_key: SigningKey,
-    mechanism_of: Any,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
@@ -142,7 +141,7 @@ def test_verify_prints_what_was_burned(
     path.write_bytes(b"".join(lines[:3]))
     with Ledger.open(path, site_key) as ledger:
         last = receipts[-1]
-        ledger.burn(burn(mechanism_of(), Lost(last.ledger_sequence, last.ledger_entry)), TIME, OFFICER)
+        ledger.burn(burn(Lost(last.ledger_sequence, last.ledger_entry)), TIME, OFFICER)
         assert ledger.entries[-1].kind is Kind.BURN
     folder = tmp_path / "receipts"
     folder.mkdir()
@@ -160,5 +159,5 @@ def test_verify_prints_what_was_burned(
     assert "entries 3 to 7 are lost: burned by entry 8" in text and "1 receipts (1 of burned rounds)" in text
     (row,) = json.loads(verify("--json"))["ledgers"]
     assert row["burned"] == [
-        {"sequence": 8, "lost_from": 3, "lost_to": 7, "evidence": "receipt", "rounds": 40}
+        {"sequence": 8, "lost_from": 3, "lost_to": 7, "evidence": "receipt", "rounds": 1}
     ]

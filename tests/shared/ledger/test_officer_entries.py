@@ -10,7 +10,7 @@ import pytest
 
 from intraward_shared.errors import LedgerError
 from intraward_shared.ledger import Kind, Ledger, charged, read_ledger, stage_charges, verify_chain
-from intraward_shared.ledger_burn import burn_charges, rounds_by_count, rounds_by_gate, rounds_to_charge
+from intraward_shared.ledger_burn import burn_charges, charge_for, rounds_by_count, whole_lifetime
 from intraward_shared.ledger_entry import Burn, LedgerEntry, sign_entry
 from intraward_shared.privacy import events_to_epsilon
 from intraward_shared.protocol import from_bytes, to_bytes
@@ -29,12 +29,12 @@ def governed(make_ledger: Callable[..., Ledger]) -> Any:
 
 
 @pytest.fixture
-def burn_of(mechanism_of: Any) -> Callable[..., Burn]:
-    """``burn_of(sequence)``: rounds that reach the cap of 8 alone."""
+def burn_of() -> Callable[..., Burn]:
+    """``burn_of(sequence)``: a whole lifetime of epsilon 8."""
 
     def make(sequence: int, **changes: Any) -> Burn:
         fields: dict[str, Any] = {"sequence": sequence, "entry": "e" * 64, "evidence": "receipt"}
-        fields |= {"rounds": 40, "mechanism": mechanism_of()}
+        fields |= {"rounds": 1, "mechanism": whole_lifetime(8.0, 1e-5)}
         return Burn(**(fields | changes))
 
     return make
@@ -135,10 +135,10 @@ def test_a_burn_jumps_past_the_gap_charges_it_and_says_so(
     assert (entry.kind, entry.sequence, entry.previous) == (Kind.BURN, 7, governed.entries[1].hash)
     governed.reserve(round_of(2))
     assert [item.sequence for item in governed.entries] == [0, 1, 7, 8]
-    assert sum(item.steps for item in governed.charges()) == 40 * 20
+    assert governed.charges() == (whole_lifetime(8.0, 1e-5),)
     entries = read_ledger(tmp_path / "ledger.jsonl", site_key.public)
     assert entries == governed.entries and list(stage_charges(entries)) == ["burn"]
-    assert events_to_epsilon(charged(entries), 1e-5) > 8.0
+    assert events_to_epsilon(charged(entries), 1e-5) >= 8.0
     governed.close()
     with Ledger.open(tmp_path / "ledger.jsonl", site_key) as ledger:
         ledger.release(round_of(2).digest, "f" * 64)
@@ -155,16 +155,21 @@ def test_a_burn_in_a_ledger_that_went_on_comes_after_both_lines(
         governed.burn(burn_of(2, entry=governed.entries[2].hash), TIME, OFFICER)
 
 
-def test_a_burn_needs_the_officer_and_its_whole_charge(governed: Ledger, burn_of: Any) -> None:
+def test_a_burn_needs_the_officer_and_its_whole_charge(
+    governed: Ledger, burn_of: Any, mechanism_of: Any
+) -> None:
+    each = mechanism_of()
     with pytest.raises(LedgerError, match="does not verify"):
         governed.burn(burn_of(6), TIME, STRANGER)
     with pytest.raises(LedgerError, match="charges less"):
-        governed.burn(burn_of(6, rounds=20), TIME, OFFICER)
+        governed.burn(burn_of(6, mechanism=whole_lifetime(7.9, 1e-5)), TIME, OFFICER)
+    with pytest.raises(LedgerError, match="charges less"):  # it reaches the cap, but composes better
+        governed.burn(burn_of(6, mechanism=each, rounds=40), TIME, OFFICER)
     with pytest.raises(LedgerError, match="charges less"):  # six entries, three rounds
-        governed.burn(burn_of(6, rounds=2, evidence="second_head"), TIME, OFFICER)
-    governed.burn(burn_of(6, rounds=3, evidence="second_head"), TIME, OFFICER)
+        governed.burn(burn_of(6, mechanism=each, rounds=2, evidence="second_head"), TIME, OFFICER)
+    governed.burn(burn_of(6, mechanism=each, rounds=3, evidence="second_head"), TIME, OFFICER)
     with pytest.raises(LedgerError, match="charges less"):  # a fork: the gap cannot be counted
-        governed.burn(burn_of(3, rounds=3, evidence="second_head"), TIME, OFFICER)
+        governed.burn(burn_of(3, mechanism=each, rounds=3, evidence="second_head"), TIME, OFFICER)
 
 
 def test_a_site_without_an_officer_cannot_burn(ledger: Ledger, burn_of: Any) -> None:
@@ -205,24 +210,27 @@ def test_a_burn_of_an_entry_that_is_there_is_found(
         verify_chain(resigned(governed.entries, site_key, OFFICER, burn=held))
 
 
-def test_the_charge_is_the_smaller_of_count_and_gate(mechanism_of: Any, burn_of: Any) -> None:
+def test_the_count_is_charged_where_it_is_known_and_below_the_cap(mechanism_of: Any) -> None:
     assert [rounds_by_count(4, lost) for lost in (4, 5, 6, 7, 9)] == [None, 1, 1, 2, 3]
-    each = mechanism_of()
-    full = rounds_by_gate(each, 8.0, 1e-5)
-
-    def epsilon(rounds: int) -> float:
-        slots = burn_charges(burn_of(1, rounds=rounds))
-        return events_to_epsilon([slot.mechanism for slot in slots], 1e-5)
-
-    assert epsilon(full) >= 8.0 > epsilon(full - 1)
+    each, whole = mechanism_of(), whole_lifetime(8.0, 1e-5)
+    assert 8.0 <= events_to_epsilon([whole], 1e-5) < 8.01
     ask = {"cap": 8.0, "delta": 1e-5}
-    assert rounds_to_charge(each, 4, 10, counted=True, **ask) == 3
-    assert rounds_to_charge(each, 4, 4000, counted=True, **ask) == full
-    assert rounds_to_charge(each, 4, 4, counted=True, **ask) == full
-    assert rounds_to_charge(each, 4, 10, counted=False, **ask) == full
+    assert charge_for(each, 4, 10, counted=True, **ask) == (each, 3)
+    for lost, counted in ((4000, True), (4, True), (10, False)):
+        assert charge_for(each, 4, lost, counted=counted, **ask) == (whole, 1)
 
 
-def test_many_rounds_are_charged_in_a_few_mechanisms(burn_of: Any) -> None:
-    slots = burn_charges(burn_of(1, rounds=12_501))
+@pytest.mark.parametrize(("rate", "noise", "steps"), [(0.2, 0.8, 11), (0.05, 0.8, 217), (0.2, 2.0, 230)])
+def test_a_whole_lifetime_composes_worse_than_a_lost_line_within_the_cap(
+    mechanism_of: Any, rate: float, noise: float, steps: int
+) -> None:
+    lost, whole = mechanism_of(steps, noise, rate), whole_lifetime(8.0, 1e-5)
+    assert 7.7 < events_to_epsilon([lost], 1e-5) <= 8.0
+    for later in (mechanism_of(50), mechanism_of(50, 0.8, 0.2)):
+        assert events_to_epsilon([lost, later], 1e-5) <= events_to_epsilon([whole, later], 1e-5)
+
+
+def test_many_rounds_are_charged_in_a_few_mechanisms(burn_of: Any, mechanism_of: Any) -> None:
+    slots = burn_charges(burn_of(1, mechanism=mechanism_of(), rounds=12_501))
     assert [slot.mechanism.steps for slot in slots] == [100_000, 100_000, 50_020]
     assert [slot.round for slot in slots] == [1, 2, 3]
