@@ -132,7 +132,7 @@ class Budget:
         if cap > recorded.lifetime_epsilon:
             raise LedgerError(
                 "privacy.lifetime_epsilon of the policy is above the one that the ledger records",
-                remedy="put the old cap back, or record the change in the ledger (Ledger.amend_policy)",
+                remedy="put the old cap back, or record the change: intraward-client officer amend",
             )
         self._ledger, self._cap = ledger, cap
 
