@@ -21,7 +21,12 @@ from intraward_shared.adapters import State, encode, state_digest
 from intraward_shared.durable import sync_folder, write_durably
 from intraward_shared.errors import DigestError
 from intraward_shared.protocol import LoraSpec, sign_value
-from intraward_shared.signed_adapter import ADAPTER_DOMAIN, AdapterManifest, read_manifest, read_signed_adapter
+from intraward_shared.signed_adapter import (
+    ADAPTER_DOMAIN,
+    AdapterManifest,
+    read_manifest,
+    read_signed_adapter,
+)
 from intraward_shared.signing import SigningKey, digest
 from intraward_shared.stages import SCORE_HEAD, VALUE_HEAD, Stage
 
