@@ -234,3 +234,9 @@ def test_many_rounds_are_charged_in_a_few_mechanisms(burn_of: Any, mechanism_of:
     slots = burn_charges(burn_of(1, mechanism=mechanism_of(), rounds=12_501))
     assert [slot.mechanism.steps for slot in slots] == [100_000, 100_000, 50_020]
     assert [slot.round for slot in slots] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("cap", [0.5, 8.0, 100.0])
+def test_a_whole_lifetime_of_any_cap_can_be_accounted_for(cap: float) -> None:
+    epsilon = events_to_epsilon([whole_lifetime(cap, 1e-5)], 1e-5)
+    assert cap <= epsilon <= cap * 1.001 + 0.01
