@@ -20,12 +20,11 @@ import typer
 
 from intraward_shared.attack_results import read_attacks
 from intraward_shared.audit_adapter import trace, trace_text
-from intraward_shared.audit_receipts import check_receipts
+from intraward_shared.audit_verify import verify_ledgers, verify_text
 from intraward_shared.certificates import PrivacyCertificate, PrivacyReport, certify, privacy_report
 from intraward_shared.command import run, show
-from intraward_shared.errors import ConfigError, IntrawardError
-from intraward_shared.ledger_burn import burned_ranges
-from intraward_shared.ledger_chain import charged, policy_entry, read_ledger, stage_charges, verify_chain
+from intraward_shared.errors import ConfigError
+from intraward_shared.ledger_chain import charged, read_ledger, stage_charges
 from intraward_shared.ledger_entry import LedgerEntry
 from intraward_shared.privacy import TOLERANCE
 from intraward_shared.protocol import Mechanism
@@ -56,7 +55,8 @@ def verify(
     """Check chain, signatures and rules of each ledger, and that no countersigned round is missing.
 
     Without --site-key a ledger is held against the key it names itself; without --receipts dropped
-    last entries cannot be seen. Entries that were lost and burned by the privacy officer are named.
+    last entries cannot be seen. Lost entries that the privacy officer burned, and releases that no receipt
+    names, are told.
 
     Example: intraward-audit verify runs/demo/sites/*/ledger.jsonl
     """
@@ -64,12 +64,9 @@ def verify(
         raise typer.BadParameter("--receipts and --coordinator-key go together")
     if coordinator_key is not None:
         _check_key("--coordinator-key", coordinator_key)
-    keys = _site_keys(site_key or [])
-    rows = [_verified(path, keys, receipts, coordinator_key) for path in ledgers]
-    text = "\n".join(_verify_line(row) for row in rows)
-    good = all(row["verified"] for row in rows)
-    show({"ledgers": rows, "verified": good}, as_json=as_json, text=text)
-    raise typer.Exit(0 if good else 1)
+    value = verify_ledgers(ledgers, _site_keys(site_key or []), receipts, coordinator_key)
+    show(value, as_json=as_json, text=verify_text(value))
+    raise typer.Exit(0 if value["verified"] else 1)
 
 
 @app.command()
@@ -154,12 +151,14 @@ def adapter(
 
 
 def _site_keys(options: Sequence[str]) -> dict[str, str]:
-    keys = {}
+    keys: dict[str, str] = {}
     for option in options:
         site, found, key = option.partition("=")
         if not found:
             raise typer.BadParameter("--site-key is SITE=HEX")
         _check_key("--site-key", key)
+        if keys.get(site, key) != key:
+            raise typer.BadParameter(f"--site-key {site} is given twice, with two keys")
         keys[site] = key
     return keys
 
@@ -167,49 +166,6 @@ def _site_keys(options: Sequence[str]) -> dict[str, str]:
 def _check_key(option: str, key: str) -> None:
     if re.fullmatch(r"[0-9a-f]{64}", key) is None:
         raise typer.BadParameter(f"{option} takes a public key: 64 lower-case hexadecimal digits")
-
-
-def _verified(
-    path: Path, keys: dict[str, str], receipts: Path | None, coordinator_key: str | None
-) -> dict[str, Any]:
-    row: dict[str, Any] = {"ledger": str(path), "verified": False}
-    try:
-        entries = read_ledger(path)
-        site = policy_entry(entries).site
-        row |= {"site": site, "entries": len(entries), "head": entries[-1].hash}
-        row |= {"simulated": entries[0].simulated, "key_pinned": site in keys}
-        row["burned"] = burned_ranges(entries)
-        if site in keys:
-            verify_chain(entries, keys[site])
-        if receipts is not None and coordinator_key is not None:
-            count = check_receipts(entries, receipts, coordinator_key)
-            row |= {"receipts": count.held + count.burned, "receipts_burned": count.burned}
-    except IntrawardError as error:
-        return row | {"error": error.message, "remedy": error.remedy}
-    return row | {"verified": True}
-
-
-def _verify_line(row: dict[str, Any]) -> str:
-    if not row["verified"]:
-        return f"FAILED    {row['error']} ({row['remedy']})"
-    receipts = f", {row['receipts']} receipts" if "receipts" in row else ""
-    if row.get("receipts_burned"):
-        receipts += f" ({row['receipts_burned']} of burned rounds)"
-    stamp = ", simulated" if row["simulated"] else ""
-    pinned = "" if row["key_pinned"] else "; key is the ledger's own word (--site-key pins it)"
-    head = f"verified  {row['site']}: {row['entries']} entries, head {row['head'][:16]}"
-    return "\n".join([f"{head}{receipts}{stamp}{pinned}", *(_burn_line(item) for item in row["burned"])])
-
-
-def _burn_line(burned: dict[str, Any]) -> str:
-    first, last = burned["lost_from"], burned["lost_to"]
-    lost = (
-        f"entries {first} to {last} are lost"
-        if first is not None
-        else f"another copy up to entry {last} is lost"
-    )
-    by = f"burned by entry {burned['sequence']} with the officer's signature"
-    return f"  {lost}: {by}, {burned['rounds']} rounds charged"
 
 
 def _attack_lines(report: PrivacyReport) -> str:

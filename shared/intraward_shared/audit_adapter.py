@@ -1,7 +1,7 @@
 """A signed adapter traced back to the ledgers that paid for it, for ``intraward-audit adapter``.
 
-Rule 9 of DESIGN.md. With the coordinator's adapters folder the whole ancestry is followed, each manifest's
-signature verified; with ledgers each round on the way is held against the ledger of every site in it.
+Rule 9 of DESIGN.md. With the coordinator's adapters folder the whole ancestry is followed, signature, files
+and tensors of each verified; with ledgers each round on the way is held against the ledger of every site in it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from intraward_shared.errors import ConfigError, ContractError
 from intraward_shared.ledger_chain import policy_entry, read_ledger
 from intraward_shared.ledger_entry import LedgerEntry
 from intraward_shared.lineage import ancestry, check_origin, check_paid
-from intraward_shared.signed_adapter import MANIFEST_FILE, AdapterManifest, read_manifest
+from intraward_shared.signed_adapter import MANIFEST_FILE, AdapterManifest, read_manifest, read_signed_adapter
 
 PAID, BURNED, UNSEEN = "released by its ledger", "lost, and burned", "ledger not given"
 
@@ -25,7 +25,7 @@ def trace(
     """The adapter and, where their folder is given, all its ancestors, newest first.
 
     Args:
-        manifest: verified.
+        manifest: verified, with its files.
         public: public key of the coordinator that signed all of them.
         ancestors: a folder of signed adapter folders; without it only the adapter itself is looked at.
         ledgers: ledger files of any sites.
@@ -35,15 +35,20 @@ def trace(
 
     Raises:
         ContractError: an ancestor is missing, private, or not paid for in a ledger that was given.
+        DigestError: a file of an ancestor was changed; names it.
         LedgerError: a ledger does not verify.
     """
     books = {policy_entry(entries).site: entries for entries in map(read_ledger, ledgers)}
+    folders: dict[str, Path] = {}
     if ancestors is None:
-        known, names = {manifest.digest: manifest.model_copy(update={"parents": ()})}, [manifest.digest]
+        known = {manifest.digest: manifest.model_copy(update={"parents": ()})}
     else:
-        known, names = _read_all(ancestors, public) | {manifest.digest: manifest}, [manifest.digest]
+        folders, manifests = _read_all(ancestors, public)
+        known = manifests | {manifest.digest: manifest}
     rows = []
-    for name, found in sorted(ancestry(names, known), key=lambda pair: -pair[1].round):
+    for name, found in sorted(ancestry([manifest.digest], known), key=lambda pair: -pair[1].round):
+        if name != manifest.digest:
+            read_signed_adapter(folders[name], public)
         try:
             check_origin(found)
             sites = {site: _standing(found, site, books) for site in sorted(found.ledger_heads)}
@@ -72,8 +77,10 @@ def _standing(manifest: AdapterManifest, site: str, books: Mapping[str, Sequence
     return PAID if check_paid(manifest, site, books[site]) else BURNED
 
 
-def _read_all(folder: Path, public: str) -> dict[str, AdapterManifest]:
+def _read_all(folder: Path, public: str) -> tuple[dict[str, Path], dict[str, AdapterManifest]]:
     if not folder.is_dir():
         raise ConfigError(folder, "", "no such folder", remedy="give the coordinator's adapters folder")
-    found = [read_manifest(path.parent, public)[0] for path in sorted(folder.glob(f"*/{MANIFEST_FILE}"))]
-    return {manifest.digest: manifest for manifest in found}
+    places = [path.parent for path in sorted(folder.glob(f"*/{MANIFEST_FILE}"))]
+    found = [(place, read_manifest(place, public)[0]) for place in places]
+    folders = {manifest.digest: place for place, manifest in found}
+    return folders, {manifest.digest: manifest for _, manifest in found}

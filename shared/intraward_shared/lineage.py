@@ -26,7 +26,7 @@ def ancestry(
         manifests: by adapter digest, signatures verified.
 
     Raises:
-        ContractError: a manifest is missing.
+        ContractError: a manifest is missing; names the adapter.
     """
     waiting, seen = list(names), set()
     while waiting:
@@ -35,7 +35,10 @@ def ancestry(
             continue
         seen.add(name)
         if name not in manifests:
-            raise ContractError("an adapter or an ancestor of it is without its signed manifest")
+            raise ContractError(
+                f"adapter {name[:16]}: used, or an ancestor of one that is used, without its signed manifest",
+                remedy="get the adapters folder of the coordinator whole, and have that adapter in it",
+            )
         yield name, manifests[name]
         waiting += manifests[name].parents
 

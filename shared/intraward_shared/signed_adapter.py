@@ -60,7 +60,11 @@ def read_manifest(folder: Path, public: str) -> tuple[AdapterManifest, bytes]:
         raise SignatureError(
             f"{folder}: the adapter is not signed", remedy="use an adapter that has intraward_adapter.json"
         ) from None
-    return open_signed(envelope, ADAPTER_DOMAIN, AdapterManifest, public), envelope
+    try:
+        return open_signed(envelope, ADAPTER_DOMAIN, AdapterManifest, public), envelope
+    except ContractError as error:
+        remedy = error.remedy or "fetch the adapter again"
+        raise type(error)(f"{folder / MANIFEST_FILE}: {error.message}", remedy=remedy) from None
 
 
 def read_signed_adapter(folder: Path, public: str) -> tuple[AdapterManifest, dict[str, Array]]:

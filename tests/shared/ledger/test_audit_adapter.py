@@ -130,7 +130,22 @@ def test_an_ancestor_signed_by_another_key_fails(registry: Any, call: Any) -> No
     payload = AdapterManifest.model_validate(json.loads(json.loads(first.read_bytes())["payload"]))
     first.write_bytes(sign_value(payload, ADAPTER_DOMAIN, SigningKey.generate()))
     code, _, err = call(folder / names[-1][:16], "--public-key", KEY.public, "--ancestors", folder)
-    assert code == 1 and "not the trusted one" in err
+    assert code == 1 and "not the trusted one" in err and str(first) in err
     missing = ("--public-key", KEY.public, "--ancestors", folder / "absent")
     code, _, err = call(folder / names[-1][:16], *missing)
     assert code == 1 and "no such folder" in err
+
+
+def test_an_ancestor_whose_tensors_were_changed_fails(registry: Any, call: Any) -> None:
+    folder, names = registry()
+    tensors = folder / names[1][:16] / "adapter_model.safetensors"
+    data = bytearray(tensors.read_bytes())
+    data[-1] ^= 1
+    tensors.write_bytes(data)
+    options = ("--public-key", KEY.public, "--ancestors", folder)
+    code, _, err = call(folder / names[-1][:16], *options)
+    assert code == 1 and str(tensors) in err and "changed after signing" in err
+    for path in (tensors, tensors.with_name(MANIFEST_FILE)):
+        path.unlink()
+    code, _, err = call(folder / names[-1][:16], *options)
+    assert code == 1 and f"adapter {names[1][:16]}" in err and "coordinator whole" in err
