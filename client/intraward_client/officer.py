@@ -79,6 +79,9 @@ def amend(home: SiteHome, key_file: Path | None, *, head_lost: bool = False, tim
 def prepare_burn(policy: SitePolicy, ledger: Ledger, site_key: SigningKey, receipts: list[Receipt]) -> Burn:
     """What a burn would say: the highest lost entry that second head and receipts prove, and its charge.
 
+    Lost rounds are counted at the policy's weakest mechanism only if the policy file is the one that the
+    ledger records; a file that was changed since could make them cheap, so a whole lifetime is charged.
+
     Raises:
         LedgerError: nothing is lost.
     """
@@ -99,9 +102,10 @@ def prepare_burn(policy: SitePolicy, ledger: Ledger, site_key: SigningKey, recei
         )
     sequence, evidence, entry = max(found, key=lambda item: item[:2])  # on a tie the second head
     worst = worst_mechanism(policy.privacy)
+    counted = evidence == "second_head" and policy_digest(policy) == recorded.policy
     cap = max(recorded.lifetime_epsilon, policy.privacy.lifetime_epsilon)
     mechanism, rounds = charge_for(
-        worst, ledger.head[0], sequence, counted=evidence == "second_head", cap=cap, delta=recorded.delta
+        worst, ledger.head[0], sequence, counted=counted, cap=cap, delta=recorded.delta
     )
     return Burn.model_validate(
         {"sequence": sequence, "entry": entry, "evidence": evidence, "rounds": rounds, "mechanism": mechanism}

@@ -7,7 +7,8 @@ is touched or a row is read. Each check names its rule:
  ``model``       the base model is the pinned one
  ``simulation``  seeded or simulated plans only at a site whose policy says it is a simulation, and
                  only such plans there
- ``expiry``      the plan has not expired, and its slot is not further off than plans are made
+ ``expiry``      the plan's slot is still to come, not further off than plans are made, and no shorter
+                 than a minute
  ``stage``       the policy takes part in this stage
  ``payment``     a training stage is either charged (mechanism, no public data) or free (public data
                  named by digest, no mechanism); labelling is neither
@@ -23,12 +24,13 @@ is touched or a row is read. Each check names its rule:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from intraward_client.config import SitePolicy
-from intraward_client.slot import instant
+from intraward_client.slot import SHORTEST_SLOT, instant
 from intraward_shared.adapters import State, shapes
 from intraward_shared.errors import PlanRefused
+from intraward_shared.modeling import BaseModel
 from intraward_shared.protocol import (
     LoraSpec,
     Mechanism,
@@ -92,9 +94,13 @@ def _check_identity(plan: RoundPlan, policy: SitePolicy, now: datetime) -> None:
     if plan.simulated != policy.simulation.allowed or (plan.seed is not None and not plan.simulated):
         raise _refuse("simulation", "simulated plans are for simulated sites, and real plans carry no seed")
     slot, expires = instant(plan.slot_time), instant(plan.expires)
-    if now > expires:
-        raise _refuse("expiry", "the plan has expired", "ask for a new plan, and check this machine's clock")
-    if now < slot - MOST_SLOTS_AHEAD * max(expires - slot, timedelta(0)):
+    if now > slot:  # what cannot be done in time is not begun, so that a delay costs nothing
+        raise _refuse(
+            "expiry", "the plan's slot is over", "ask for a new plan, and check this machine's clock"
+        )
+    if expires - slot < SHORTEST_SLOT:
+        raise _refuse("expiry", "the plan's slots are shorter than a minute", "ask for longer slots")
+    if now < slot - MOST_SLOTS_AHEAD * (expires - slot):
         raise _refuse("expiry", "the plan's slot is too far in the future", "check this machine's clock")
     if plan.stage not in policy.stages:
         raise _refuse("stage", f"stage {plan.stage.value} is not in policy.toml, stages")
@@ -149,6 +155,17 @@ def check_size(lora: LoraSpec, training: TrainingSpec, policy: SitePolicy) -> No
         raise _refuse("adapter", "lora.r is larger than policy.toml, model.max_lora_r")
     if training.max_prompt_tokens + training.max_completion_tokens > policy.model.max_tokens:
         raise _refuse("adapter", "texts are longer than policy.toml, model.max_tokens")
+
+
+def check_context(plan: RoundPlan, base: BaseModel) -> None:
+    """Refuse texts that are longer than the base model can read, whatever the rows are.
+
+    Raises:
+        PlanRefused: rule ``adapter``.
+    """
+    longest = plan.training.max_prompt_tokens + plan.training.max_completion_tokens + 1
+    if longest > base.context:
+        raise _refuse("adapter", "texts and their end token are longer than the base model's context")
 
 
 def _check_tensors(plan: RoundPlan, inputs: Mapping[str, State]) -> None:

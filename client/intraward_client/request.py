@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from intraward_shared.adapters import State
 from intraward_shared.adapters import decode as decode_adapter
 from intraward_shared.errors import ContractError, DigestError
@@ -27,6 +29,8 @@ from intraward_shared.protocol import (
 )
 from intraward_shared.signed_adapter import ADAPTER_DOMAIN, AdapterManifest
 from intraward_shared.signing import parse_canonical
+
+_PARTS = frozenset({"plan", "schedule", "receipt"})
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,10 @@ def open_request(data: bytes, trusted: str) -> Request:
         ContractError, SignatureError, DigestError: malformed, another signer, or altered.
     """
     parts = unpack_parts(data)
-    if not {"plan", "schedule", "receipt"} <= set(parts):
+    if not set(parts) >= _PARTS:
         raise ContractError("a request holds a plan, a schedule and a receipt")
+    if any(name not in _PARTS and not name.startswith(("blob/", "manifest/")) for name in parts):
+        raise ContractError("a request holds a part that is none of its own")
     plan = open_signed(parts["plan"], PLAN_DOMAIN, RoundPlan, trusted)
     schedule = None
     if parts["schedule"]:
@@ -64,6 +70,8 @@ def open_request(data: bytes, trusted: str) -> Request:
     if set(blobs) != wanted:
         raise ContractError("a request holds exactly the inputs that its plan names")
     inputs: dict[str, State] = {role: decode_adapter(blobs[name]) for role, name in plan.inputs.items()}
+    if not all(np.isfinite(array).all() for state in inputs.values() for array in state.values()):
+        raise ContractError("an input adapter is not finite")
     public = parse_public(blobs[plan.public_data]) if plan.public_data else None
     return Request(plan, schedule, parts["receipt"], inputs, _manifests(parts, trusted), public)
 

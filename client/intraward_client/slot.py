@@ -2,19 +2,24 @@
 
 "What else could speak" in section 6 of DESIGN.md: how long training takes tells how many patients
 there are, so an answer that was ready early waits. One that is late is given up (ABORTED, the charge
-stays) and leaves at the end of the next slot, when the plan expires. A refusal before any row was
-read need not wait. A simulated site lives by the programme's virtual clock and never waits.
+stays) and leaves at the end of a later slot: answers leave on the plan's grid of slots and at no other
+moment. Labelling, which may be cut off at the slot and says the same either way, answers when the plan
+expires. A refusal before any row was read need not wait. A simulated site lives by the programme's
+virtual clock and never waits.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from intraward_shared.errors import TrainingAborted
 from intraward_shared.protocol import RoundPlan
+from intraward_shared.stages import Stage
 
+SHORTEST_SLOT = timedelta(minutes=1)
 _LOOK_EVERY = 60.0
 """Seconds; a machine that slept, or whose clock was set, is noticed so late at most."""
 
@@ -61,13 +66,17 @@ class SlotClock:
             )
 
     def hold(self, plan: RoundPlan) -> None:
-        """Return when an answer about rows may leave: at the slot time, or at expiry when that is over.
+        """Return when an answer about rows may leave: at the slot time, or a whole number of slots later.
 
         Raises:
             Stopping: the ward stops first.
         """
-        now = self.now(plan)
-        leaves = next((t for t in map(instant, (plan.slot_time, plan.expires)) if now <= t), now)
+        first = instant(plan.expires if plan.stage is Stage.LABEL else plan.slot_time)
+        length = max(instant(plan.expires) - instant(plan.slot_time), SHORTEST_SLOT)
+        late = math.ceil((self.now(plan) - first) / length)
+        leaves = first + max(0, late) * length
+        if self._virtual:
+            return
         while (left := (leaves - self.now(plan)).total_seconds()) > 0:
             if self._wait(min(left, _LOOK_EVERY)):
                 raise Stopping

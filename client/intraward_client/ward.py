@@ -17,6 +17,7 @@ import json
 import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +25,7 @@ from intraward_client import egress
 from intraward_client.config import SitePolicy, load_policy
 from intraward_client.home import SiteHome
 from intraward_client.lineage import check_lineage
-from intraward_client.plancheck import check_plan
+from intraward_client.plancheck import check_context, check_plan
 from intraward_client.privacy.budget import Budget
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.request import Request, open_request
@@ -117,8 +118,8 @@ class Ward:
             except Exception as error:
                 return self._refused(error, None)
             answer, about_rows = self._execute(parsed)
-        if about_rows:
-            self._slots.hold(parsed.plan)
+            if about_rows:  # under the lock: how soon it is free again would tell how long training took
+                self._slots.hold(parsed.plan)
         return answer
 
     def stop(self) -> None:
@@ -128,22 +129,26 @@ class Ward:
     def _execute(self, request: Request) -> tuple[bytes, bool]:
         """The answer, and whether it depends on rows, so that it has to wait for its slot."""
         plan = request.plan
+        known = self._ledger.state_of(plan.digest) is not None
         try:
             kept = self._kept(plan)
             if kept is not None:
-                return egress.reply("OK", kept), True
+                return (self._labelled(request, kept) if plan.stage is Stage.LABEL else _ok(kept)), True
             now, ledger = self._slots.now(plan), self._ledger.entries
             check_plan(plan, self.policy, request.schedule, request.inputs, now)
             check_lineage(plan, request.manifests, self.policy.site, ledger)
-            self._load_base()
+            check_context(plan, self._load_base())
             entry = self._reserve(request)
         except Exception as error:
-            return self._refused(error, plan), False
+            return self._refused(error, plan), known
         try:
-            sealed = self._train_and_seal(request, entry)
+            if plan.stage is Stage.LABEL:
+                return self._labelled(request, self._seal(LocalUpdate(plan.digest, {}), plan, entry)), True
+            update = self._train(request, entry)
+            self._slots.check_in_time(plan)
+            return _ok(self._seal(update, plan, entry)), True
         except Exception as error:  # whatever it was: rows were read, so outside it is ABORTED and no more
             return self._stopped(error, plan), True
-        return egress.reply("OK", sealed), True
 
     def _stopped(self, error: Exception, plan: RoundPlan) -> bytes:
         """After RESERVE something failed: bytes that were sealed before it still leave, else ABORT for good.
@@ -192,10 +197,7 @@ class Ward:
                 freeze(vault, plan.digest, plan.stage)
         return self._ledger.reserve(plan)
 
-    def _train_and_seal(self, request: Request, entry: LedgerEntry) -> bytes:
-        plan = request.plan
-        update = self._label(request) if plan.stage is Stage.LABEL else self._train(request, entry)
-        self._slots.check_in_time(plan)
+    def _seal(self, update: LocalUpdate, plan: RoundPlan, entry: LedgerEntry) -> bytes:
         sealed = egress.seal(update, plan, self.policy.site, (entry.sequence, entry.hash), self._key)
         write_durably(self._sealed_path(plan), sealed)
         self._ledger.ensure_released(plan.digest, sealed)
@@ -211,10 +213,27 @@ class Ward:
         else:
             with closing(self._vault()) as vault:
                 table = frozen_table(vault, plan.digest, plan.stage)
-        inputs = TrainingInputs(plan, self._load_base(), request.inputs, table)
+        in_time = partial(self._slots.check_in_time, plan)
+        inputs = TrainingInputs(plan, self._load_base(), request.inputs, table, in_time)
         return train(inputs, self._noise(plan, entry), self._report(plan))
 
-    def _label(self, request: Request) -> LocalUpdate:
+    def _labelled(self, request: Request, sealed: bytes) -> bytes:
+        """Prepare candidates, and answer what was sealed before: it cannot depend on how that went.
+
+        Labelling costs nothing, so its answer must say nothing. What goes wrong is told to the operator,
+        and what is left over is done when the plan comes again; a simulated site fails loudly instead.
+        """
+        try:
+            self._label(request)
+        except Exception as error:
+            name = error.code if isinstance(error, IntrawardError) else type(error).__name__
+            plan = request.plan
+            self._log({"time": plan.slot_time, "plan": plan.digest, "code": "OK", "operator": name})
+            if self.policy.simulation.allowed:
+                return egress.reply("ABORTED")
+        return _ok(sealed)
+
+    def _label(self, request: Request) -> None:
         plan = request.plan
         with closing(self._vault()) as vault:
             generate_candidates(
@@ -227,7 +246,6 @@ class Ward:
             )
             if self._labeller is not None:
                 self._labeller(vault)
-        return LocalUpdate(plan.digest, {})
 
     def _noise(self, plan: RoundPlan, entry: LedgerEntry) -> NoiseSource:
         if plan.seed is not None:
@@ -281,6 +299,10 @@ class Ward:
         """Tell the operator; a full disk must not keep the ward from answering the coordinator."""
         with suppress(OSError):
             self.home.note(event)
+
+
+def _ok(sealed: bytes) -> bytes:
+    return egress.reply("OK", sealed)
 
 
 def site_status(home: SiteHome) -> dict[str, object]:

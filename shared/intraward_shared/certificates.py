@@ -9,6 +9,7 @@ Every epsilon is recomputed by dp-accounting PLD from the entries; nothing is re
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 
 from intraward_shared.attack_results import GATES, AttackResult
@@ -65,7 +66,12 @@ class SitesSpend(Strict):
 
 
 class PrivacyCertificate(Strict):
-    """One site's statement. ``epsilon`` is of all charges together, whether released or not."""
+    """One site's statement. ``epsilon`` is of all charges together, whether released or not.
+
+    Where plans were chosen after results, ``epsilon`` is the gate's figure, which stays valid then;
+    ``epsilon_if_fixed`` is what tight accounting would say had all of them been fixed beforehand, and so
+    are the replace-one figure and those of single stages.
+    """
 
     product: str = "intraward"
     site: str
@@ -81,6 +87,7 @@ class PrivacyCertificate(Strict):
     adjacency: str
     flavour: str = "approximate differential privacy (epsilon, delta)"
     epsilon: float
+    epsilon_if_fixed: float
     epsilon_replace_one: float
     delta: float
     lifetime_epsilon: float
@@ -113,11 +120,6 @@ class PrivacyReport(Strict):
     delta: float
     attacks: tuple[AttackResult, ...] = ()
     attacks_not_given: tuple[str, ...] = tuple(GATES)
-
-
-def epsilon_at_sites(mechanisms: Sequence[Mechanism], delta: float, sites: int) -> float:
-    """Epsilon of a patient at ``sites`` hospitals with the same events: the events are repeated."""
-    return events_to_epsilon([item for item in mechanisms for _ in range(sites)], delta)
 
 
 def gate_epsilon(entries: Sequence[LedgerEntry]) -> tuple[Gate, float]:
@@ -162,7 +164,7 @@ def certify(entries: Sequence[LedgerEntry]) -> PrivacyCertificate:
     """
     history = verify_chain(entries)
     terms, charges = policy_entry(entries), charged(entries)
-    epsilon = events_to_epsilon(charges, terms.delta)
+    fixed = events_to_epsilon(charges, terms.delta)
     gate, gated = gate_epsilon(entries)
     last = [entry.kind for entry in history.plans.values()]
     return PrivacyCertificate(
@@ -175,15 +177,16 @@ def certify(entries: Sequence[LedgerEntry]) -> PrivacyCertificate:
         warning=SIMULATED if terms.simulated else "",
         unit=terms.unit,
         adjacency=terms.adjacency,
-        epsilon=epsilon,
+        epsilon=max(fixed, gated),
+        epsilon_if_fixed=fixed,
         epsilon_replace_one=events_to_epsilon(charges, terms.delta, "replace_one"),
         delta=terms.delta,
         lifetime_epsilon=terms.lifetime_epsilon,
-        within_cap=max(epsilon, gated) <= terms.lifetime_epsilon + TOLERANCE and kept_caps(entries),
+        within_cap=max(fixed, gated) <= terms.lifetime_epsilon + TOLERANCE and kept_caps(entries),
         gate=gate,
         gate_epsilon=gated,
         several_hospitals=tuple(
-            SitesSpend(sites=count, epsilon=epsilon_at_sites(charges, terms.delta, count))
+            SitesSpend(sites=count, epsilon=_at_sites(entries, count))
             for count in range(1, MOST_SITES + 1)
         ),
         stages=_stages(entries, terms.delta),
@@ -207,14 +210,29 @@ def privacy_report(
     if len({item.site for item in certificates}) != len(certificates) or not certificates:
         raise LedgerError("a report needs the ledgers of different sites", remedy="give each ledger once")
     delta = min(item.delta for item in certificates)
-    everywhere = [item for entries in ledgers for item in charged(entries)]
     return PrivacyReport(
         certificates=certificates,
-        all_sites_epsilon=events_to_epsilon(everywhere, delta),
+        all_sites_epsilon=_everywhere(ledgers, delta),
         delta=delta,
         attacks=tuple(attacks),
         attacks_not_given=tuple(name for name in GATES if name not in {item.attack for item in attacks}),
     )
+
+
+def _at_sites(entries: Sequence[LedgerEntry], sites: int) -> float:
+    """Epsilon of a patient at ``sites`` hospitals whose ledgers all say the same."""
+    repeated = events_to_epsilon(charged(entries) * sites, policy_entry(entries).delta)
+    return max(repeated, read_book(entries).figure(events_to_epsilon, sites))
+
+
+def _everywhere(ledgers: Sequence[Sequence[LedgerEntry]], delta: float) -> float:
+    """Epsilon of a patient of all these hospitals; at one fixed order if a plan was chosen after results."""
+    charges = [item for entries in ledgers for item in charged(entries)]
+    books = [replace(read_book(entries), delta=delta) for entries in ledgers]
+    fixed = events_to_epsilon(charges, delta)
+    if not any(book.chosen for book in books):
+        return fixed
+    return max(fixed, next(book for book in books if book.first is not None).filtered(charges))
 
 
 def _stages(entries: Sequence[LedgerEntry], delta: float) -> tuple[StageSpend, ...]:

@@ -74,7 +74,7 @@ class Book:
     @property
     def gate(self) -> Gate:
         """Which gate rules for ever; it depends on the first charge and the first cap alone."""
-        if not self.schedule or self._filtered((*self.schedule, worst_of(self.schedule))) <= self.cap:
+        if not self.schedule or self.filtered((*self.schedule, worst_of(self.schedule))) <= self.cap:
             return "filter"
         return "program"
 
@@ -95,26 +95,32 @@ class Book:
         """After charging slots of the first schedule once more."""
         return replace(self, retries=(*self.retries, *charges))
 
-    def figure(self, tight: Accountant) -> float:
+    @property
+    def chosen(self) -> bool:
+        """Whether anything was charged by somebody who may have seen outputs."""
+        return bool(self.retries or self.later or self.burned)
+
+    def figure(self, tight: Accountant, copies: int = 1) -> float:
         """What has to be under the cap.
 
         Args:
             tight: PRV at the site, PLD at the auditor's.
+            copies: hospitals that all charged the same, for the patient of all of them.
 
         Raises:
             LedgerError: something was charged that its gate could not have let through.
         """
-        if not (self.retries or self.later or self.burned):
-            return tight(self.schedule, self.delta) if self.schedule else 0.0
+        if not self.chosen:
+            return tight(self.schedule * copies, self.delta) if self.schedule else 0.0
         if self.gate == "filter":
-            return self._filtered(self.spent)
+            return self.filtered(self.spent * copies)
         if self.later:
             raise LedgerError(
                 "charged beside a schedule that left room for retries only",
                 remedy="ask the site how its budget gate let this through",
             )
         again = [worst_of(self.schedule)] * len(self.retries)
-        return tight((*self.schedule, *again, *self.burned), self.delta)
+        return tight((*self.schedule, *again, *self.burned) * copies, self.delta)
 
     def admits(self, cap: float, tight: Accountant) -> bool:
         """Whether this book, with what was just added to it, is within a cap."""
@@ -122,7 +128,8 @@ class Book:
             return False
         return self.figure(tight) <= cap
 
-    def _filtered(self, mechanisms: Sequence[Mechanism]) -> float:
+    def filtered(self, mechanisms: Sequence[Mechanism]) -> float:
+        """Epsilon of mechanisms by RDP at the order that this ledger fixed."""
         first = self.first or mechanisms[0]
         return epsilon_at_order(mechanisms, filter_order(first, self.cap, self.delta), self.delta)
 

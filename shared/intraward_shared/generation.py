@@ -26,7 +26,8 @@ def prompt_ids(base: BaseModel, prompt: str, limit: int) -> list[int]:
         text = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
     else:
         text = prompt
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])[-limit:]
+    ids = list(tokenizer(text, add_special_tokens=False)["input_ids"])[-limit:]
+    return ids or [int(tokenizer.eos_token_id)]  # no text may leave a row without a token to start from
 
 
 def completion_ids(base: BaseModel, completion: str, limit: int) -> list[int]:
@@ -102,9 +103,9 @@ class Rollout:
     _eos: int = -1
 
 
-def left_pad(base: BaseModel, rows: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
-    """Left-padded ids and mask ``(rows, tokens)``."""
-    width = max((len(row) for row in rows), default=1)
+def left_pad(base: BaseModel, rows: Sequence[list[int]], width: int | None = None) -> tuple[Tensor, Tensor]:
+    """Left-padded ids and mask ``(rows, tokens)``, as wide as the longest row or as given."""
+    width = width or max((len(row) for row in rows), default=1)
     ids = torch.full((len(rows), width), int(base.tokenizer.pad_token_id))
     mask = torch.zeros((len(rows), width), dtype=torch.long)
     for index, row in enumerate(rows):
@@ -120,6 +121,8 @@ def sample(
     max_new: int,
     generator: torch.Generator | Tensor,
     temperature: float = 1.0,
+    *,
+    width: int | None = None,
 ) -> Rollout:
     """Sample one completion per row of prompt ids with the model's active adapter.
 
@@ -129,9 +132,11 @@ def sample(
         generator: source of randomness (on the CPU), or uniform draws on [0, 1) of each row
             ``(rows, max_new)``, by which a row's answer does not depend on the rows beside it.
         temperature: 0 means greedy.
+        width: of the padded prompts. With it ``max_new`` tokens are always sampled, so that no shape, and so
+            no rounding, depends on the rows beside a row.
     """
     eos, pad = int(model.base.tokenizer.eos_token_id), int(model.base.tokenizer.pad_token_id)
-    ids, mask = left_pad(model.base, prompts)
+    ids, mask = left_pad(model.base, prompts, width)
     start, start_mask, cache = ids, mask, DynamicCache()
     alive = torch.ones(len(ids), dtype=torch.bool, device=ids.device)
     tokens, kept, scores = [], [], []
@@ -148,7 +153,7 @@ def sample(
         kept.append(alive[:, None].clone())
         alive = alive & (chosen.squeeze(1) != eos)
         ids, mask = tokens[-1], torch.cat([mask, kept[-1].long()], dim=1)
-        if not alive.any():
+        if width is None and not alive.any():
             break
     return Rollout(start, start_mask, torch.cat(tokens, 1), torch.cat(kept, 1), torch.cat(scores, 1), eos)
 

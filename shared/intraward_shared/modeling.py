@@ -73,6 +73,11 @@ class BaseModel:
         return torch.device(self.network.device)
 
     @property
+    def context(self) -> int:
+        """Most tokens of a row."""
+        return int(getattr(self.network.config, "max_position_embeddings", 0) or 1 << 20)
+
+    @property
     def hidden_size(self) -> int:
         """Width of the last hidden state."""
         return int(self.network.config.hidden_size)

@@ -56,6 +56,8 @@ class ProgramTerms(Strict):
 
     @model_validator(mode="after")
     def _deadline_outlasts_slots(self) -> Self:
+        if not self.simulated and self.slot_s < 60:
+            raise ValueError("slot_s must be at least 60: hospitals refuse shorter slots")
         if not self.simulated and self.round_deadline_s < MOST_SLOTS * self.slot_s:
             raise ValueError(
                 f"round_deadline_s must be at least {MOST_SLOTS} slot_s: hospitals answer when a slot is over"

@@ -55,7 +55,7 @@ class Mechanism(Strict):
     adjacency: Literal["add_remove"] = "add_remove"
     sample_rate: Real = Field(gt=0, le=1)
     noise_multiplier: Real = Field(gt=0, le=1000)
-    max_grad_norm: Real = Field(gt=0, le=1000)
+    max_grad_norm: Real = Field(ge=1e-6, le=1000)
     steps: int = Field(ge=1, le=100_000)
     nominal_batch: int = Field(ge=1, le=1_000_000)
     max_records_per_unit: int = Field(ge=1, le=64)
@@ -106,7 +106,7 @@ class TrainingSpec(Strict):
     vf_coef: Real = Field(default=0.1, ge=0, le=10)
     gamma: Real = Field(default=1.0, gt=0, le=1)
     lam: Real = Field(default=0.95, ge=0, le=1)
-    temperature: Real = Field(default=1.0, gt=0, le=10)
+    temperature: Real = Field(default=1.0, ge=0.01, le=10)
     missing_eos_penalty: Real = Field(default=1.0, ge=0, le=100)
     score_mean: Real = Field(default=0.0)
     score_std: Real = Field(default=1.0, gt=0)

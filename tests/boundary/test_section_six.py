@@ -95,6 +95,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         f"{COUPLINGS}::test_a_records_loss_is_the_same_alone_and_among_others",
         f"{COUPLINGS}::test_a_rollout_and_its_loss_are_the_same_alone_and_among_others",
         f"{COUPLINGS}::test_a_private_round_makes_the_plans_steps_whatever_the_data_and_one_pass_over_each",
+        f"{COUPLINGS}::test_nobodys_rollout_changes_when_the_longest_prompt_leaves",
         f"{COUPLINGS}::test_a_model_that_routes_to_experts_is_not_loaded",
     ),
     "splits are by keyed hash of the patient": (
@@ -158,6 +159,10 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "client/test_alike.py::test_sites_of_every_size_answer_alike",
         f"{SLOT}::test_an_early_answer_waits_for_its_slot_and_so_does_the_same_one_again",
         f"{SLOT}::test_late_training_is_given_up_charged_and_leaves_when_the_plan_expires",
+        f"{SLOT}::test_very_late_answers_leave_on_the_grid_of_slots",
+        f"{SLOT}::test_while_an_answer_waits_nothing_else_is_answered",
+        f"{SLOT}::test_a_plan_that_comes_after_its_slot_is_not_begun_and_not_charged",
+        "client/test_label_answer.py::test_the_answer_is_the_same_when_generation_fails",
     ),
     "after a row was read the only code is ABORTED": (
         f"{WARD}::test_an_exception_in_training_is_one_word_outside_and_final",
@@ -171,6 +176,10 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     ),
     "the reward model is a released adapter with a receipt": (
         f"{LINEAGE}::test_a_reward_model_that_no_round_released_is_refused",
+    ),
+    "what was chosen after results is not stated as if it had been fixed": (
+        "shared/ledger/test_certificates.py"
+        "::test_what_was_chosen_after_results_is_never_stated_as_if_it_had_been_fixed",
     ),
     # people's text, forgetting, meaning
     "free text from people passes the de-identifier": (f"{VAULT}::test_imported_rows_pass_the_deidentifier",),

@@ -95,7 +95,7 @@ def test_late_training_is_given_up_charged_and_leaves_when_the_plan_expires(
     monkeypatch.setattr(ward_module, "train", slow)
     with closing(ward):
         assert code(ward.execute(rounds().bytes_by())) == "ABORTED"
-        assert hands.time == EXPIRES
+        assert hands.time == EXPIRES  # a whole slot later
         entries = read_ledger(ward.home.ledger)
         assert entries[-1].kind is Kind.ABORT and len(charged(entries)) == 2
         assert list(ward.home.outbox.iterdir()) == []
@@ -133,3 +133,86 @@ def test_a_virtual_clock_never_waits(rounds: Any) -> None:
     assert clock.now(plan) == instant(plan.slot_time) == SLOT
     clock.check_in_time(plan)
     clock.hold(plan)
+
+
+def test_a_plan_that_comes_after_its_slot_is_not_begun_and_not_charged(timed: Any, rounds: Any) -> None:
+    ward, _ = timed(SLOT + timedelta(seconds=1))  # a gateway held it back
+    before = ward.home.ledger.read_bytes()
+    with closing(ward):
+        assert code(ward.execute(rounds().bytes_by())) == "PLAN_REFUSED"
+        assert ward.home.ledger.read_bytes() == before
+
+
+def test_very_late_answers_leave_on_the_grid_of_slots(rounds: Any) -> None:
+    for late in (timedelta(seconds=1), timedelta(hours=30), timedelta(days=2, minutes=3)):
+        hands = Hands(SLOT + late)
+        SlotClock(virtual=False, now=hands, wait=hands.wait).hold(rounds().plan)
+        assert (hands.time - SLOT) % (EXPIRES - SLOT) == timedelta(0) and hands.time > SLOT + late
+
+
+def test_training_is_given_up_before_the_next_pass_not_after_the_step(timed: Any, rounds: Any) -> None:
+    ward, hands = timed(SLOT - timedelta(minutes=1))
+    passes: list[datetime] = []
+    check = ward._slots.check_in_time
+
+    def each(plan: Any) -> None:
+        passes.append(hands.time)
+        hands.time += timedelta(seconds=31)
+        check(plan)
+
+    ward._slots.check_in_time = each  # type: ignore[method-assign]
+    training = rounds().plan.training.model_copy(update={"micro_batch": 1, "micro_batches": 50})
+    with closing(ward):
+        assert code(ward.execute(rounds(training=training).bytes_by())) == "ABORTED"
+    assert len(passes) == 2  # of fifty passes of the first step
+
+
+def test_while_an_answer_waits_nothing_else_is_answered(make_site: Any, rounds: Any) -> None:
+    """How soon a junk request is refused must not tell how long training took."""
+    home, said = make_site(2), []
+    waiting, slot = threading.Event(), threading.Event()
+
+    def wait(seconds: float) -> bool:
+        waiting.set()
+        slot.wait(10)
+        return True
+
+    clock = SlotClock(virtual=False, now=lambda: SLOT - timedelta(hours=1), wait=wait)
+    with closing(Ward(home, slots=clock)) as ward:
+
+        def plan() -> None:
+            with pytest.raises(Stopping):
+                ward.execute(rounds().bytes_by())
+            said.append("plan")
+
+        def junk() -> None:
+            ward.execute(b"junk")
+            said.append("junk")
+
+        threads = [threading.Thread(target=plan)]
+        threads[0].start()
+        assert waiting.wait(60)
+        threads.append(threading.Thread(target=junk))
+        threads[1].start()
+        threads[1].join(0.3)
+        assert said == []
+        slot.set()
+        for thread in threads:
+            thread.join()
+    assert said == ["plan", "junk"]
+
+
+def test_a_refusal_about_a_plan_that_was_charged_waits_too(
+    timed: Any, rounds: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ward, hands = timed(SLOT - timedelta(hours=2))
+
+    def fail(*_: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(ward_module, "train", fail)
+    with closing(ward):
+        assert code(ward.execute(rounds().bytes_by())) == "ABORTED"
+        hands.time = SLOT - timedelta(minutes=9)
+        assert code(ward.execute(rounds().bytes_by())) == "LEDGER"
+        assert hands.time == SLOT

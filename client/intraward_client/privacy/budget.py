@@ -175,7 +175,10 @@ def fits(book: Book, cap: float) -> bool:
     """Whether a book, with what was just added to it, may stand under ``cap``."""
     if rdp_epsilon(book.spent, book.delta) > HOPELESS * cap + 1:
         return False
-    return book.admits(cap, tight_epsilon)
+    if not book.admits(cap, tight_epsilon):
+        return False
+    tight_epsilon(book.spent, book.delta)  # what the two accountants cannot agree on, no auditor will pass
+    return True
 
 
 def _exhausted(book: Book, what: str) -> BudgetExhausted:

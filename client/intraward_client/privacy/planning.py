@@ -16,7 +16,7 @@ from pathlib import Path
 from intraward_client.config import SitePolicy
 from intraward_client.plancheck import check_mechanism, check_size
 from intraward_client.privacy.budget import EPS_ERROR, HOPELESS, fits, tight_epsilon
-from intraward_shared.certificates import MOST_SITES, epsilon_at_sites
+from intraward_shared.certificates import MOST_SITES
 from intraward_shared.errors import ConfigError, LedgerError, PlanRefused
 from intraward_shared.gate import Book, Gate, worst_of
 from intraward_shared.privacy import events_to_epsilon, rdp_epsilon
@@ -131,7 +131,7 @@ def program_cost(
         )
     every = [slot.mechanism for slot in slots]
     total = _named(source, "stages", every, delta)
-    sites = tuple(epsilon_at_sites(every, delta, count) for count in range(1, MOST_SITES + 1))
+    sites = tuple(events_to_epsilon(every * count, delta) for count in range(1, MOST_SITES + 1))
     told(1.0)
     return ProgramCost(delta=delta, total=total, stages=tuple(stages), sites=sites)
 

@@ -19,7 +19,7 @@ from intraward_client.training.inputs import TrainingInputs, acting_as
 from intraward_client.training.losses import dpo_loss
 from intraward_client.training.reward import pair_texts
 from intraward_client.training.schedule import Progress, run_steps
-from intraward_client.training.sequences import completion_logprobs, encode_texts
+from intraward_client.training.sequences import completion_logprobs, encode_texts, most_scored
 from intraward_shared.generation import Sequences
 from intraward_shared.modeling import AdaptedModel
 
@@ -33,13 +33,13 @@ def losses(inputs: TrainingInputs, model: AdaptedModel, pairs: Sequence[PairReco
     """Loss of each pair; chosen and rejected are its two rows."""
     spec = inputs.plan.training
     rows = encode_texts(inputs, pair_texts(pairs))
-    chosen, rejected = log_ratios(model, rows).chunk(2)
+    chosen, rejected = log_ratios(model, rows, most_scored(inputs)).chunk(2)
     loss = dpo_loss(chosen, rejected, spec.beta, spec.label_smoothing)
     return RowLosses(loss, torch.arange(len(pairs)).repeat(2))
 
 
-def log_ratios(model: AdaptedModel, rows: Sequences) -> Tensor:
+def log_ratios(model: AdaptedModel, rows: Sequences, most: int | None = None) -> Tensor:
     """Log policy minus log reference of whole answers ``(rows,)``; gradient through the policy alone."""
     with torch.no_grad(), acting_as(model, "reference"):
-        reference = completion_logprobs(model, rows).sum(-1)
-    return completion_logprobs(model, rows).sum(-1) - reference
+        reference = completion_logprobs(model, rows, most).sum(-1)
+    return completion_logprobs(model, rows, most).sum(-1) - reference

@@ -7,7 +7,7 @@ plan (rule 6).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -57,12 +57,14 @@ class TrainingInputs:
     Args:
         adapters: input adapters by role, as the plan's ``inputs`` name them.
         table: the stage's rows; every unit is a patient, or the table is public.
+        in_time: called before every forward pass; raises when the plan's slot is over.
     """
 
     plan: RoundPlan
     base: BaseModel = field(repr=False)
     adapters: Mapping[str, State] = field(repr=False)
     table: TrainingTable[Any] = field(repr=False)
+    in_time: Callable[[], None] = field(default=lambda: None, repr=False)
 
     @property
     def private(self) -> bool:

@@ -6,17 +6,20 @@ station's (or, in simulation, a simulated clinician's) affair.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import torch
 
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.store.prompts import add_candidates, add_prompts, prompts_without_candidates
 from intraward_client.store.vault import Vault
 from intraward_shared.adapters import State, state_digest
-from intraward_shared.generation import batches, generate_texts
-from intraward_shared.modeling import BaseModel, adapted
+from intraward_shared.generation import batches, decode, prompt_ids, sample
+from intraward_shared.modeling import AdaptedModel, BaseModel, adapted
 from intraward_shared.protocol import RoundPlan
 
 _BATCH = 256
+FILLER = "."
 
 
 def generate_candidates(
@@ -34,28 +37,38 @@ def generate_candidates(
     name = state_digest(policy)
     add_prompts(vault)
     prompts = prompts_without_candidates(vault, name)
-    generator = noise.generator("candidates")
     spec = plan.training
+    size = max(1, _BATCH // spec.candidates)
     with adapted(base, plan.lora, ("policy",)) as model:
         model.load("policy", policy)
         model.use("policy")
         model.autocast = spec.bf16
-        for part in batches(len(prompts), max(1, _BATCH // spec.candidates)):
+        for part in batches(len(prompts), size):
             chunk = prompts[part]
-            texts = [record.prompt for record in chunk for _ in range(spec.candidates)]
-            answers = generate_texts(
-                model,
-                texts,
-                max_prompt=spec.max_prompt_tokens,
-                max_new=spec.max_completion_tokens,
-                generator=generator,
-                temperature=spec.temperature,
-                batch=_BATCH,
-            )
-            own = {
-                record.prompt_id: answers[index * spec.candidates : (index + 1) * spec.candidates]
-                for index, record in enumerate(chunk)
-            }
-            add_candidates(vault, own, name)
+            answers = _answers(model, plan, [(p.prompt_id, p.prompt) for p in chunk], size, noise)
+            add_candidates(vault, answers, name)
             if progress is not None:
                 progress(part.stop / max(1, len(prompts)))
+
+
+def _answers(
+    model: AdaptedModel,
+    plan: RoundPlan,
+    prompts: Sequence[tuple[str, str]],
+    size: int,
+    noise: NoiseSource,
+) -> dict[str, list[str]]:
+    """Candidates of up to ``size`` prompts by id; each a function of its own prompt, name and draws.
+
+    Filled up to ``size`` prompts of the plan's width, so that no answer depends on the prompts beside it.
+    """
+    spec, named = plan.training, [*prompts, *[("", FILLER)] * (size - len(prompts))]
+    ids = [prompt_ids(model.base, text, spec.max_prompt_tokens) for _, text in named]
+    count, length = spec.candidates, spec.max_completion_tokens
+    own = [noise.uniforms("candidates", slot, name, length) for name, _ in prompts for slot in range(count)]
+    spare = torch.zeros(count * (size - len(prompts)), length, dtype=torch.float64)
+    drawn = torch.cat([torch.stack(own), spare])
+    rows = [row for row in ids for _ in range(count)]
+    rollout = sample(model, rows, length, drawn, spec.temperature, width=spec.max_prompt_tokens)
+    texts = decode(model.base, rollout)
+    return {name: texts[at * count : (at + 1) * count] for at, (name, _) in enumerate(prompts)}

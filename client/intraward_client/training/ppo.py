@@ -61,6 +61,7 @@ def collect(
     records = [*records, *fillers]
     parts = []
     for part in batches(len(records), spec.micro_batch):
+        inputs.in_time()
         names = [f"{record.unit}/{record.prompt_id}" for record in records[part]]
         drawn = [noise.uniforms("rollout", step, name, spec.max_completion_tokens) for name in names]
         prompts = [record.prompt for record in records[part]]

@@ -75,14 +75,16 @@ def roll_out(
     """
     spec = inputs.plan.training
     rows = [inputs.prompt_ids(prompt) for prompt in prompts]
-    rollout = sample(model, rows, spec.max_completion_tokens, uniforms, spec.temperature)
+    width = spec.max_prompt_tokens if inputs.private else None
+    rollout = sample(model, rows, spec.max_completion_tokens, uniforms, spec.temperature, width=width)
     ids = torch.cat([rollout.prompts, rollout.completions], dim=1)
     attention = torch.cat([rollout.prompt_mask, rollout.completion_mask.long()], dim=1)
     mask, new = rollout.completion_mask, rollout.completions.shape[1]
     logprobs, values = evaluate_policy(model, ids, attention, new, spec.temperature)
     with acting_as(model, "reference"):
         reference, _ = evaluate_policy(model, ids, attention, new, spec.temperature)
-    raw = score_rollout(model, rows, rollout)
+    length = spec.max_prompt_tokens + spec.max_completion_tokens + 1 if inputs.private else None
+    raw = score_rollout(model, rows, rollout, length)
     scores = shape_score(
         raw, rollout.ended, spec.score_mean, spec.score_std, spec.score_clip, spec.missing_eos_penalty
     )
@@ -92,8 +94,10 @@ def roll_out(
     return Experience(ids, attention, mask, logprobs, values, advantages, returns, scores, kl)
 
 
-def score_rollout(model: AdaptedModel, prompts: Sequence[list[int]], rollout: Rollout) -> Tensor:
-    """The reward adapter's score of each answer ``(rows,)``, read at the end token.
+def score_rollout(
+    model: AdaptedModel, prompts: Sequence[list[int]], rollout: Rollout, length: int | None = None
+) -> Tensor:
+    """The reward adapter's score of each answer ``(rows,)``, read at the end token of rows of ``length``.
 
     An answer cut off at the plan's length gets one first: that is how the reward model saw long
     answers in its own training. The penalty for the missing end is ``shape_score``'s.
@@ -104,7 +108,7 @@ def score_rollout(model: AdaptedModel, prompts: Sequence[list[int]], rollout: Ro
     for prompt, tokens, flags in kept:
         answer = [token for token, keep in zip(tokens, flags, strict=True) if keep]
         pairs.append((prompt, answer if answer[-1:] == [eos] else [*answer, eos]))
-    padded = pad_sequences(model.base, pairs)
+    padded = pad_sequences(model.base, pairs, length)
     with torch.no_grad(), acting_as(model, "reward"):
         return model.rewards(padded.ids, padded.mask)
 

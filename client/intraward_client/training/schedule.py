@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from intraward_client.privacy.engine import LossRows, PrivateEngine, PublicEngine
+from intraward_client.privacy.engine import LossRows, PrivateEngine, PublicEngine, RowLosses
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.privacy.optimizer import OptimizerSettings
 from intraward_client.privacy.sampler import PatientSampler
@@ -75,9 +75,14 @@ def run_steps(
     Returns:
         whether some row's gradient was not finite; not to leave the ward.
     """
+
+    def timely(records: Sequence[Any]) -> RowLosses:
+        inputs.in_time()
+        return losses(records)
+
     with open_engine(inputs, model, noise) as engine:
         for done, batch in enumerate(draw_batches(inputs, noise), start=1):
-            engine.step(batch, losses, FILLERS[inputs.plan.stage])
+            engine.step(batch, timely, FILLERS[inputs.plan.stage])
             if progress is not None:
                 progress(done / step_count(inputs))
         return engine.flagged

@@ -10,10 +10,16 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from intraward_client.training.inputs import TrainingInputs
 from intraward_shared.generation import Sequences, pad_sequences
 from intraward_shared.modeling import AdaptedModel
+
+
+def most_scored(inputs: TrainingInputs) -> int | None:
+    """``completion_logprobs``' bound of a private round; None for public rows."""
+    return inputs.plan.training.max_completion_tokens if inputs.private else None
 
 
 def encode_texts(inputs: TrainingInputs, texts: Sequence[tuple[str, str]]) -> Sequences:
@@ -35,14 +41,23 @@ def token_logprobs(model: AdaptedModel, hidden: Tensor, ids: Tensor, temperature
     return logits.gather(-1, ids[..., None]).squeeze(-1) - logits.logsumexp(-1)
 
 
-def completion_logprobs(model: AdaptedModel, rows: Sequences) -> Tensor:
+def completion_logprobs(model: AdaptedModel, rows: Sequences, most: int | None = None) -> Tensor:
     """Log-probabilities on completion tokens ``(rows, tokens)``, 0 elsewhere; active adapter.
 
     The vocabulary is spanned at completion tokens only, which is most of the memory of a step.
+
+    Args:
+        most: completion tokens that a row can have. With it that many are spanned for every row, so that
+            no shape depends on how long the rows beside a row are.
     """
     hidden = model.hidden(rows.ids, rows.mask)[0]
     scored = rows.completion[:, 1:]
-    found = token_logprobs(model, hidden[:, :-1][scored], rows.ids[:, 1:][scored])
+    states, targets = hidden[:, :-1][scored], rows.ids[:, 1:][scored]
+    count = len(states)
+    if most is not None:
+        spare = len(rows) * most - count
+        states, targets = pad(states, (0, 0, 0, spare)), pad(targets, (0, spare))
+    found = token_logprobs(model, states, targets)[:count]
     out = torch.zeros(rows.ids.shape, dtype=found.dtype, device=found.device)
     place = torch.zeros_like(rows.completion)
     place[:, 1:] = scored

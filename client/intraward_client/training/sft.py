@@ -13,7 +13,7 @@ from intraward_client.store.datasets import SftRecord
 from intraward_client.training.inputs import TrainingInputs
 from intraward_client.training.losses import sft_loss
 from intraward_client.training.schedule import Progress, run_steps
-from intraward_client.training.sequences import completion_logprobs, encode_texts
+from intraward_client.training.sequences import completion_logprobs, encode_texts, most_scored
 from intraward_shared.modeling import AdaptedModel
 
 
@@ -25,5 +25,5 @@ def train_sft(inputs: TrainingInputs, model: AdaptedModel, noise: NoiseSource, p
 def losses(inputs: TrainingInputs, model: AdaptedModel, records: Sequence[SftRecord]) -> RowLosses:
     """Loss of each demonstration; one record is one row."""
     rows = encode_texts(inputs, [(record.prompt, record.completion) for record in records])
-    logprobs = completion_logprobs(model, rows)
+    logprobs = completion_logprobs(model, rows, most_scored(inputs))
     return RowLosses(sft_loss(logprobs, rows.completion), torch.arange(len(records)))

@@ -44,10 +44,12 @@ def test_the_two_halves_of_a_pair_are_not_correlated() -> None:
 
 
 def test_tail_reaches_beyond_eight_standard_deviations() -> None:
-    words = torch.tensor([0, 0])
-    assert float(box_muller(words)[0]) == pytest.approx(math.sqrt(106 * math.log(2)))
-    largest = torch.tensor([-1, 0])  # all 64 bits set
+    words = torch.tensor([0, 0, 0])
+    assert float(box_muller(words)[0]) == pytest.approx(math.sqrt(212 * math.log(2)))
+    largest = torch.tensor([-1, -1, 0])  # all 64 bits set
     assert float(box_muller(largest)[0]) == 0.0
+    smallest = torch.tensor([1 << 11, 0, 0])  # the lowest of the upper word's bits: 2^-53
+    assert float(box_muller(smallest)[0]) == pytest.approx(math.sqrt(106 * math.log(2)))
 
 
 def test_uniforms_lie_in_the_half_open_interval_and_are_flat() -> None:

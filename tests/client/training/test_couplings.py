@@ -20,10 +20,11 @@ from transformers import MixtralConfig, MixtralForCausalLM, PreTrainedTokenizerF
 
 from intraward_client.privacy.engine import PrivateEngine
 from intraward_client.privacy.noise import NoiseSource
-from intraward_client.store.datasets import PairRecord
+from intraward_client.store.datasets import PairRecord, PromptRecord
 from intraward_client.training import dpo, ppo, reward, sft
 from intraward_client.training.inputs import ROLES
 from intraward_client.training.rollout import Experience
+from intraward_client.training.schedule import open_engine
 from intraward_client.training.train import train
 from intraward_shared.errors import ModelError
 from intraward_shared.modeling import adapted, load_base
@@ -122,3 +123,36 @@ def test_a_model_that_routes_to_experts_is_not_loaded(tmp_path: Path) -> None:
         MixtralForCausalLM(MixtralConfig(**sizes, **heads)).save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="couples the rows"):
         load_base(tmp_path)
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_nobodys_rollout_changes_when_the_longest_prompt_leaves(
+    bf16: bool, inputs_of: Any, record_of: Any
+) -> None:
+    """Shapes set by a neighbour change rounding, rounding a token, and a token the rest of an answer."""
+    bound = 0.01
+    long = PromptRecord("u-long", "p-long", "w1 w2 w3 w4")
+    others = [PromptRecord(f"u{i}", f"p{i}", " ".join(["w5", f"w{i % 20}"][: 1 + i % 2])) for i in range(30)]
+    records = [*others[:7], long, *others[7:]]
+    options: dict[str, Any] = {"scale": 0.3, "bf16": bf16, "micro_batch": 16, "max_completion_tokens": 24}
+    inputs = inputs_of(Stage.PPO, [], mechanism=mechanism(), **options)
+    plan = inputs.plan.model_copy(
+        update={"mechanism": inputs.plan.mechanism.model_copy(update={"max_grad_norm": bound})}
+    )
+    inputs = dataclasses.replace(inputs, plan=plan)
+    with adapted(inputs.base, inputs.plan.lora, ROLES[Stage.PPO]) as model:
+        inputs.load(model)
+        model.use("policy")
+        whole, less = (ppo.collect(inputs, model, noise(), 0, part) for part in (records, others))
+        places = [place for place, record in enumerate(records) if record is not long]
+        kept = whole.rows(places)
+        assert torch.equal(kept.ids, less.rows(range(30)).ids)
+        assert torch.equal(kept.advantages, less.rows(range(30)).advantages)
+        with open_engine(inputs, model, noise()) as engine:
+            assert isinstance(engine, PrivateEngine)
+            sums = [
+                engine.clipped_sum([[i] for i in range(count)], partial(ppo.losses, inputs, model, seen), 0)
+                for seen, count in ((whole, 31), (less, 30))
+            ]
+    moved = sum(float((sums[0][name] - sums[1][name]).square().sum()) for name in sums[0]) ** 0.5
+    assert 0 < moved <= bound * (1 + 1e-5)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from intraward_shared.certificates import PROMISE, certify, epsilon_at_sites, gate_epsilon, privacy_report
+from intraward_shared.certificates import PROMISE, certify, gate_epsilon, privacy_report
 from intraward_shared.errors import LedgerError
 from intraward_shared.gate import worst_of
 from intraward_shared.ledger import Ledger, read_ledger
@@ -34,8 +34,8 @@ def test_a_certificate_is_recomputed_from_the_entries(spent_file: Path, mechanis
 
 def test_a_patient_of_three_hospitals_has_the_events_of_three(mechanism_of: Any) -> None:
     events = [mechanism_of(500, 1.1, 0.02), mechanism_of(200, 1.3, 0.05), mechanism_of(300, 1.0, 0.01)]
-    assert epsilon_at_sites(events, 1e-5, 1) == pytest.approx(3.90, abs=0.005)
-    assert epsilon_at_sites(events, 1e-5, 3) == pytest.approx(7.10, abs=0.005)
+    assert events_to_epsilon(events, 1e-5) == pytest.approx(3.90, abs=0.005)
+    assert events_to_epsilon(events * 3, 1e-5) == pytest.approx(7.10, abs=0.005)
 
 
 def test_a_report_composes_the_patient_of_all_sites(
@@ -49,7 +49,10 @@ def test_a_report_composes_the_patient_of_all_sites(
     report = privacy_report(ledgers)
     assert report.delta == 1e-6 and [item.site for item in report.certificates] == ["north", "south"]
     events = [*[mechanism_of()] * 3, mechanism_of(30, 1.5)]
-    assert report.all_sites_epsilon == events_to_epsilon(events, 1e-6)
+    order = filter_order(mechanism_of(), 8.0, 1e-6)  # a plan without a schedule: no tight figure is claimed
+    assert report.all_sites_epsilon == epsilon_at_order(events, order, 1e-6) > events_to_epsilon(events, 1e-6)
+    whole = privacy_report(ledgers[:1])
+    assert whole.all_sites_epsilon == events_to_epsilon(events[:3], 1e-6 * 10)
     for wrong in ([], [ledgers[0], ledgers[0]]):
         with pytest.raises(LedgerError, match="different sites"):
             privacy_report(wrong)
@@ -92,7 +95,8 @@ def test_a_cap_that_is_raised_afterwards_covers_nothing(
         assert not certify(ledger.entries).within_cap
         ledger.amend_policy("d" * 64, 20.0, TIME, officer=officer)
         value = certify(ledger.entries)
-        assert value.epsilon < value.gate_epsilon < value.lifetime_epsilon and not value.within_cap
+        assert value.epsilon_if_fixed < value.gate_epsilon == value.epsilon < value.lifetime_epsilon
+        assert not value.within_cap
 
 
 def test_near_the_cap_retries_count_as_the_worst_and_nothing_else_is_let_through(
@@ -118,3 +122,15 @@ def test_passing_the_cap_is_said(make_ledger: Any, round_of: Any, mechanism_of: 
     with make_ledger(lifetime_epsilon=1.0) as ledger:
         ledger.reserve(round_of(1, mechanism_of(200)))
         assert certify(ledger.entries).within_cap is False
+
+
+def test_what_was_chosen_after_results_is_never_stated_as_if_it_had_been_fixed(
+    ledger: Ledger, round_of: Any, mechanism_of: Any
+) -> None:
+    ledger.reserve(round_of(1, mechanism_of(100)))
+    ledger.reserve(round_of(2, mechanism_of(50, 0.9)))
+    value, events = certify(ledger.entries), [mechanism_of(100), mechanism_of(50, 0.9)]
+    assert value.epsilon_if_fixed == events_to_epsilon(events, 1e-5) < value.epsilon == value.gate_epsilon
+    order = filter_order(mechanism_of(100), 8.0, 1e-5)
+    assert value.several_hospitals[0].epsilon == value.epsilon
+    assert value.several_hospitals[2].epsilon == epsilon_at_order(events * 3, order, 1e-5)
