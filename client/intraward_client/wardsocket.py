@@ -26,6 +26,8 @@ from intraward_client.ward import Ward
 from intraward_shared.errors import ConfigError
 
 MAX_REQUEST_BYTES = 1 << 30
+MAX_CONNECTIONS = 4
+"""One gateway sends one request at a time; more than a few at once are not its own, and cost memory."""
 
 
 def bind(path: Path) -> socket.socket:
@@ -96,7 +98,13 @@ def serve(ward: Ward) -> None:
     """Serve until a signal stops it."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     listener = bind(ward.home.socket)
-    config = uvicorn.Config(application(ward), log_level="warning", access_log=False, lifespan="off")
+    config = uvicorn.Config(
+        application(ward),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        limit_concurrency=MAX_CONNECTIONS,
+    )
     try:
         _Server(config, ward).run(sockets=[listener])
     finally:
