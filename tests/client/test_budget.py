@@ -294,4 +294,5 @@ def test_a_burn_counts_under_either_gate(tmp_path: Path, charged_plan: Any, cap:
         assert [charge.outcome for charge in charges_of(ledger.entries)] == ["paid"] * 3 + ["burned"]
         assert draw(ledger.entries, cap, tmp_path / "burn.png") == 4
         certificate = certify(ledger.entries)
-        assert certificate.gate == after.gate and certificate.epsilon_if_fixed == events_to_epsilon(spent, 1e-5)
+        assert certificate.gate == after.gate
+        assert certificate.epsilon_if_fixed == events_to_epsilon(spent, 1e-5)
