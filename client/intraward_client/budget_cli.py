@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,16 +12,17 @@ import typer
 from intraward_client.config import load_policy
 from intraward_client.home import SiteHome
 from intraward_client.progress import bar
+from intraward_client.site_ledger import read_site
 from intraward_shared.command import show
 from intraward_shared.config import load_toml
-from intraward_shared.errors import ConfigError
-from intraward_shared.ledger_chain import VerifiedLedger, policy_entry, read_ledger
+from intraward_shared.errors import ConfigError, IntrawardError, LedgerError
+from intraward_shared.ledger_chain import VerifiedLedger, policy_entry
 from intraward_shared.program import ProgramConfig
 
 if TYPE_CHECKING:
     from intraward_client.privacy.planning import ProgramCost, SiteAnswer
 
-app = typer.Typer(help="The lifetime budget: spent, left, a forecast; and the cost of a program beforehand.")
+app = typer.Typer()
 
 Home = Annotated[Path, typer.Option("--home", help="The site's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]
@@ -40,6 +41,8 @@ def budget(
 ) -> None:
     """What of the lifetime epsilon is spent, by stage, what is left, and how many more rounds fit.
 
+    A locked site, one whose ward would not start, is called so first, and the exit code is 1.
+
     Example: intraward-client budget --home /srv/intraward --plot budget.svg
     """
     if context.invoked_subcommand is not None:
@@ -47,14 +50,16 @@ def budget(
     from intraward_client.privacy.picture import draw
     from intraward_client.privacy.statement import statement
 
-    entries, cap = _ledger(SiteHome(home))
+    entries, cap, refused = _ledger(SiteHome(home))
     with bar("accounting", quiet=as_json) as tell:
         value = statement(entries, cap)
+        value |= {"locked": refused is not None, "locked_because": refused.message if refused else None}
         tell(0.6)
         if plot is not None:
             value["plot"] = str(plot)
             draw(entries, cap, plot)
-    show(value, as_json=as_json, text=_statement_text(value))
+    show(value, as_json=as_json, text="\n".join([*_lock_lines(refused), _statement_text(value)]))
+    raise typer.Exit(1 if refused else 0)
 
 
 @app.command()
@@ -71,6 +76,8 @@ def plan(
 ) -> None:
     """What a program would cost, before anyone agrees to it. Reads a site if one is named, changes nothing.
 
+    The exit code is 1 when a site is named and would refuse the program.
+
     Example: intraward-client budget plan program.toml --epsilon 4 --home /srv/intraward
     """
     from intraward_client.privacy.planning import answer_of, calibrate, program_cost
@@ -79,7 +86,7 @@ def plan(
     config = load_toml(program, ProgramConfig)
     site = SiteHome(home) if home is not None else None
     policy = load_policy(site.policy) if site is not None else None
-    entries, cap = _ledger(site) if site is not None else (None, 0.0)
+    entries, cap, refused = _ledger(site) if site is not None else (None, 0.0, None)
     delta = policy_entry(entries).delta if entries is not None else _delta(delta)
     with bar("accounting", quiet=as_json) as tell:
         if epsilon is not None:
@@ -90,18 +97,31 @@ def plan(
         answer = None
         if policy is not None and entries is not None:
             answer = answer_of(policy, read_book(entries), cap, config)
+        if answer is not None and refused is not None:
+            reasons = (f"the site is locked: {refused.message}", *answer.reasons)
+            answer = replace(answer, admitted=False, reasons=reasons)
     value: dict[str, Any] = {"program": str(program), "calibrated": epsilon is not None, **asdict(cost)}
     if answer is not None:
         value["answer"] = asdict(answer)
     show(value, as_json=as_json, text=_plan_text(cost, answer, epsilon))
+    raise typer.Exit(1 if answer is not None and not answer.admitted else 0)
 
 
-def _ledger(site: SiteHome) -> tuple[VerifiedLedger, float]:
-    """Verified entries, and the lower of the caps of ledger and policy file."""
-    entries = read_ledger(site.ledger)
-    return entries, min(
-        load_policy(site.policy).privacy.lifetime_epsilon, policy_entry(entries).lifetime_epsilon
-    )
+def _ledger(site: SiteHome) -> tuple[VerifiedLedger, float, IntrawardError | None]:
+    """Verified entries, the lower of the caps of ledger and policy file, and why the site is locked."""
+    policy = load_policy(site.policy)
+    entries, refused = read_site(site, policy)
+    cap = min(policy.privacy.lifetime_epsilon, policy_entry(entries).lifetime_epsilon)
+    return entries, cap, refused
+
+
+def _lock_lines(refused: IntrawardError | None) -> list[str]:
+    if refused is None:
+        return []
+    lines = [f"[bold red]LOCKED[/]: {refused.message}", f"  do: {refused.remedy}"]
+    if isinstance(refused, LedgerError):
+        lines.append("  what is lost is not counted below: spent is a lower bound, and nothing can be used")
+    return lines
 
 
 def _delta(delta: float) -> float:
@@ -113,7 +133,8 @@ def _delta(delta: float) -> float:
 
 
 def _statement_text(value: dict[str, Any]) -> str:
-    lines = [
+    lines = ["  [bold]SIMULATED, NOT PRIVATE[/]"] if value["simulated"] else []
+    lines += [
         f"  {s['stage']:<8} epsilon {s['epsilon']:7.3f}   replace-one {s['epsilon_replace_one']:7.3f}"
         for s in value["stages"]
     ]
@@ -122,13 +143,16 @@ def _statement_text(value: dict[str, Any]) -> str:
     lines += [f"  [bold]total[/]    {total}", f"  cap              {value['cap']:7.3f}   ({meaning})"]
     held = "" if value["gated"] == value["spent"] else f"   (the gate counts {value['gated']:.3f}, see below)"
     lines.append(f"  [bold]left[/]             {value['left']:7.3f}{held}")
-    return "\n".join([*lines, *_forecast_lines(value["forecast"])])
+    return "\n".join([*lines, *_forecast_lines(value["forecast"], burned=bool(value["stages"]))])
 
 
-def _forecast_lines(value: dict[str, Any]) -> list[str]:
-    if not value["stages"]:
-        return ["  nothing is charged yet: intraward-client budget plan says what a program would cost"]
+def _forecast_lines(value: dict[str, Any], *, burned: bool) -> list[str]:
+    hint = "intraward-client budget plan says what a program would cost"
+    if not value["stages"] and not burned:
+        return [f"  nothing is charged yet: {hint}"]
     lines = ["  [bold]what still fits[/], each line by itself, at the stage's last setting"]
+    if not value["stages"]:
+        lines = [f"  only a burn is charged: {hint}"]
     for stage in value["stages"]:
         setting = (
             f"rate {stage['sample_rate']:g}, noise {stage['noise_multiplier']:g}, {stage['steps']} steps"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 from intraward_client.config import SitePolicy, load_policy
 from intraward_client.home import SiteHome
@@ -13,7 +14,7 @@ _FREE_BYTES = 1 << 30
 
 
 def examine(home: SiteHome) -> list[tuple[str, bool, str]]:
-    """(check, passed, message) for policy, keys, ledger, vault, model, de-identifier and disk."""
+    """(check, passed, message) for policy, keys, ledger, terms, vault, model, de-identifier and disk."""
     results: list[tuple[str, bool, str]] = []
     try:
         policy = load_policy(home.policy)
@@ -25,6 +26,7 @@ def examine(home: SiteHome) -> list[tuple[str, bool, str]]:
     checks: tuple[tuple[str, Callable[[SiteHome, SitePolicy], str]], ...] = (
         ("signing key", _signing_key),
         ("ledger", _ledger),
+        ("terms", _terms),
         ("second head", _second_head),
         ("vault", _vault),
         ("model", _model),
@@ -58,6 +60,30 @@ def _ledger(home: SiteHome, policy: SitePolicy) -> str:
     return f"chain whole, {len(entries)} entries"
 
 
+def _terms(home: SiteHome, policy: SitePolicy) -> str:
+    from intraward_client.initialise import policy_digest
+    from intraward_client.site_ledger import check_constants
+    from intraward_shared.errors import ConfigError
+    from intraward_shared.ledger_chain import policy_entry, read_ledger
+
+    recorded = policy_entry(read_ledger(home.ledger))
+    check_constants(home, policy, recorded)
+    said, held = policy.privacy.lifetime_epsilon, recorded.lifetime_epsilon
+    if said > held:
+        raise ConfigError(
+            home.policy,
+            "privacy.lifetime_epsilon",
+            f"says cap {said:g}, the ledger {held:g}; no plan is taken",
+            remedy=f"put {held:g} back, or record it: intraward-client officer amend --key FILE",
+        )
+    if policy_digest(policy) != recorded.policy:
+        return (
+            "advice: policy.toml is not what the ledger records, and what is stricter counts; "
+            "record it: intraward-client officer amend"
+        )
+    return f"policy.toml is what the ledger records, cap {held:g}"
+
+
 def _second_head(home: SiteHome, policy: SitePolicy) -> str:
     from intraward_shared.ledger_chain import read_ledger
     from intraward_shared.ledger_head import HeadState, SecondHead, read_head, state_of
@@ -83,7 +109,22 @@ def _vault(home: SiteHome, policy: SitePolicy) -> str:
 
 
 def _model(home: SiteHome, policy: SitePolicy) -> str:
+    return check_model(policy)
+
+
+def check_model(policy: SitePolicy) -> str:
+    """Hold the base model's folder against its pin.
+
+    Raises:
+        ModelError: it is not there, or is another model.
+    """
     from intraward_shared.errors import ModelError
+
+    if not Path(policy.model.path).is_dir():
+        raise ModelError(
+            f"{policy.model.path}: no such model folder",
+            remedy="fetch the model, or correct policy.toml, model.path",
+        )
     from intraward_shared.modeling import model_digest
 
     if model_digest(policy.model.path) != policy.model.sha256:

@@ -7,7 +7,7 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,7 +15,7 @@ from intraward_client import adapters_cli, budget_cli, deid_cli, officer_cli
 from intraward_client.config import SitePolicy, load_policy
 from intraward_client.home import SiteHome
 from intraward_shared.command import out, run, show
-from intraward_shared.errors import ConfigError
+from intraward_shared.errors import ConfigError, IntrawardError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="A hospital's node: data in, sealed updates out."
@@ -44,12 +44,12 @@ def init(
 
     terms = load_policy(policy)
     made = initialise(home, terms, time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
-    public = _public_key(made)
-    show(
-        {"site": terms.site, "home": str(home), "public_key": public},
-        as_json=as_json,
-        text=f"site [bold]{terms.site}[/] made in {home}\ngive the coordinator this public key: {public}",
-    )
+    value: dict[str, Any] = {"site": terms.site, "home": str(home), "public_key": _public_key(made)}
+    value["warnings"] = [str(error) for error in _model_problems(terms)]
+    text = f"site [bold]{terms.site}[/] made in {home}"
+    text += f"\ngive the coordinator this public key: {value['public_key']}"
+    text += "".join(f"\n[yellow]warning[/] {warning}" for warning in value["warnings"])
+    show(value, as_json=as_json, text=text)
 
 
 @app.command()
@@ -124,7 +124,8 @@ def status(home: Home = Path("site"), as_json: Json = False) -> None:
     from intraward_client.ward import site_status
 
     value = site_status(SiteHome(home))
-    show(value, as_json=as_json, text="\n".join(f"{key}: {item}" for key, item in value.items()))
+    words = {key: item or "no request yet" for key, item in value.items()}
+    show(value, as_json=as_json, text="\n".join(f"{key}: {item}" for key, item in words.items()))
 
 
 @app.command()
@@ -187,6 +188,17 @@ def gateway(
     )
     command[0] = str(Path(sys.executable).parent / command[0])
     os.execve(command[0], command, gateway_environment())  # one process: stopping it leaves no SuperNode
+
+
+def _model_problems(policy: SitePolicy) -> list[IntrawardError]:
+    """A site may be made before its model is there, but not without a word."""
+    from intraward_client.checkup import check_model
+
+    try:
+        check_model(policy)
+    except IntrawardError as error:
+        return [error]
+    return []
 
 
 def _public_key(home: SiteHome) -> str:

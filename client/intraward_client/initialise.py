@@ -11,7 +11,7 @@ import tomli_w
 from intraward_client.config import SitePolicy
 from intraward_client.home import SiteHome
 from intraward_client.store.vault import Vault
-from intraward_shared.errors import ConfigError
+from intraward_shared.errors import ConfigError, LedgerError
 from intraward_shared.ledger import Ledger
 from intraward_shared.signing import SigningKey, digest
 
@@ -35,11 +35,8 @@ def initialise(
         raise ConfigError(
             root, "", "folder is not empty", remedy="choose another --home; a site is never overwritten"
         )
+    _check_second_path(policy.second_path)
     root.parent.mkdir(parents=True, exist_ok=True)
-    if policy.second_path is not None and policy.second_path.exists():
-        raise ConfigError(
-            policy.second_path, "", "a file is there already", remedy="name a file of this site's own"
-        )
     draft = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
     try:
         home = SiteHome(draft)
@@ -67,12 +64,34 @@ def initialise(
         if root.exists():
             root.rmdir()
         draft.rename(root)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(draft, ignore_errors=True)
         if policy.second_path is not None:
             policy.second_path.unlink(missing_ok=True)  # ours: it was not there before
+        if isinstance(error, LedgerError):  # its remedy is for a site that is there
+            remedy = "no site was made; mend it, then run init again"
+            raise LedgerError(error.message, remedy=remedy) from None
         raise
     return SiteHome(root)
+
+
+def _check_second_path(path: Path | None) -> None:
+    if path is None:
+        return
+    if not path.parent.is_dir():
+        raise ConfigError(
+            path.parent,
+            "",
+            "the folder of ledger.second_path is not there",
+            remedy="no site was made; mount its volume, then run init again",
+        )
+    if path.exists():
+        raise ConfigError(
+            path,
+            "",
+            "a file is there already",
+            remedy="name a file of this site's own, or delete it if the site that it is of was never used",
+        )
 
 
 def policy_digest(policy: SitePolicy) -> str:

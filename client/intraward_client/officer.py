@@ -7,6 +7,7 @@ neither repeated nor moved. ``ledger_rules`` holds what may be signed, ``ledger_
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
 
@@ -31,8 +32,10 @@ def make_officer_key(path: Path) -> str:
     """Make an officer's key pair file, mode 0600, never over another; returns the public key.
 
     Raises:
-        ConfigError: the file is there already or cannot be written.
+        ConfigError: the file is there already, its folder is not, or it cannot be written.
     """
+    if not path.parent.is_dir():
+        raise ConfigError(path.parent, "", "no such folder", remedy="mount the officer's medium, or make it")
     key = SigningKey.generate()
     try:
         key.save(path)
@@ -62,7 +65,7 @@ def amend(home: SiteHome, key_file: Path | None, *, head_lost: bool = False, tim
     policy, site_key = load_policy(home.policy), SigningKey.load(home.signing_key)
     with closing(Ledger.open(home.ledger, site_key, for_officer=head_lost)) as ledger:
         recorded, cap = ledger.privacy, policy.privacy.lifetime_epsilon
-        _check_unchanged(home, policy, recorded)
+        check_constants(home, policy, recorded)
         moved = policy.ledger.second_path != recorded.second_path
         if (policy_digest(policy), cap) == (recorded.policy, recorded.lifetime_epsilon) and not (
             moved or head_lost
@@ -98,7 +101,8 @@ def prepare_burn(policy: SitePolicy, ledger: Ledger, site_key: SigningKey, recei
     if not found:
         raise LedgerError(
             "nothing is lost: the ledger holds what second head and receipts name",
-            remedy="give the coordinator's newest receipt with --receipt",
+            remedy="nothing to do if the site is not locked (doctor says so); else give the coordinator's "
+            "newest receipt with --receipt",
         )
     sequence, evidence, entry = max(found, key=lambda item: item[:2])  # on a tie the second head
     worst = worst_mechanism(policy.privacy)
@@ -133,7 +137,7 @@ def burn(
     """
     policy, site_key = load_policy(home.policy), SigningKey.load(home.signing_key)
     with closing(Ledger.open(home.ledger, site_key, for_officer=True)) as ledger:
-        _check_unchanged(home, policy, ledger.privacy)
+        check_constants(home, policy, ledger.privacy)
         officer = _officer(key_file, ledger.privacy)
         files = [path for path in (home.receipt, receipt) if path is not None]
         receipts = [_receipt(path, policy) for path in files if path is receipt or path.exists()]
@@ -162,21 +166,16 @@ def _passes(entries: tuple[LedgerEntry, ...], receipt: Receipt) -> bool:
     return True
 
 
-def _check_unchanged(home: SiteHome, policy: SitePolicy, recorded: SitePrivacy) -> None:
-    check_constants(home, policy, recorded)
-    for key, now, was in (
-        ("privacy.delta", policy.privacy.delta, recorded.delta),
-        ("privacy.unit", policy.privacy.unit, recorded.unit),
-        ("privacy.adjacency", policy.privacy.adjacency, recorded.adjacency),
-        ("simulation.allowed", policy.simulation.allowed, recorded.simulated),
-    ):
-        if now != was:
-            raise ConfigError(home.policy, key, "a constant of the site", remedy="put the old value back")
-
-
 def _officer(path: Path, recorded: SitePrivacy) -> SigningKey:
     if recorded.officer is None:
         raise _needs_officer(recorded)
+    if not os.access(path, os.R_OK):
+        raise ConfigError(
+            path,
+            "",
+            "the officer's key cannot be read",
+            remedy="check the path, and mount the officer's medium",
+        )
     key = SigningKey.load(path)
     if key.public != recorded.officer:
         raise ConfigError(path, "", "not the key of the officer whom the ledger names", remedy="use that key")

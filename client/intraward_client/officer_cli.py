@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +12,8 @@ import typer
 
 from intraward_client.home import SiteHome
 from intraward_shared.command import show
+from intraward_shared.ledger_entry import LedgerEntry
+from intraward_shared.protocol import Mechanism
 
 app = typer.Typer(no_args_is_help=True, help="The privacy officer: key, recorded terms, lost ledger entries.")
 
@@ -92,8 +96,10 @@ def burn(
 
     site = SiteHome(home)
     said, last, entry = sign(site, key, receipt, dry_run=dry_run, time=_now())
-    delta = policy_entry(read_ledger(site.ledger)).delta
-    epsilon = events_to_epsilon([slot.mechanism for slot in burn_charges(said)], delta)
+    entries = read_ledger(site.ledger)
+    terms, charges = policy_entry(entries), tuple(slot.mechanism for slot in burn_charges(said))
+    epsilon = events_to_epsilon(charges, terms.delta)
+    gated, cap = _gated(entries, charges if entry is None else ()), terms.lifetime_epsilon
     value: dict[str, Any] = {"burned": entry is not None, "evidence": said.evidence, "rounds": said.rounds}
     value |= {"lost_from": min(last, said.sequence - 1) + 1, "lost_to": said.sequence, "epsilon": epsilon}
     verb = f"burned by entry {entry.sequence}" if entry is not None else "would be burned"
@@ -102,13 +108,26 @@ def burn(
         if said.sequence > last
         else f"entries up to {said.sequence} of another copy"
     )
+    value |= {"gate_epsilon": gated, "cap": cap, "cap_must_be_raised": gated >= cap}
     lifetime = said.mechanism.sample_rate == 1 and said.rounds == 1
     what = "a whole lifetime" if lifetime else f"{said.rounds} rounds of the policy's weakest mechanism"
     text = (
         f"{gap} are lost, as the {said.evidence.replace('_', ' ')} shows; {verb}: {what}, "
-        f"epsilon {epsilon:.3f} alone"
+        f"epsilon {epsilon:.3f} alone\nafter this the gate counts {gated:.3f} of cap {cap:g}"
     )
+    if gated >= cap:
+        text += f": nothing is trained until officer amend raises the cap above {gated:.3f}"
     show(value, as_json=as_json, text=text)
+
+
+def _gated(entries: Sequence[LedgerEntry], burned: tuple[Mechanism, ...]) -> float:
+    """What the gate holds under the cap once these charges are burned as well."""
+    from intraward_client.privacy.budget import prv_epsilon
+    from intraward_shared.gate import read_book
+
+    book = read_book(entries)
+    first = book.first or (burned[0] if burned else None)
+    return replace(book, first=first, burned=(*book.burned, *burned)).figure(prv_epsilon)
 
 
 def _now() -> str:

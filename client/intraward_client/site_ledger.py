@@ -9,13 +9,16 @@ request and is kept as evidence; it is the coordinator's word alone, so it does 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from intraward_client.config import SitePolicy
 from intraward_client.home import SiteHome
 from intraward_shared.durable import write_durably
-from intraward_shared.errors import ConfigError, ContractError, LedgerError
+from intraward_shared.errors import ConfigError, ContractError, IntrawardError, LedgerError
 from intraward_shared.ledger import Ledger, SitePrivacy
+from intraward_shared.ledger_chain import VerifiedLedger, policy_entry, read_ledger
 from intraward_shared.ledger_entry import LedgerEntry
+from intraward_shared.ledger_head import HeadState, head_refusal, read_head, state_of
 from intraward_shared.ledger_receipts import check_receipt
 from intraward_shared.protocol import RECEIPT_DOMAIN, Receipt, open_signed
 from intraward_shared.signing import SigningKey
@@ -26,7 +29,7 @@ def open_ledger(home: SiteHome, policy: SitePolicy, key: SigningKey) -> Ledger:
 
     Raises:
         LedgerError: broken, in use, or older than its second head or the last receipt.
-        ConfigError: the policy names another site, officer or second path than the ledger.
+        ConfigError: the policy names another site, officer, delta or second path than the ledger.
     """
     ledger = Ledger.open(home.ledger, key)
     try:
@@ -38,8 +41,32 @@ def open_ledger(home: SiteHome, policy: SitePolicy, key: SigningKey) -> Ledger:
     return ledger
 
 
+def read_site(home: SiteHome, policy: SitePolicy) -> tuple[VerifiedLedger, IntrawardError | None]:
+    """The verified ledger, read only, and why the ward would not start on it; None where it would.
+
+    Raises:
+        LedgerError: there is no whole ledger to read.
+    """
+    entries = read_ledger(home.ledger)
+    recorded = policy_entry(entries)
+    try:
+        check_terms(home, policy, recorded)
+        check_receipt_on_file(home, policy, entries)
+        if recorded.second_path is not None:
+            path = Path(recorded.second_path)
+            head = read_head(path, recorded.public)
+            if state_of(entries, head) is HeadState.AHEAD:
+                entries = read_ledger(home.ledger)  # a ward may have written both since
+            state = state_of(entries, head)
+            if state not in (HeadState.CURRENT, HeadState.BEHIND):
+                raise head_refusal(path, state)
+    except IntrawardError as error:
+        return entries, error
+    return entries, None
+
+
 def check_terms(home: SiteHome, policy: SitePolicy, recorded: SitePrivacy) -> None:
-    """Refuse a policy file whose site, officer or second path is not the ledger's.
+    """Refuse a policy file whose site, officer, delta or second path is not the ledger's.
 
     Raises:
         ConfigError: names the key.
@@ -55,7 +82,7 @@ def check_terms(home: SiteHome, policy: SitePolicy, recorded: SitePrivacy) -> No
 
 
 def check_constants(home: SiteHome, policy: SitePolicy, recorded: SitePrivacy) -> None:
-    """Refuse a policy file whose site or officer is not the ledger's; they never change.
+    """Refuse a policy file whose site, officer, delta or simulation is not the ledger's; they never change.
 
     Raises:
         ConfigError: names the key.
@@ -71,6 +98,19 @@ def check_constants(home: SiteHome, policy: SitePolicy, recorded: SitePrivacy) -
             "not the one that the ledger records; an officer is named when the site is made, or never",
             remedy="put back what stood there",
         )
+    for key, now, was in (
+        ("privacy.delta", policy.privacy.delta, recorded.delta),
+        ("privacy.unit", policy.privacy.unit, recorded.unit),
+        ("privacy.adjacency", policy.privacy.adjacency, recorded.adjacency),
+        ("simulation.allowed", policy.simulation.allowed, recorded.simulated),
+    ):
+        if now != was:
+            raise ConfigError(
+                home.policy,
+                key,
+                "not what the ledger records; it is a constant of the site",
+                remedy=f"put {str(was).lower()} back",
+            )
 
 
 def check_receipt_on_file(home: SiteHome, policy: SitePolicy, entries: Sequence[LedgerEntry]) -> None:

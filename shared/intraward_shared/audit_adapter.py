@@ -1,7 +1,7 @@
 """A signed adapter traced back to the ledgers that paid for it, for ``intraward-audit adapter``.
 
 Rule 9 of DESIGN.md. With the coordinator's adapters folder the whole ancestry is followed, signature, files
-and tensors of each verified; with ledgers each round on the way is held against the ledger of every site in it.
+and tensors of each verified; with ledgers each round on the way is held against that of every site in it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """``intraward-audit verify``: each ledger by itself, all of them together, and as text.
 
 Rules 7 and 9 of DESIGN.md. A ledger that is whole proves little if it is not the one that was asked for: a
-key pinned for a site of which no ledger was given, and one site's ledger given twice, fail; folders of receipts
-without a ledger and releases that nobody countersigned are named.
+key pinned for a site of which no ledger was given, and one site's ledger given twice, fail; folders of
+receipts without a ledger and releases that nobody countersigned are named.
 """
 
 from __future__ import annotations

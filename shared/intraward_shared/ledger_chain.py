@@ -72,7 +72,9 @@ def read_ledger(path: Path | str, public: str | None = None) -> VerifiedLedger:
     try:
         data = path.read_bytes()
     except OSError:
-        raise LedgerError(f"{path}: no ledger can be read", remedy="check the path") from None
+        raise LedgerError(
+            f"{path}: no ledger can be read", remedy="check the path; one that is lost must be restored"
+        ) from None
     try:
         if data and not data.endswith(b"\n"):
             raise LedgerError(

@@ -45,7 +45,7 @@ class LedgerFile:
         except OSError:
             raise LedgerError(
                 f"{path}: no ledger can be opened; without it nothing is trained",
-                remedy="restore the newest ledger, or make the site with init",
+                remedy="restore the newest ledger; a new site would forget what is spent",
             ) from None
         try:
             _lock(handle, path)

@@ -153,8 +153,13 @@ class SecondHead:
 
     def refusal(self, state: HeadState) -> LedgerError:
         """The error for a state in which nothing may be appended."""
-        remedy = _LOST if state is HeadState.MISSING else _WAY_OUT
-        return LedgerError(f"second head {self.path}: {state.value}", remedy=remedy)
+        return head_refusal(self.path, state)
+
+
+def head_refusal(path: Path, state: HeadState) -> LedgerError:
+    """The error for a head at which nothing may be appended: missing, or ahead of the ledger."""
+    remedy = _LOST if state is HeadState.MISSING else _WAY_OUT
+    return LedgerError(f"second head {path}: {state.value}", remedy=remedy)
 
 
 def move_head(

@@ -7,6 +7,7 @@ without it and so shows nothing. ``--out`` writes the result for ``intraward-aud
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -102,7 +103,7 @@ def _attack(
     from intraward_simulation.attacks.result import write_result
 
     if out is not None:
-        _make_folder(out)
+        _check_out(out)
     chosen: dict[str, Any] = {}
     if epsilon:
         chosen["epsilons"] = tuple(dict.fromkeys(epsilon))
@@ -119,11 +120,20 @@ def _attack(
         raise typer.Exit(1)
 
 
-def _make_folder(out: Path) -> None:
+def _check_out(out: Path) -> None:
+    """Before the work: the result can be written there. Its folder is made, a whole path of them is not."""
+    if out.is_dir():
+        raise ConfigError("--out", "", f"{out} is a folder", remedy="name a JSON file in it")
+    if not out.parent.parent.is_dir():
+        raise ConfigError(
+            "--out", "", f"{out.parent.parent}: no such folder", remedy="make it, or name another file"
+        )
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        out.parent.mkdir(exist_ok=True)
     except OSError:
-        raise ConfigError(out, "", "its folder cannot be made", remedy="name another file") from None
+        raise ConfigError("--out", "", f"{out.parent} cannot be made", remedy="name another file") from None
+    if not os.access(out.parent, os.W_OK):
+        raise ConfigError("--out", "", f"{out.parent} cannot be written", remedy="check permissions")
 
 
 def table(result: AttackResult) -> str:

@@ -216,7 +216,7 @@ def test_a_site_says_whether_it_would_take_the_program(
     policy = home / "policy.toml"
     policy.write_text(policy.read_text("utf-8").replace("lifetime_epsilon = 8.0", "lifetime_epsilon = 4.0"))
     code, out, _ = call("budget", "plan", path, "--home", home)
-    assert code == 0 and "would refuse it" in out and "lifetime epsilon" in out
+    assert code == 1 and "would refuse it" in out and "lifetime epsilon" in out
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_program_weaker_than_the_policy_is_named(
     call: Any, site: Any, tmp_path: Path, changes: dict[str, Any], told: str
 ) -> None:
     code, out, _ = call("budget", "plan", write_program(tmp_path, **changes), "--home", site(50.0))
-    assert code == 0 and "would refuse it" in out and told in out and "stages.0" in out
+    assert code == 1 and "would refuse it" in out and told in out and "stages.0" in out
 
 
 @pytest.mark.parametrize(

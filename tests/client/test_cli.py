@@ -88,7 +88,7 @@ def test_a_new_site_is_made_once_checked_and_empty(call: Any, tmp_path: Path, po
     assert code == 1 and "not empty" in err and SiteHome(home).signing_key.read_bytes() == key
     code, out, _ = call("doctor", "--home", home, "--json")
     checks = json.loads(out)["checks"]
-    assert code == 0 and all(check["ok"] for check in checks) and len(checks) == 8
+    assert code == 0 and all(check["ok"] for check in checks) and len(checks) == 9
     code, out, _ = call("budget", "--home", home, "--json")
     assert code == 0 and json.loads(out)["spent"] == 0 and json.loads(out)["left"] == 8.0
     code, out, _ = call("outbox", "--home", home, "--json")

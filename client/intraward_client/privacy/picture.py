@@ -178,7 +178,10 @@ def _frame(axes: Any, charges: Sequence[Charge], cap: float) -> None:
     axes.set_xlim(0.4, len(charges) + 0.9 if charges else 1.6)
     axes.set_ylabel("epsilon spent")
     axes.set_xlabel("charged rounds, in the order of the ledger")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=14, min_n_ticks=1))
+    if charges:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=14, min_n_ticks=1))
+    else:
+        axes.set_xticks([])
     axes.grid(axis="y", color="#DDDDDD", linewidth=0.7)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -188,27 +191,6 @@ def _frame(axes: Any, charges: Sequence[Charge], cap: float) -> None:
     note = f"{charges[-1].epsilon:.2f} spent"
     place = (len(charges), charges[-1].epsilon)
     axes.annotate(note, place, (0, 5), textcoords="offset points", ha="center", weight="bold", color=_INK)
-    _name_runs(axes, charges)
-
-
-def _name_runs(axes: Any, charges: Sequence[Charge]) -> None:
-    """The stage's name at the foot of each run of its bars, if there is room: a grey print needs it."""
-    start = 0
-    for end in range(1, len(charges) + 1):
-        if end < len(charges) and charges[end].stage == charges[start].stage:
-            continue
-        if (end - start) / len(charges) > 0.05:
-            middle = ((start + end + 1) / 2, 0)
-            axes.annotate(
-                charges[start].stage,
-                middle,
-                (0, 4),
-                textcoords="offset points",
-                ha="center",
-                color=_INK,
-                size=9,
-            )
-        start = end
 
 
 def _legend(figure: Any, charges: Sequence[Charge]) -> None:

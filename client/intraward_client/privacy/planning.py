@@ -195,9 +195,7 @@ def answer_of(policy: SitePolicy, book: Book, cap: float, program: ProgramConfig
     except LedgerError as error:
         within, reasons = False, [*reasons, error.message]
     if mechanisms and not within:
-        reasons.append(
-            "the schedule would pass the site's lifetime epsilon, policy.toml, privacy.lifetime_epsilon"
-        )
+        reasons.append(f"the schedule would pass the site's lifetime epsilon, {_whose_cap(policy, cap)}")
     retries = retries_that_fit(after, cap, mechanisms) if mechanisms and not reasons else 0
     return SiteAnswer(
         site=policy.site,
@@ -208,6 +206,15 @@ def answer_of(policy: SitePolicy, book: Book, cap: float, program: ProgramConfig
         gate=after.gate,
         retries=retries,
     )
+
+
+def _whose_cap(policy: SitePolicy, cap: float) -> str:
+    if cap < policy.privacy.lifetime_epsilon:
+        return (
+            f"{cap:g} as the ledger records it; policy.toml says more, which counts once it is recorded: "
+            "intraward-client officer amend --key FILE"
+        )
+    return f"{cap:g}: policy.toml, privacy.lifetime_epsilon"
 
 
 def retries_that_fit(book: Book, cap: float, slots: Sequence[Mechanism]) -> int:

@@ -36,6 +36,7 @@ def statement(entries: Sequence[LedgerEntry], cap: float) -> dict[str, Any]:
         "site": terms.site,
         "cap": cap,
         "delta": terms.delta,
+        "simulated": terms.simulated,
         "adjacency": terms.adjacency,
         "spent": prv_epsilon(book.spent, terms.delta),
         "spent_replace_one": events_to_epsilon(book.spent, terms.delta, "replace_one"),
