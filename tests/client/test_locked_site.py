@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
+from tests.client.programs import program_table
 
 from intraward_client import cli
 from intraward_client.checkup import _terms
@@ -121,3 +123,34 @@ def test_no_folder_is_made_for_an_officers_key_or_a_second_head(make_site: Any, 
     with pytest.raises(ConfigError, match="run init again"):
         make_site(0, head=tmp_path / "volume" / "north.head")
     assert not (tmp_path / "volume").exists() and not (tmp_path / "site").exists()
+
+
+def test_init_warns_of_a_model_that_is_not_the_pinned_one(call: Any, make_site: Any, tmp_path: Path) -> None:
+    home = make_site(0)
+    policy = load_policy(home.policy)
+    draft = tmp_path / "draft.toml"
+    for old, new, said in (
+        (policy.model.path, str(tmp_path / "absent"), "no such model folder"),
+        (policy.model.sha256, "e" * 64, "not the model pinned"),
+    ):
+        draft.write_text(home.policy.read_text().replace(old, new))
+        code, out = call("init", draft, "--home", tmp_path / said[:5])
+        assert code == 0 and "warning" in out and said in out
+    draft.write_text(home.policy.read_text())
+    assert "warning" not in call("init", draft, "--home", tmp_path / "good")[1]
+
+
+def test_a_refusal_names_the_cap_that_refuses(call: Any, make_site: Any, tmp_path: Path) -> None:
+    home = make_site(0, lifetime_epsilon=0.5)
+    program = tmp_path / "program.toml"
+    program.write_text(tomli_w.dumps(program_table()))
+    assert "cap" not in call("budget", "plan", program)[1]
+    change(home, "lifetime_epsilon = 0.5", "lifetime_epsilon = 20.0")
+    code, out = call("budget", "plan", program, "--home", home.root)
+    assert code == 1 and "0.5 as the ledger records it" in out and "officer amend --key FILE" in out
+    change(home, "lifetime_epsilon = 20.0", "lifetime_epsilon = 0.4")
+    code, out = call("budget", "plan", program, "--home", home.root)
+    assert code == 1 and "0.4: policy.toml, privacy.lifetime_epsilon" in out
+    home.receipt.write_bytes(lost_round())
+    code, out = call("budget", "plan", program, "--home", home.root)
+    assert code == 1 and "the site is locked: ledger ends before entry 9" in out

@@ -67,6 +67,11 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_attack(call: Any, 
     (tmp_path / "file").write_text("")
     code, _, err = call("gauge", "--out", tmp_path / "file" / "gauge.json")
     assert code == 1 and "cannot be made" in " ".join(err.split())
+    (tmp_path / "attacks").mkdir()
+    code, _, err = call("gauge", "--out", tmp_path / "attacks")
+    assert code == 1 and "is a folder" in " ".join(err.split())
+    code, _, err = call("gauge", "--out", tmp_path / "absent" / "attacks" / "gauge.json")
+    assert code == 1 and "no such folder" in " ".join(err.split()) and not (tmp_path / "absent").exists()
 
 
 @pytest.mark.parametrize("wrong", [("--epsilon", "9"), ("--epsilon", "0"), ("--seed", "-1"), ("--nois", "1")])
