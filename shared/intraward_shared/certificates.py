@@ -19,7 +19,6 @@ from intraward_shared.gate import Gate, read_book
 from intraward_shared.ledger_chain import charged, policy_entry, stage_charges, verify_chain
 from intraward_shared.ledger_entry import Kind, LedgerEntry
 from intraward_shared.privacy import TOLERANCE, events_to_epsilon, group_events
-from intraward_shared.protocol import Mechanism
 
 PROMISE = (
     "Raw notes, prompts, labels, rationales and per-example metrics never leave the hospital process. "
@@ -186,8 +185,7 @@ def certify(entries: Sequence[LedgerEntry]) -> PrivacyCertificate:
         gate=gate,
         gate_epsilon=gated,
         several_hospitals=tuple(
-            SitesSpend(sites=count, epsilon=_at_sites(entries, count))
-            for count in range(1, MOST_SITES + 1)
+            SitesSpend(sites=count, epsilon=_at_sites(entries, count)) for count in range(1, MOST_SITES + 1)
         ),
         stages=_stages(entries, terms.delta),
         reserved_rounds=last.count(Kind.RESERVE),

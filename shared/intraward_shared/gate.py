@@ -141,7 +141,7 @@ def read_book(entries: Sequence[LedgerEntry]) -> Book:
         LedgerError: there is no POLICY entry in front.
     """
     if not entries or entries[0].terms is None:
-        raise LedgerError("the ledger has no POLICY entry", remedy="make the site again with init")
+        raise LedgerError("the ledger has no POLICY entry", remedy="restore the newest ledger")
     kept: dict[str, list[Mechanism]] = {"schedule": [], "retries": [], "later": [], "burned": []}
     opening: LedgerEntry | None = None
     for entry in entries:

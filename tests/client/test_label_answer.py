@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -91,10 +90,8 @@ def test_one_patients_candidates_do_not_change_when_another_leaves(
         with closing(Vault.open(home.vault, home.vault_keys)) as vault:
             noise = NoiseSource.seeded(1, "north", "0" * 64, 1)
             generate_candidates(label_request.plan, tiny("llama"), policy, vault, noise)
-            answers: Callable[[str], tuple[str, ...]] = lambda name, vault=vault: tuple(  # noqa: E731
-                c.answer for c in candidates_of(vault, name)
-            )
-            found.append({p.prompt_id: answers(p.prompt_id) for p in prompt_records(vault)})
+            names = [prompt.prompt_id for prompt in prompt_records(vault)]
+            found.append({name: tuple(c.answer for c in candidates_of(vault, name)) for name in names})
     whole, less = found
     assert len(whole) == 8 and len(less) == 7 and set(less) < set(whole)
     assert {name: whole[name] for name in less} == less

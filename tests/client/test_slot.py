@@ -160,7 +160,7 @@ def test_training_is_given_up_before_the_next_pass_not_after_the_step(timed: Any
         hands.time += timedelta(seconds=31)
         check(plan)
 
-    ward._slots.check_in_time = each  # type: ignore[method-assign]
+    ward._slots.check_in_time = each
     training = rounds().plan.training.model_copy(update={"micro_batch": 1, "micro_batches": 50})
     with closing(ward):
         assert code(ward.execute(rounds(training=training).bytes_by())) == "ABORTED"
