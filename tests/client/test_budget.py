@@ -232,6 +232,7 @@ def test_the_policy_file_cannot_loosen_what_the_ledger_records(ledger: Ledger) -
     Budget(ledger, 9.0, 1e-5)
 
 
+@pytest.mark.slow
 def test_a_cap_raised_after_results_moves_neither_order_nor_gate(tmp_path: Path, charged_plan: Any) -> None:
     each = mechanism(200)
     with new_ledger(tmp_path / "filter.jsonl", 6.0) as ledger:

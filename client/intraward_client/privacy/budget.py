@@ -152,6 +152,7 @@ class Budget:
             book = read_book(self._ledger.entries).with_schedule(slots)
             if slots and not fits(book, self._cap):
                 raise _exhausted(book, "schedule")
+            tight_epsilon(book.spent, book.delta)  # what the accountants cannot agree on, no auditor passes
         return self._ledger.reserve_schedule(schedule, time)
 
     def admit(self, plan: RoundPlan) -> None:
@@ -169,16 +170,14 @@ class Budget:
         book = book.with_retry(*new) if again else book.with_plan(*new)
         if not fits(book, self._cap):
             raise _exhausted(book, "retry" if again else "plan")
+        tight_epsilon(book.spent, book.delta)
 
 
 def fits(book: Book, cap: float) -> bool:
     """Whether a book, with what was just added to it, may stand under ``cap``."""
     if rdp_epsilon(book.spent, book.delta) > HOPELESS * cap + 1:
         return False
-    if not book.admits(cap, tight_epsilon):
-        return False
-    tight_epsilon(book.spent, book.delta)  # what the two accountants cannot agree on, no auditor will pass
-    return True
+    return book.admits(cap, tight_epsilon)
 
 
 def _exhausted(book: Book, what: str) -> BudgetExhausted:
