@@ -58,6 +58,7 @@ class TrainingInputs:
         adapters: input adapters by role, as the plan's ``inputs`` name them.
         table: the stage's rows; every unit is a patient, or the table is public.
         in_time: called before every forward pass; raises when the plan's slot is over.
+        track: told figures of a step by name, for curves that stay in the ward; nothing depends on it.
     """
 
     plan: RoundPlan
@@ -65,6 +66,7 @@ class TrainingInputs:
     adapters: Mapping[str, State] = field(repr=False)
     table: TrainingTable[Any] = field(repr=False)
     in_time: Callable[[], None] = field(default=lambda: None, repr=False)
+    track: Callable[[int, Mapping[str, float]], None] = field(default=lambda *_: None, repr=False)
 
     @property
     def private(self) -> bool:

@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from intraward_client.training.inputs import TrainingInputs, acting_as
-from intraward_client.training.losses import gae, shape_score, token_rewards
+from intraward_client.training.losses import gae, token_rewards
+from intraward_client.training.scoring import shaped_scores
 from intraward_client.training.sequences import token_logprobs
-from intraward_shared.generation import Rollout, pad_sequences, sample
+from intraward_shared.generation import sample
 from intraward_shared.modeling import AdaptedModel, BaseModel
 
 
@@ -83,34 +84,11 @@ def roll_out(
     logprobs, values = evaluate_policy(model, ids, attention, new, spec.temperature)
     with acting_as(model, "reference"):
         reference, _ = evaluate_policy(model, ids, attention, new, spec.temperature)
-    length = spec.max_prompt_tokens + spec.max_completion_tokens + 1 if inputs.private else None
-    raw = score_rollout(model, rows, rollout, length)
-    scores = shape_score(
-        raw, rollout.ended, spec.score_mean, spec.score_std, spec.score_clip, spec.missing_eos_penalty
-    )
+    scores = shaped_scores(inputs, model, prompts, rows, rollout)
     rewards = token_rewards(scores, logprobs, reference, mask, spec.kl_coef)
     advantages, returns = gae(rewards, values, mask, spec.gamma, spec.lam)
     kl = ((logprobs - reference) * mask).sum(-1)
     return Experience(ids, attention, mask, logprobs, values, advantages, returns, scores, kl)
-
-
-def score_rollout(
-    model: AdaptedModel, prompts: Sequence[list[int]], rollout: Rollout, length: int | None = None
-) -> Tensor:
-    """The reward adapter's score of each answer ``(rows,)``, read at the end token of rows of ``length``.
-
-    An answer cut off at the plan's length gets one first: that is how the reward model saw long
-    answers in its own training. The penalty for the missing end is ``shape_score``'s.
-    """
-    eos = int(model.base.tokenizer.eos_token_id)
-    pairs = []
-    kept = zip(prompts, rollout.completions.tolist(), rollout.completion_mask.tolist(), strict=True)
-    for prompt, tokens, flags in kept:
-        answer = [token for token, keep in zip(tokens, flags, strict=True) if keep]
-        pairs.append((prompt, answer if answer[-1:] == [eos] else [*answer, eos]))
-    padded = pad_sequences(model.base, pairs, length)
-    with torch.no_grad(), acting_as(model, "reward"):
-        return model.rewards(padded.ids, padded.mask)
 
 
 def join(

@@ -14,7 +14,8 @@ from intraward_client.privacy.noise import NoiseSource
 from intraward_client.store.datasets import PromptRecord
 from intraward_client.training import ppo
 from intraward_client.training.inputs import ROLES, TrainingInputs, acting_as
-from intraward_client.training.rollout import Experience, evaluate_policy, join, score_rollout
+from intraward_client.training.rollout import Experience, evaluate_policy, join
+from intraward_client.training.scoring import score_rollout
 from intraward_shared.generation import Rollout, decode, sample, score_texts
 from intraward_shared.modeling import AdaptedModel, adapted
 from intraward_shared.stages import Stage
