@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from intraward_shared.config import Strict
 from intraward_shared.errors import ContractError, DigestError, SignatureError
+from intraward_shared.reward_heads import HeadTerms, RewardHeads
+from intraward_shared.scalars import Name as Name
+from intraward_shared.scalars import Real as Real
+from intraward_shared.shaping import ShapingTerms
 from intraward_shared.signing import SigningKey, canonical_json, digest, parse_canonical, verify
 from intraward_shared.stages import Part, Stage
 
@@ -27,19 +31,6 @@ PARTS_MAGIC = b"IWPT0001"
 MAX_HEADER_BYTES = 1_000_000
 
 
-def _read_real(value: Any) -> Any:
-    if isinstance(value, str):
-        number = float(value)
-        if repr(number) != value:
-            raise ValueError("a real number is written as its shortest decimal string")
-        return number
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-Real = Annotated[float, BeforeValidator(_read_real), PlainSerializer(repr, return_type=str)]
-"""A finite float that travels as its shortest decimal string."""
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TensorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.]{1,200}$")]
 
@@ -62,11 +53,12 @@ class Mechanism(Strict):
 
 
 class LoraSpec(Strict):
-    """Shape of the adapter (PEFT names); dropout is always 0."""
+    """Shape of the adapter (PEFT names) and of the reward model's heads; dropout is always 0."""
 
     r: int = Field(ge=1, le=256)
     lora_alpha: int = Field(ge=1, le=1024)
     target_modules: tuple[TensorName, ...] = Field(min_length=1)
+    reward: RewardHeads = RewardHeads()
 
 
 class OutputSpec(Strict):
@@ -85,7 +77,9 @@ class TrainingSpec(Strict):
     least ``micro_batches`` passes, each filled up with public records to that very shape.
     ``checkpointing`` trades time for memory (gradient checkpointing). Lengths are in tokens.
     ``score_mean`` and ``score_std`` are fixed constants from public reference completions (no batch
-    statistics, DESIGN.md section 6).
+    statistics, DESIGN.md section 6). ``group`` is the number of answers that rloo samples a prompt.
+    ``target_kl`` and ``max_ratio`` end the passes over a batch of public rollouts early; a stage that is
+    charged has neither.
     """
 
     learning_rate: Real = Field(gt=0, le=1)
@@ -113,7 +107,23 @@ class TrainingSpec(Strict):
     score_clip: Real = Field(default=3.0, gt=0)
     head_learning_rate: Real = Field(default=0.01, gt=0, le=1)
     candidates: int = Field(default=2, ge=2, le=8)
+    group: int = Field(default=4, ge=2, le=16)
+    cliprange_value: Real = Field(default=0.2, gt=0)
+    target_kl: Real | None = Field(default=None, gt=0)
+    max_ratio: Real | None = Field(default=None, gt=1)
     bf16: bool = False
+    heads: HeadTerms = HeadTerms()
+    shaping: ShapingTerms = ShapingTerms()
+
+    @model_validator(mode="after")
+    def _shaping_fits(self) -> Self:
+        self.shaping.check(self.score_clip, self.missing_eos_penalty, self.max_completion_tokens)
+        return self
+
+    @property
+    def stops(self) -> bool:
+        """Whether passes over a batch may end early, by what its rows show."""
+        return self.target_kl is not None or self.max_ratio is not None
 
 
 class Slot(Strict):
@@ -149,7 +159,7 @@ class RoundPlan(Strict):
     base_model: Digest
     lora: LoraSpec
     inputs: dict[Literal["policy", "reference", "reward"], Digest] = Field(
-        description="adapter digests; the one that is trained is 'policy' (sft, ppo, dpo) or 'reward'"
+        description="adapter digests; the one that is trained is 'policy' (sft, ppo, rloo, dpo) or 'reward'"
     )
     public_data: Digest | None = Field(
         default=None, description="digest of public records; then the stage is free"
@@ -163,6 +173,11 @@ class RoundPlan(Strict):
     nonce: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
     simulated: bool = False
     seed: int | None = Field(default=None, description="simulation only; refused by a real site")
+
+    @model_validator(mode="after")
+    def _heads_are_declared(self) -> Self:
+        self.training.heads.check(self.lora.reward)
+        return self
 
     @property
     def digest(self) -> str:
