@@ -1,0 +1,94 @@
+"""What the reward adapter puts out for an answer: ensemble members, criteria, failure flags.
+
+All of them are rows of one ``score.weight`` over one LoRA, in the order members, criteria, flags. The
+declaration is part of the adapter's shape (``LoraSpec.reward``), so it is signed with every plan and both
+sides derive the same tensors from it (rule 1 of DESIGN.md); no further tensor can leave.
+
+Members share the LoRA and differ by their head's public start and by the comparisons they learn from
+(``intraward_client.training.marks``), so their disagreement is that of last layers: a lower bound on what
+an ensemble of whole models (Coste et al., arXiv 2310.02743) would show.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from intraward_shared.config import Strict
+from intraward_shared.scalars import Name, Real
+
+Names = Annotated[tuple[Name, ...], Field(max_length=8)]
+
+
+class RewardHeads(Strict):
+    """``members`` score comparisons; ``criteria`` learn ratings, ``flags`` learn failures of one answer."""
+
+    members: int = Field(default=1, ge=1, le=8)
+    criteria: Names = ()
+    flags: Names = ()
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        if len({*self.criteria, *self.flags}) < len(self.criteria) + len(self.flags):
+            raise ValueError("criteria and flags have different names, each once")
+        return self
+
+    @property
+    def rows(self) -> int:
+        """Rows of ``score.weight``."""
+        return self.members + len(self.criteria) + len(self.flags)
+
+    @property
+    def marked(self) -> bool:
+        """Whether anything besides the comparisons is learnt."""
+        return bool(self.criteria or self.flags)
+
+
+class HeadTerms(Strict):
+    """How the heads are trained, and how a policy's reward is made of them; constants of the signed plan.
+
+    ``criteria_loss`` and ``flags_loss`` weigh those losses beside the comparison's. In a policy stage the
+    raw score is the members' mean, plus ``criteria`` (weight by name) times that criterion (-1 worst, 1
+    best), minus ``uncertainty_coef`` times the members' standard deviation; then it is normalised and
+    clipped. A **veto** is a constraint and never traded: an answer whose ``veto_criterion`` is below
+    ``veto_below``, or with a flag more probable than ``veto_flag``, gets ``veto_reward``.
+    """
+
+    criteria_loss: Real = Field(default=1.0, gt=0, le=100)
+    flags_loss: Real = Field(default=1.0, gt=0, le=100)
+    criteria: dict[Name, Real] = Field(default_factory=dict, max_length=8)
+    uncertainty_coef: Real = Field(default=0.0, ge=0, le=100)
+    veto_criterion: Name | None = None
+    veto_below: Real | None = Field(default=None, ge=-1, le=1)
+    veto_flag: Real | None = Field(default=None, gt=0, lt=1)
+    veto_reward: Real | None = Field(default=None, ge=-100_000, le=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.veto_criterion is None) != (self.veto_below is None):
+            raise ValueError("veto_criterion and veto_below are given together")
+        if self.vetoes != (self.veto_reward is not None):
+            raise ValueError("veto_reward is needed with veto_criterion or veto_flag, and only then")
+        if any(abs(weight) > 100 for weight in self.criteria.values()):
+            raise ValueError("a criterion's weight is at most 100")
+        return self
+
+    @property
+    def vetoes(self) -> bool:
+        """Whether a learnt head can veto an answer."""
+        return self.veto_criterion is not None or self.veto_flag is not None
+
+    def check(self, heads: RewardHeads) -> None:
+        """Hold the terms against the declared heads.
+
+        Raises:
+            ValueError: a criterion that is not declared, or a term that needs a head that is not there.
+        """
+        named = {*self.criteria, *((self.veto_criterion,) if self.veto_criterion else ())}
+        if named - set(heads.criteria):
+            raise ValueError("training.heads names a criterion that lora.reward.criteria does not declare")
+        if self.veto_flag is not None and not heads.flags:
+            raise ValueError("training.heads.veto_flag needs lora.reward.flags")
+        if self.uncertainty_coef > 0 and heads.members < 2:
+            raise ValueError("training.heads.uncertainty_coef needs lora.reward.members of at least 2")
