@@ -56,9 +56,41 @@ class SftRecord:
     row_id: str = ""
 
 
+LOWEST_RATING, HIGHEST_RATING = 1.0, 5.0
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AnswerMarks:
+    """What a rater said of one answer: ratings from 1 (worst) to 5, and failures that it has or has not.
+
+    What is not named was not judged, and trains nothing.
+    """
+
+    ratings: tuple[tuple[str, float], ...] = ()
+    flags: tuple[tuple[str, bool], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not all(LOWEST_RATING <= rating <= HIGHEST_RATING for _, rating in self.ratings):
+            raise VaultError("a rating is not from 1 to 5", remedy="rate again")
+        for marks in (self.ratings, self.flags):
+            if len({name for name, _ in marks}) < len(marks):
+                raise VaultError("an answer is marked twice under one name", remedy="rate again")
+
+    def __repr__(self) -> str:
+        return "AnswerMarks(<redacted>)"
+
+
+def _check_marks(marks: tuple[AnswerMarks, ...], answers: int) -> None:
+    if marks and len(marks) != answers:
+        raise VaultError("marks are given for all answers of a row or for none", remedy="rate again")
+
+
 @dataclass(frozen=True, slots=True)
 class PairRecord:
-    """A preference; ``margin`` is the strength the rater gave, 0 when none was given."""
+    """A preference; ``margin`` is the strength the rater gave, 0 when none was given.
+
+    ``marks``: of the chosen, then of the rejected answer; empty when nobody marked them.
+    """
 
     unit: str
     prompt: str = field(repr=False)
@@ -66,6 +98,10 @@ class PairRecord:
     rejected: str = field(repr=False)
     margin: float = field(default=0.0, repr=False)
     row_id: str = ""
+    marks: tuple[AnswerMarks, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        _check_marks(self.marks, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +113,10 @@ class RankingRecord:
     answers: tuple[str, ...] = field(repr=False)
     ranks: tuple[int, ...] = field(repr=False)
     row_id: str = ""
+    marks: tuple[AnswerMarks, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
+        _check_marks(self.marks, len(self.answers))
         if len(self.answers) < 2 or len(self.answers) != len(self.ranks):
             raise VaultError("a ranking needs two answers or more, and a rank for each", remedy="rank again")
 
