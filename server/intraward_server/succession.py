@@ -95,7 +95,7 @@ class Succession:
 
     def _headed(self, at: Position, stage: Stage, parent: str) -> str:
         """The parent's LoRA tensors with the stage's own new head."""
-        heads = initial_heads(self._s.base, stage, self._s.state.public_seed)
+        heads = initial_heads(self._s.base, self._s.config.lora, stage, self._s.state.public_seed)
         return self._s.registry.put(
             dict(self._s.registry.load(parent)) | heads, self.lineage(at, parents=(parent,))
         )

@@ -165,6 +165,8 @@ class ProgramConfig(Strict):
         for stage in self.stages:
             if stage.stage is Stage.PPO and not (stage.public or self._calibration_source):
                 raise ValueError("a charged ppo stage needs evaluation.calibration or evaluation.prompts")
+        for stage in self.stages:
+            stage.training.heads.check(self.lora.reward)
         names = [site.name for site in self.sites]
         keys = [site.public_key for site in self.sites]
         if len(set(names)) < len(names) or len(set(keys)) < len(keys):
