@@ -18,7 +18,7 @@ from intraward_client.privacy.engine import RowLosses, padded
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.store.datasets import PromptRecord
 from intraward_client.training.inputs import FILLERS, PUBLIC_UNIT, TrainingInputs
-from intraward_client.training.losses import PpoTerms, ppo_terms
+from intraward_client.training.losses.policy import PpoTerms, ppo_terms
 from intraward_client.training.rollout import Experience, evaluate_policy, join, roll_out
 from intraward_client.training.schedule import Progress, draw_batches, open_engine, step_count
 from intraward_shared.generation import batches
@@ -92,5 +92,6 @@ def rollout_terms(inputs: TrainingInputs, model: AdaptedModel, rows: Experience)
         rows.returns,
         rows.mask,
         spec.cliprange,
+        spec.cliprange_value,
         float(spec.max_completion_tokens),
     )

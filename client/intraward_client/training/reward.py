@@ -16,7 +16,7 @@ from intraward_client.privacy.engine import RowLosses
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.store.datasets import PairRecord, RankingRecord
 from intraward_client.training.inputs import TrainingInputs
-from intraward_client.training.losses import bradley_terry_loss
+from intraward_client.training.losses.preference import bradley_terry_loss
 from intraward_client.training.schedule import Progress, run_steps
 from intraward_client.training.sequences import encode_texts
 from intraward_shared.modeling import AdaptedModel

@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from intraward_client.training.inputs import TrainingInputs, acting_as
-from intraward_client.training.losses import gae, token_rewards
+from intraward_client.training.losses.advantage import gae
+from intraward_client.training.losses.shaping import token_rewards
 from intraward_client.training.scoring import shaped_scores
 from intraward_client.training.sequences import token_logprobs
 from intraward_shared.generation import sample

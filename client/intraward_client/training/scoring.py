@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from intraward_client.training.inputs import TrainingInputs, acting_as
-from intraward_client.training.losses import shape_score
+from intraward_client.training.losses.shaping import shape_score
 from intraward_shared.generation import Rollout, pad_sequences
 from intraward_shared.modeling import AdaptedModel
 

@@ -11,7 +11,7 @@ from intraward_client.privacy.engine import RowLosses
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.store.datasets import SftRecord
 from intraward_client.training.inputs import TrainingInputs
-from intraward_client.training.losses import sft_loss
+from intraward_client.training.losses.supervised import sft_loss
 from intraward_client.training.schedule import Progress, run_steps
 from intraward_client.training.sequences import completion_logprobs, encode_texts, most_scored
 from intraward_shared.modeling import AdaptedModel
