@@ -15,7 +15,7 @@ from intraward_shared.ledger_entry import LedgerEntry
 from intraward_shared.lineage import ancestry, check_origin, check_paid
 from intraward_shared.protocol import RoundPlan
 from intraward_shared.signed_adapter import AdapterManifest
-from intraward_shared.stages import Stage
+from intraward_shared.stages import ON_POLICY, Stage
 
 _ASK = "ask the coordinator for a plan whose adapters were all released, with their manifests"
 
@@ -48,7 +48,7 @@ def check_lineage(
         raise _refuse(error.message) from None
     if seen != set(manifests):
         raise _refuse("a manifest came along that belongs to no input of the plan")
-    if plan.stage is Stage.PPO and manifests[plan.inputs["reward"]].round == 0:
+    if plan.stage in ON_POLICY and manifests[plan.inputs["reward"]].round == 0:
         raise _refuse("the reward model of a ppo plan was never released by a round")
 
 

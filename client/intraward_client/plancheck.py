@@ -48,6 +48,7 @@ _NEEDED: dict[Stage, frozenset[str]] = {
     Stage.REWARD: frozenset({"reward"}),
     Stage.PPO: frozenset({"policy", "reference", "reward"}),
     Stage.DPO: frozenset({"policy", "reference"}),
+    Stage.RLOO: frozenset({"policy", "reference", "reward"}),
 }
 MOST_SLOTS_AHEAD = 3
 """A coordinator plans at most two slots ahead; the third is for clocks that differ."""

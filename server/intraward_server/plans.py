@@ -19,7 +19,7 @@ from intraward_shared.adapters import State, shapes
 from intraward_shared.program import ProgramConfig, StageConfig
 from intraward_shared.protocol import OutputSpec, ProgramSchedule, RoundPlan, TrainingSpec, to_bytes
 from intraward_shared.signing import canonical_json, digest
-from intraward_shared.stages import Stage, trained_names
+from intraward_shared.stages import ON_POLICY, trained_names
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -115,7 +115,7 @@ def build_plan(
 
 
 def _training(stage: StageConfig, state: ProgramState) -> TrainingSpec:
-    if stage.stage is not Stage.PPO or state.score is None:
+    if stage.stage not in ON_POLICY or state.score is None:
         return stage.training
     mean, std = state.score
     return stage.training.model_copy(update={"score_mean": mean, "score_std": std})

@@ -20,6 +20,7 @@ FIELDS: dict[Stage, tuple[str, ...]] = {
     Stage.SFT: ("prompt", "completion"),
     Stage.REWARD: ("prompt", "chosen", "rejected"),
     Stage.PPO: ("prompt",),
+    Stage.RLOO: ("prompt",),
     Stage.DPO: ("prompt", "chosen", "rejected"),
 }
 

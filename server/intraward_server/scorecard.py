@@ -33,7 +33,7 @@ from intraward_shared.adapters import State
 from intraward_shared.errors import InputError, ModelError
 from intraward_shared.modeling import AdaptedModel, BaseModel, Role, adapted
 from intraward_shared.program import ProgramConfig
-from intraward_shared.stages import Stage
+from intraward_shared.stages import ON_POLICY, Stage
 
 Figures = dict[str, Any]
 Adapters = Mapping[Role, State]
@@ -91,7 +91,7 @@ class Scorecard:
         """Mean and standard deviation of reward scores on the reference policy's answers.
 
         Raises:
-            ModelError: the reward model scores every answer alike, so ppo has nothing to learn from.
+            ModelError: the reward model scores every answer alike, so a policy has nothing to learn from.
         """
         chosen = list(prompts[: self._terms.calibration_prompts])
         with self._model({"reference": reference, "reward": reward}) as model:
@@ -112,7 +112,7 @@ class Scorecard:
         if stage is Stage.SFT:
             with self._model({"policy": adapters["policy"]}) as model:
                 return self._heldout(model, "policy", self._records[: self._terms.quick_pairs])
-        if stage in (Stage.PPO, Stage.DPO) and self._prompts:
+        if stage in (*ON_POLICY, Stage.DPO) and self._prompts:
             return self._policy_figures(adapters, self._prompts[: self._terms.quick_prompts])
         return {}
 

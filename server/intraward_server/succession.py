@@ -19,7 +19,7 @@ from intraward_server.session import Session
 from intraward_shared.adapters import State
 from intraward_shared.errors import RoundFailed
 from intraward_shared.modeling import Role, initial_heads, initial_state
-from intraward_shared.stages import Stage
+from intraward_shared.stages import ON_POLICY, Stage
 
 ROLES: tuple[Role, ...] = ("policy", "reference", "reward")
 INPUTS: dict[Stage, tuple[Role, ...]] = {
@@ -27,6 +27,7 @@ INPUTS: dict[Stage, tuple[Role, ...]] = {
     Stage.LABEL: ("policy",),
     Stage.REWARD: ("reward",),
     Stage.PPO: ("policy", "reference", "reward"),
+    Stage.RLOO: ("policy", "reference", "reward"),
     Stage.DPO: ("policy", "reference"),
 }
 
@@ -70,8 +71,8 @@ class Succession:
         """The state with the stage's input adapters set, all of them in the registry.
 
         Raises:
-            ModelError: score constants cannot be fixed for ppo.
-            RoundFailed: ppo is due but every reward round was given up.
+            ModelError: score constants cannot be fixed.
+            RoundFailed: ppo or rloo is due but every reward round was given up.
         """
         state, stage = self._s.state, at.stage.stage
         if state.entered is stage:
@@ -81,10 +82,11 @@ class Succession:
         if stage is Stage.REWARD:
             start = at.stage.initial
             update["reward"] = self._fresh(at, stage) if start == "fresh" else self._headed(at, stage, policy)
-        if stage in (Stage.PPO, Stage.DPO):
+        if stage in (*ON_POLICY, Stage.DPO):
             update["reference"] = policy
         if stage is Stage.PPO:
             update["policy"] = self._headed(at, stage, policy)
+        if stage in ON_POLICY:
             update["score"] = self._calibrated(at, policy)
         return state.model_copy(update=update)
 
@@ -103,7 +105,9 @@ class Succession:
     def _calibrated(self, at: Position, reference: str) -> tuple[float, float]:
         reward = self._s.state.reward
         if reward is None or all(done.stage is not Stage.REWARD for done in self._s.state.rounds):
-            raise RoundFailed("ppo has no reward model: its rounds were given up", remedy="start a new run")
+            raise RoundFailed(
+                "the policy stage has no reward model: its rounds were given up", remedy="start a new run"
+            )
         load, prompts = self._s.registry.load, self._s.calibration_prompts(at.stage)
         return self._s.scorecard.calibrate(prompts, load(reference), load(reward))
 

@@ -1,7 +1,7 @@
 """ProgramConfig: what the consortium agreed to run, read strictly from ``program.toml``.
 
 The coordinator runs it; a hospital reads the same file before it agrees (``intraward-client budget plan``).
-A program is a list of stages in their natural order (sft > label > reward > ppo | dpo). Every
+A program is a list of stages in their natural order (sft > label > reward > ppo | rloo | dpo). Every
 training stage is either free (``public`` records) or charged (a ``mechanism``), never both; the
 charged ones form the signed schedule (DESIGN.md section 6, budget gate). Real numbers are the
 protocol's ``Real``. Relative paths stand beside the file.
@@ -19,11 +19,11 @@ from intraward_shared.config import Strict, load_toml
 from intraward_shared.errors import ConfigError
 from intraward_shared.protocol import Digest, LoraSpec, Mechanism, Name, Real, Slot, TrainingSpec
 from intraward_shared.signing import digest
-from intraward_shared.stages import Part, Stage
+from intraward_shared.stages import ON_POLICY, Part, Stage
 
 PublicKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Instant = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
-_ORDER = {Stage.SFT: 0, Stage.LABEL: 1, Stage.REWARD: 2, Stage.PPO: 3, Stage.DPO: 3}
+_ORDER = {Stage.SFT: 0, Stage.LABEL: 1, Stage.REWARD: 2, Stage.PPO: 3, Stage.DPO: 3, Stage.RLOO: 3}
 
 
 MOST_SLOTS = 3
@@ -103,6 +103,8 @@ class StageConfig(Strict):
             raise ValueError("a training stage has either public (free) or mechanism (charged)")
         if self.public is not None and self.training.steps < 1:
             raise ValueError("a free stage needs training.steps of at least 1")
+        if self.mechanism is not None and self.training.stops:
+            raise ValueError("target_kl and max_ratio stop by what the rows show: a charged stage has none")
         return self
 
     def part(self, stage_round: int) -> Part:
@@ -158,13 +160,15 @@ class ProgramConfig(Strict):
     def _stages_follow_each_other(self) -> Self:
         ranks = [_ORDER[stage.stage] for stage in self.stages]
         if ranks != sorted(set(ranks)):
-            raise ValueError("stages come once each, in the order sft, label, reward, ppo or dpo")
+            raise ValueError("stages come once each, in the order sft, label, reward, ppo, rloo or dpo")
         kinds = {stage.stage for stage in self.stages}
-        if Stage.PPO in kinds and Stage.REWARD not in kinds:
-            raise ValueError("stage ppo needs a reward stage before it")
+        if kinds & set(ON_POLICY) and Stage.REWARD not in kinds:
+            raise ValueError("stages ppo and rloo need a reward stage before them")
         for stage in self.stages:
-            if stage.stage is Stage.PPO and not (stage.public or self._calibration_source):
-                raise ValueError("a charged ppo stage needs evaluation.calibration or evaluation.prompts")
+            if stage.stage in ON_POLICY and not (stage.public or self._calibration_source):
+                raise ValueError(
+                    f"a charged {stage.stage.value} stage needs evaluation.calibration or evaluation.prompts"
+                )
         for stage in self.stages:
             stage.training.heads.check(self.lora.reward)
         names = [site.name for site in self.sites]

@@ -20,6 +20,7 @@ class Stage(StrEnum):
     REWARD = "reward"
     PPO = "ppo"
     DPO = "dpo"
+    RLOO = "rloo"
 
 
 class Part(StrEnum):
@@ -34,6 +35,8 @@ class Part(StrEnum):
     BOTH = "both"
 
 
+ON_POLICY = (Stage.PPO, Stage.RLOO)
+"""Stages that sample from the policy and take their reward from a released reward model."""
 SCORE_HEAD = ("score.weight",)
 VALUE_HEAD = ("value_head.weight", "value_head.bias")
 

@@ -199,7 +199,7 @@ def _sft(scenario: Scenario) -> SftFacts:
 
 def _curves(history: list[dict[str, Any]]) -> Curves:
     reward = [line for line in history if line["stage"] == "reward"]
-    policy = [line for line in history if line["stage"] in ("ppo", "dpo")]
+    policy = [line for line in history if line["stage"] in ("ppo", "rloo", "dpo")]
     return Curves(
         reward=tuple(
             RewardPoint(round=x["stage_round"], accuracy=x["figures"].get("accuracy")) for x in reward

@@ -123,7 +123,14 @@ def label(name: str) -> str:
 
 def stage(name: str) -> str:
     """A stage's name for people."""
-    known = {"sft": "SFT", "reward": "Reward model", "ppo": "PPO", "dpo": "DPO", "label": "Labels"}
+    known = {
+        "sft": "SFT",
+        "reward": "Reward model",
+        "ppo": "PPO",
+        "rloo": "RLOO",
+        "dpo": "DPO",
+        "label": "Labels",
+    }
     return known.get(name.lower(), label(name))
 
 

@@ -27,6 +27,7 @@ _COLOURS = {
     "sft": "#0072B2",
     "reward": "#E69F00",
     "ppo": "#009E73",
+    "rloo": "#D55E00",
     "dpo": "#CC79A7",
     "label": "#56B4E9",
     BURNED: "#4D4D4D",
@@ -34,7 +35,14 @@ _COLOURS = {
 _HATCHES = {"paid": "....", "open": "++++", "aborted": "xxxx", "burned": "////"}
 _MARKED = {"paid": "paid, not yet run", "open": "under way", "aborted": "aborted"}
 _CAP, _INK = "#B22222", "#222222"
-_NAMES = {"sft": "SFT", "reward": "reward model", "ppo": "PPO", "dpo": "DPO", BURNED: "burn (lost entries)"}
+_NAMES = {
+    "sft": "SFT",
+    "reward": "reward model",
+    "ppo": "PPO",
+    "rloo": "RLOO",
+    "dpo": "DPO",
+    BURNED: "burn (lost entries)",
+}
 
 
 @dataclass(frozen=True)

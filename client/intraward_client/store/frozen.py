@@ -26,13 +26,14 @@ from intraward_client.store.schema import (
 )
 from intraward_client.store.vault import Vault
 from intraward_shared.errors import VaultError
-from intraward_shared.stages import Stage
+from intraward_shared.stages import ON_POLICY, Stage
 
 _SOURCES: dict[Stage, tuple[ColumnElement[str], ...]] = {
     Stage.SFT: (demonstrations.c.row_id,),
     Stage.REWARD: (preferences.c.row_id, judgments.c.judgment_id),
     Stage.DPO: (preferences.c.row_id, judgments.c.judgment_id),
     Stage.PPO: (prompts.c.prompt_id,),
+    Stage.RLOO: (prompts.c.prompt_id,),
 }
 
 
@@ -73,6 +74,6 @@ def _rows(plan: str, source: ColumnElement[str]) -> Select[Any]:
 def _current(vault: Vault, stage: Stage) -> TrainingTable[Any]:
     if stage is Stage.SFT:
         return sft_table(vault)
-    if stage is Stage.PPO:
+    if stage in ON_POLICY:
         return prompt_table(vault)
     return preference_table(vault)

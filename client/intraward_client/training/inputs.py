@@ -26,7 +26,7 @@ from intraward_shared.errors import ContractError
 from intraward_shared.generation import completion_ids, prompt_ids
 from intraward_shared.modeling import AdaptedModel, BaseModel, Role
 from intraward_shared.protocol import RoundPlan
-from intraward_shared.stages import SCORE_HEAD, Stage, heads, trained_names
+from intraward_shared.stages import ON_POLICY, SCORE_HEAD, Stage, heads, trained_names
 
 PUBLIC_UNIT = "public"
 FILLERS: dict[Stage, SftRecord | PairRecord | PromptRecord] = {
@@ -34,6 +34,7 @@ FILLERS: dict[Stage, SftRecord | PairRecord | PromptRecord] = {
     Stage.REWARD: PairRecord(PUBLIC_UNIT, ".", ".", "."),
     Stage.DPO: PairRecord(PUBLIC_UNIT, ".", ".", "."),
     Stage.PPO: PromptRecord(PUBLIC_UNIT, "filler", "."),
+    Stage.RLOO: PromptRecord(PUBLIC_UNIT, "filler", "."),
 }
 """What fills a private step's forward passes up to the plan's shape; adds nothing to any sum."""
 ROW_TYPES: dict[Stage, type | tuple[type, ...]] = {
@@ -41,12 +42,14 @@ ROW_TYPES: dict[Stage, type | tuple[type, ...]] = {
     Stage.REWARD: (PairRecord, RankingRecord),
     Stage.DPO: PairRecord,
     Stage.PPO: PromptRecord,
+    Stage.RLOO: PromptRecord,
 }
 ROLES: dict[Stage, tuple[Role, ...]] = {
     Stage.SFT: ("policy",),
     Stage.REWARD: ("reward",),
     Stage.DPO: ("policy", "reference"),
     Stage.PPO: ("policy", "reference", "reward"),
+    Stage.RLOO: ("policy", "reference", "reward"),
 }
 
 
@@ -112,12 +115,14 @@ class TrainingInputs:
             raise ContractError(f"stage {stage.value} needs the {missing[0]!r} adapter")
         if lacking := [name for name in heads(stage) if name not in self.trained]:
             raise ContractError(f"the adapter that stage {stage.value} trains lacks {lacking[0]!r}")
-        if stage is Stage.PPO and not set(SCORE_HEAD) <= set(self.adapters["reward"]):
+        if stage in ON_POLICY and not set(SCORE_HEAD) <= set(self.adapters["reward"]):
             raise ContractError("the reward adapter has no score head")
         if any(not isinstance(row, ROW_TYPES[stage]) for row in self.table.rows):
             raise ContractError(f"the table's rows are not those of stage {stage.value}")
         if not self.private and any(unit != PUBLIC_UNIT for unit in self.table.units):
             raise ContractError("rows of patients need a privacy mechanism in the plan")
+        if self.private and self.plan.training.stops:
+            raise ContractError("target_kl and max_ratio may not stop a round on patients' rows")
         if noise.simulated and not self.plan.simulated:
             raise ContractError("a seeded noise source needs a simulated plan")
 

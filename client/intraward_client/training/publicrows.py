@@ -7,7 +7,7 @@ from typing import Any
 from intraward_client.store.datasets import PairRecord, PromptRecord, SftRecord, TrainingTable
 from intraward_client.training.inputs import PUBLIC_UNIT
 from intraward_shared.errors import ContractError
-from intraward_shared.stages import Stage
+from intraward_shared.stages import ON_POLICY, Stage
 
 
 def public_table(stage: Stage, rows: tuple[dict[str, str], ...]) -> TrainingTable[Any]:
@@ -25,6 +25,6 @@ def public_table(stage: Stage, rows: tuple[dict[str, str], ...]) -> TrainingTabl
 def _record(stage: Stage, index: int, row: dict[str, str]) -> SftRecord | PromptRecord | PairRecord:
     if stage is Stage.SFT:
         return SftRecord(PUBLIC_UNIT, row["prompt"], row["completion"])
-    if stage is Stage.PPO:
+    if stage in ON_POLICY:
         return PromptRecord(PUBLIC_UNIT, str(index), row["prompt"])
     return PairRecord(PUBLIC_UNIT, row["prompt"], row["chosen"], row["rejected"])

@@ -1,9 +1,9 @@
-"""Rollouts of the policy with everything PPO's losses need, computed before the first step on them.
+"""Rollouts of the policy with everything that PPO's and RLOO's losses need, computed before the first step.
 
 One list of prompts in, one ``Experience`` out: sampled answers, log-probabilities of policy and
-reference, values, scores, advantages. Each row is a function of its own prompt, of released adapters
-and of its own draws (inverse transform sampling with uniforms named after step and record), so no
-patient's answer changes when another patient leaves (rule 5 of DESIGN.md).
+reference, values, scores, advantages. Each record's rows are a function of its own prompt, of released
+adapters and of its own draws (inverse transform sampling with uniforms named after step and record),
+so no patient's answer changes when another patient leaves (rule 5 of DESIGN.md).
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from intraward_client.training.inputs import TrainingInputs, acting_as
-from intraward_client.training.losses.advantage import gae
+from intraward_client.privacy.engine import padded
+from intraward_client.privacy.noise import NoiseSource
+from intraward_client.store.datasets import PromptRecord
+from intraward_client.training.inputs import FILLERS, PUBLIC_UNIT, TrainingInputs, acting_as
+from intraward_client.training.losses.advantage import gae, leave_one_out
 from intraward_client.training.losses.shaping import token_rewards
 from intraward_client.training.scoring import shaped_scores
 from intraward_client.training.sequences import token_logprobs
-from intraward_shared.generation import sample
+from intraward_shared.generation import batches, sample
 from intraward_shared.modeling import AdaptedModel, BaseModel
+from intraward_shared.stages import Stage
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,7 +35,8 @@ class Experience:
     ids, attention: prompts padded on the left, then completions ``(rows, prompt + new tokens)``.
     mask: real completion tokens, the end token included ``(rows, new tokens)``; so are logprobs,
     values, advantages and returns. scores: shaped score of the whole answer ``(rows,)``. kl: summed k1
-    against the reference ``(rows,)``.
+    against the reference ``(rows,)``. ended: whether the answer stopped by itself ``(rows,)``. Without a
+    value head (rloo) values and returns are zero.
     """
 
     ids: Tensor
@@ -43,6 +48,7 @@ class Experience:
     returns: Tensor
     scores: Tensor
     kl: Tensor
+    ended: Tensor
 
     def __len__(self) -> int:
         return int(self.ids.shape[0])
@@ -61,9 +67,27 @@ def evaluate_policy(
     The value head reads a detached hidden state: its loss trains the head alone and cannot pull the
     policy, and under a mechanism it takes no share of the LoRA tensors' clip norm.
     """
-    hidden = model.hidden(ids, attention)[0][:, -new_tokens - 1 : -1]
+    hidden = _states(model, ids, attention, new_tokens)
     logprobs = token_logprobs(model, hidden, ids[:, -new_tokens:], temperature)
     return logprobs, model.value_head(hidden.detach().float()).squeeze(-1)
+
+
+def answer_logprobs(
+    model: AdaptedModel, ids: Tensor, attention: Tensor, new_tokens: int, temperature: float
+) -> Tensor:
+    """Log-probabilities of the active adapter ``(rows, new tokens)``."""
+    hidden = _states(model, ids, attention, new_tokens)
+    return token_logprobs(model, hidden, ids[:, -new_tokens:], temperature)
+
+
+def _states(model: AdaptedModel, ids: Tensor, attention: Tensor, new_tokens: int) -> Tensor:
+    """Hidden states that predict the answer's tokens ``(rows, new tokens, width)``."""
+    return model.hidden(ids, attention)[0][:, -new_tokens - 1 : -1]
+
+
+def group_of(inputs: TrainingInputs) -> int:
+    """Answers sampled to each prompt: one row a record, or rloo's group."""
+    return inputs.plan.training.group if inputs.plan.stage is Stage.RLOO else 1
 
 
 @torch.no_grad()
@@ -73,6 +97,7 @@ def roll_out(
     """Sample one answer per prompt with the active policy, and evaluate it.
 
     Args:
+        prompts: one a row; under rloo each stands ``group`` times in a row.
         uniforms: draws on [0, 1), fp64 ``(rows, max_completion_tokens)``.
     """
     spec = inputs.plan.training
@@ -82,14 +107,49 @@ def roll_out(
     ids = torch.cat([rollout.prompts, rollout.completions], dim=1)
     attention = torch.cat([rollout.prompt_mask, rollout.completion_mask.long()], dim=1)
     mask, new = rollout.completion_mask, rollout.completions.shape[1]
-    logprobs, values = evaluate_policy(model, ids, attention, new, spec.temperature)
     with acting_as(model, "reference"):
-        reference, _ = evaluate_policy(model, ids, attention, new, spec.temperature)
+        reference = answer_logprobs(model, ids, attention, new, spec.temperature)
     scores = shaped_scores(inputs, model, prompts, rows, rollout)
-    rewards = token_rewards(scores, logprobs, reference, mask, spec.kl_coef)
-    advantages, returns = gae(rewards, values, mask, spec.gamma, spec.lam)
-    kl = ((logprobs - reference) * mask).sum(-1)
-    return Experience(ids, attention, mask, logprobs, values, advantages, returns, scores, kl)
+    if inputs.plan.stage is Stage.RLOO:
+        logprobs = answer_logprobs(model, ids, attention, new, spec.temperature)
+        values = returns = torch.zeros_like(logprobs)
+        kl = ((logprobs - reference) * mask).sum(-1)
+        advantages = leave_one_out(scores - spec.kl_coef * kl, spec.group)[:, None] * mask
+    else:
+        logprobs, values = evaluate_policy(model, ids, attention, new, spec.temperature)
+        kl = ((logprobs - reference) * mask).sum(-1)
+        rewards = token_rewards(scores, logprobs, reference, mask, spec.kl_coef)
+        advantages, returns = gae(rewards, values, mask, spec.gamma, spec.lam)
+    return Experience(ids, attention, mask, logprobs, values, advantages, returns, scores, kl, rollout.ended)
+
+
+def collect(
+    inputs: TrainingInputs,
+    model: AdaptedModel,
+    noise: NoiseSource,
+    step: int,
+    records: Sequence[PromptRecord],
+) -> Experience:
+    """Roll out ``records`` in micro-batches, each row with draws named after step, unit and prompt.
+
+    Under a mechanism fillers follow, so that every micro-batch is whole and there are enough of them.
+    """
+    spec, group = inputs.plan.training, group_of(inputs)
+    filler = FILLERS[inputs.plan.stage] if inputs.private else None
+    count = padded(records, spec.micro_batch, spec.micro_batches, filler)
+    fillers = [PromptRecord(PUBLIC_UNIT, f"filler-{place}", ".") for place in range(count - len(records))]
+    records = [*records, *fillers]
+    parts = []
+    for part in batches(len(records), spec.micro_batch):
+        inputs.in_time()
+        named = [(record.prompt, f"{record.unit}/{record.prompt_id}") for record in records[part]]
+        answers = [(prompt, name, member) for prompt, name in named for member in range(group)]
+        named_draws = [f"{name}/{member}" if group > 1 else name for _, name, member in answers]
+        drawn = [noise.uniforms("rollout", step, own, spec.max_completion_tokens) for own in named_draws]
+        parts.append(roll_out(inputs, model, [prompt for prompt, *_ in answers], torch.stack(drawn)))
+    if inputs.private:
+        return join(inputs.base, parts, spec.max_prompt_tokens, spec.max_completion_tokens)
+    return join(inputs.base, parts)
 
 
 def join(
@@ -115,4 +175,5 @@ def _pad(base: BaseModel, part: Experience, prompt_tokens: int, new_tokens: int)
         *(pad(t, (0, right)) for t in (part.mask, part.logprobs, part.values, part.advantages, part.returns)),
         part.scores,
         part.kl,
+        part.ended,
     ]

@@ -15,6 +15,7 @@ from intraward_client.training.dpo import train_dpo
 from intraward_client.training.inputs import ROLES, TrainingInputs
 from intraward_client.training.ppo import train_ppo
 from intraward_client.training.reward import train_reward
+from intraward_client.training.rloo import train_rloo
 from intraward_client.training.sft import train_sft
 from intraward_client.training.update import LocalUpdate
 from intraward_shared.adapters import difference
@@ -27,6 +28,7 @@ TRAINERS: dict[Stage, Callable[..., bool]] = {
     Stage.REWARD: train_reward,
     Stage.PPO: train_ppo,
     Stage.DPO: train_dpo,
+    Stage.RLOO: train_rloo,
 }
 
 

@@ -11,7 +11,7 @@ from intraward_client.store.datasets import PairRecord, PromptRecord, SftRecord,
 from intraward_client.training.inputs import ROLES, TrainingInputs
 from intraward_shared.adapters import State
 from intraward_shared.modeling import BaseModel
-from intraward_shared.stages import Stage
+from intraward_shared.stages import ON_POLICY, Stage
 
 
 def _text(first: int, count: int) -> str:
@@ -22,7 +22,7 @@ def ragged_record(stage: Stage, unit: str, index: int) -> SftRecord | PairRecord
     prompt = _text(index, 1 + index % 4)
     if stage is Stage.SFT:
         return SftRecord(unit, prompt, _text(index + 1, 1 + index % 5))
-    if stage is Stage.PPO:
+    if stage in ON_POLICY:
         return PromptRecord(unit, f"p{index}", prompt)
     return PairRecord(unit, prompt, _text(index + 2, 1 + index % 3), _text(index + 3, 1 + index % 5), 0.0)
 

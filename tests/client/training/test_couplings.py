@@ -21,7 +21,7 @@ from transformers import MixtralConfig, MixtralForCausalLM, PreTrainedTokenizerF
 from intraward_client.privacy.engine import PrivateEngine
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.store.datasets import PairRecord, PromptRecord
-from intraward_client.training import dpo, ppo, reward, sft
+from intraward_client.training import dpo, ppo, reward, rloo, rollout, sft
 from intraward_client.training.inputs import ROLES
 from intraward_client.training.rollout import Experience
 from intraward_client.training.schedule import open_engine
@@ -29,7 +29,7 @@ from intraward_client.training.train import train
 from intraward_shared.errors import ModelError
 from intraward_shared.modeling import adapted, load_base
 from intraward_shared.protocol import Mechanism
-from intraward_shared.stages import Stage
+from intraward_shared.stages import ON_POLICY, Stage
 
 MODULES = {Stage.SFT: sft, Stage.REWARD: reward, Stage.DPO: dpo}
 
@@ -74,20 +74,25 @@ def test_a_records_loss_is_the_same_alone_and_among_others(
             assert float(alone) == pytest.approx(float(together[index]), rel=1e-5)
 
 
-def test_a_rollout_and_its_loss_are_the_same_alone_and_among_others(inputs_of: Any, record_of: Any) -> None:
-    records = [record_of(Stage.PPO, f"u{index}", index) for index in range(5)]
-    inputs = inputs_of(Stage.PPO, records, scale=0.2, mechanism=mechanism(), micro_batch=8)
-    with adapted(inputs.base, inputs.plan.lora, ROLES[Stage.PPO]) as model:
+@pytest.mark.parametrize("stage", ON_POLICY)
+def test_a_rollout_and_its_loss_are_the_same_alone_and_among_others(
+    stage: Stage, inputs_of: Any, record_of: Any
+) -> None:
+    records = [record_of(stage, f"u{index}", index) for index in range(5)]
+    inputs = inputs_of(stage, records, scale=0.2, mechanism=mechanism(), micro_batch=8)
+    group, loss_of = rollout.group_of(inputs), (ppo if stage is Stage.PPO else rloo).losses
+    with adapted(inputs.base, inputs.plan.lora, ROLES[stage]) as model:
         inputs.load(model)
         model.use("policy")
-        together = ppo.collect(inputs, model, noise(), 0, records)
-        losses = ppo.losses(inputs, model, together, range(5)).losses
+        together = rollout.collect(inputs, model, noise(), 0, records)
+        losses = loss_of(inputs, model, together, range(5)).losses
         for index in (0, 4):
-            alone = ppo.collect(inputs, model, noise(), 0, [records[index]])
+            alone = rollout.collect(inputs, model, noise(), 0, [records[index]])
             for field in dataclasses.fields(Experience):
-                one, other = getattr(alone, field.name)[0], getattr(together, field.name)[index]
+                own = slice(index * group, (index + 1) * group)
+                one, other = getattr(alone, field.name)[:group], getattr(together, field.name)[own]
                 assert torch.allclose(one.double(), other.double(), rtol=1e-4, atol=1e-5), field.name
-            assert float(ppo.losses(inputs, model, alone, [0]).losses[0]) == pytest.approx(
+            assert float(loss_of(inputs, model, alone, [0]).losses[0]) == pytest.approx(
                 float(losses[index]), rel=1e-4, abs=1e-6
             )
 
@@ -103,6 +108,7 @@ def test_a_private_round_makes_the_plans_steps_whatever_the_data_and_one_pass_ov
         (Stage.REWARD, hard),
         (Stage.REWARD, []),
         (Stage.PPO, [record_of(Stage.PPO, "u", 1)]),
+        (Stage.RLOO, [record_of(Stage.RLOO, "u", 1)]),
     ):
         shares: list[float] = []
         with monkeypatch.context() as patch:
@@ -143,7 +149,7 @@ def test_nobodys_rollout_changes_when_the_longest_prompt_leaves(
     with adapted(inputs.base, inputs.plan.lora, ROLES[Stage.PPO]) as model:
         inputs.load(model)
         model.use("policy")
-        whole, less = (ppo.collect(inputs, model, noise(), 0, part) for part in (records, others))
+        whole, less = (rollout.collect(inputs, model, noise(), 0, part) for part in (records, others))
         places = [place for place, record in enumerate(records) if record is not long]
         kept = whole.rows(places)
         assert torch.equal(kept.ids, less.rows(range(30)).ids)

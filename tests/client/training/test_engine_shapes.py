@@ -15,7 +15,7 @@ from intraward_client.privacy.engine import PrivateEngine, RowLosses
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.privacy.optimizer import OptimizerSettings
 from intraward_client.store.datasets import PairRecord, RankingRecord
-from intraward_client.training import dpo, ppo, reward, sft
+from intraward_client.training import dpo, reward, rollout, sft
 from intraward_client.training.inputs import FILLERS, ROLES, TrainingInputs
 from intraward_client.training.schedule import open_engine
 from intraward_client.training.train import train
@@ -83,7 +83,7 @@ def test_private_rollouts_come_in_whole_micro_batches(inputs_of: Any, record_of:
         with opened(inputs) as model:
             inputs.load(model)
             model.use("policy")
-            assert len(ppo.collect(inputs, model, noise(), 0, rows)) == max(4, 2 * ((patients + 1) // 2))
+            assert len(rollout.collect(inputs, model, noise(), 0, rows)) == max(4, 2 * ((patients + 1) // 2))
 
 
 def test_a_filler_adds_nothing_whatever_its_gradient(inputs_of: Any, record_of: Any) -> None:

@@ -21,15 +21,15 @@ from torch import Tensor
 from intraward_client.privacy.engine import PrivateEngine
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.store.datasets import PairRecord, PromptRecord, RankingRecord, SftRecord
-from intraward_client.training import dpo, ppo, reward, sft
+from intraward_client.training import dpo, ppo, reward, rloo, rollout, sft
 from intraward_client.training.inputs import FILLERS, ROLES, TrainingInputs
 from intraward_client.training.rollout import Experience
 from intraward_client.training.schedule import open_engine
 from intraward_shared.modeling import AdaptedModel, adapted
 from intraward_shared.protocol import Mechanism
-from intraward_shared.stages import Stage
+from intraward_shared.stages import ON_POLICY, Stage
 
-STAGES = (Stage.SFT, Stage.REWARD, Stage.DPO, Stage.PPO)
+STAGES = (Stage.SFT, Stage.REWARD, Stage.DPO, Stage.PPO, Stage.RLOO)
 BOUND = 0.01
 PATIENTS = 10
 MARGINS = (0.0, 1.0, 3.0, float("nan"), float("inf"), float("-inf"), 1e38, -1e38)
@@ -57,7 +57,7 @@ def record(stage: Stage, unit: str, number: int, draw: random.Random) -> Any:
     prompt, name = words(draw, 4), f"{unit}-{number}"
     if stage is Stage.SFT:
         return SftRecord(unit, prompt, words(draw, 6), name)
-    if stage is Stage.PPO:
+    if stage in ON_POLICY:
         return PromptRecord(unit, name, prompt)
     if stage is Stage.REWARD and draw.random() < 0.4:
         count = draw.choice((2, 3, 4, 4))
@@ -73,18 +73,19 @@ def table(stage: Stage, draw: random.Random) -> list[list[Any]]:
         for u in range(PATIENTS)
     ]
     first = units[0][0]
-    key = "prompt_id" if stage is Stage.PPO else "row_id"
+    key = "prompt_id" if stage in ON_POLICY else "row_id"
     units[0] = [dataclasses.replace(first, **{key: f"u0-{n}"}) for n in range(8)]
     return units
 
 
-def spoiled(experience: Experience, units: list[list[PromptRecord]], seed: int) -> Experience:
+def spoiled(experience: Experience, units: list[list[PromptRecord]], seed: int, group: int) -> Experience:
     """Rollouts whose rewards some patients made as large as they like; each patient's own, by name."""
     factor = torch.ones(len(experience))
     place = 0
     for unit in units:
-        factor[place : place + len(unit)] = random.Random(f"{seed}/{unit[0].unit}").choice(HUGE)
-        place += len(unit)
+        rows = len(unit) * group
+        factor[place : place + rows] = random.Random(f"{seed}/{unit[0].unit}").choice(HUGE)
+        place += rows
     scale = factor[:, None]
     return dataclasses.replace(
         experience,
@@ -100,15 +101,17 @@ def loss_of(
 ) -> tuple[list[list[Any]], Callable[[Sequence[Any]], Any], Any]:
     """Records, losses and filler as the stage hands them to its engine."""
     stage = inputs.plan.stage
-    if stage is not Stage.PPO:
+    if stage not in ON_POLICY:
         module = {Stage.SFT: sft, Stage.REWARD: reward, Stage.DPO: dpo}[stage]
         return units, partial(module.losses, inputs, model), FILLERS[stage]
     records = [record for unit in units for record in unit]
     source = NoiseSource.seeded(seed, "north", "0" * 64, 1)
-    experience = spoiled(ppo.collect(inputs, model, source, 0, records), units, seed)
+    group = rollout.group_of(inputs)
+    experience = spoiled(rollout.collect(inputs, model, source, 0, records), units, seed, group)
     places = iter(range(len(records)))
     indexed = [[next(places) for _ in unit] for unit in units]
-    return indexed, partial(ppo.losses, inputs, model, experience), len(experience) - 1
+    module = ppo if stage is Stage.PPO else rloo
+    return indexed, partial(module.losses, inputs, model, experience), len(experience) // group - 1
 
 
 def flat(tensors: dict[str, Tensor]) -> Tensor:

@@ -12,10 +12,10 @@ import torch
 
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.store.datasets import PromptRecord
-from intraward_client.training import ppo
+from intraward_client.training import ppo, rollout
 from intraward_client.training.inputs import ROLES, TrainingInputs, acting_as
 from intraward_client.training.rollout import Experience, evaluate_policy, join
-from intraward_client.training.scoring import score_rollout
+from intraward_client.training.scoring import appraise_rollout
 from intraward_shared.generation import Rollout, decode, sample, score_texts
 from intraward_shared.modeling import AdaptedModel, adapted
 from intraward_shared.stages import Stage
@@ -36,7 +36,7 @@ def records(prompts: tuple[str, ...] = PROMPTS) -> list[PromptRecord]:
 
 
 def collect(inputs: TrainingInputs, model: AdaptedModel, rows: list[PromptRecord]) -> Experience:
-    return ppo.collect(inputs, model, NoiseSource.seeded(1, "north", "0" * 64, 1), 0, rows)
+    return rollout.collect(inputs, model, NoiseSource.seeded(1, "north", "0" * 64, 1), 0, rows)
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
@@ -116,7 +116,7 @@ def test_scores_are_the_reward_models_own(inputs_of: Any) -> None:
     mask = torch.ones_like(completions, dtype=torch.bool)
     rollout = Rollout(torch.zeros(2, 2), torch.ones(2, 2), completions, mask, torch.zeros(2, 3), 3)
     with loaded(inputs) as model:
-        found = score_rollout(model, ids, rollout)
+        found = appraise_rollout(model, ids, rollout).score
         assert model.role == "policy"
         texts = list(zip(("w0 w1", "w2"), decode(inputs.base, rollout), strict=True))
         with acting_as(model, "reward"):

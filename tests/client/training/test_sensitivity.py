@@ -17,15 +17,15 @@ from torch import Tensor
 
 from intraward_client.privacy.engine import PrivateEngine, PublicEngine, RowLosses
 from intraward_client.privacy.noise import NoiseSource
-from intraward_client.training import dpo, ppo, reward, sft
+from intraward_client.training import dpo, ppo, reward, rloo, rollout, sft
 from intraward_client.training.inputs import FILLERS, ROLES, TrainingInputs
 from intraward_client.training.schedule import open_engine
 from intraward_shared.errors import TrainingAborted
 from intraward_shared.modeling import AdaptedModel, adapted
 from intraward_shared.protocol import Mechanism
-from intraward_shared.stages import Stage
+from intraward_shared.stages import ON_POLICY, Stage
 
-STAGES = (Stage.SFT, Stage.REWARD, Stage.DPO, Stage.PPO)
+STAGES = (Stage.SFT, Stage.REWARD, Stage.DPO, Stage.PPO, Stage.RLOO)
 RECORDS = (3, 1, 2, 1)
 """Records of each patient."""
 
@@ -50,12 +50,12 @@ def loaded(inputs: TrainingInputs) -> Iterator[AdaptedModel]:
 def prepare(
     inputs: TrainingInputs, model: AdaptedModel, units: list[list[Any]]
 ) -> tuple[list[list[Any]], Callable[[Sequence[Any]], RowLosses]]:
-    """What the stage hands to its engine: records and their losses (for PPO, rollouts by index)."""
+    """What the stage hands to its engine: records and their losses (for PPO and RLOO, rollouts by index)."""
     stage = inputs.plan.stage
-    if stage is not Stage.PPO:
+    if stage not in ON_POLICY:
         module = {Stage.SFT: sft, Stage.REWARD: reward, Stage.DPO: dpo}[stage]
         return units, partial(module.losses, inputs, model)
-    experience = ppo.collect(inputs, model, noise(), 0, [record for unit in units for record in unit])
+    experience = rollout.collect(inputs, model, noise(), 0, [record for unit in units for record in unit])
     moved = dataclasses.replace(  # as if some steps had been made since: nothing is at ratio 1
         experience,
         logprobs=experience.logprobs - 0.1,
@@ -63,7 +63,8 @@ def prepare(
         advantages=experience.advantages * 2,
     )
     places = iter(range(len(moved)))
-    return [[next(places) for _ in unit] for unit in units], partial(ppo.losses, inputs, model, moved)
+    loss = (ppo if stage is Stage.PPO else rloo).losses
+    return [[next(places) for _ in unit] for unit in units], partial(loss, inputs, model, moved)
 
 
 def flat(tensors: dict[str, Tensor]) -> Tensor:
@@ -130,7 +131,7 @@ def test_clipped_sum_is_that_of_single_backward_passes(
             with open_engine(inputs, model, noise()) as engine:
                 assert isinstance(engine, PrivateEngine)
                 found = flat(engine.clipped_sum(records, loss))
-                filler = FILLERS[stage] if stage is not Stage.PPO else 0
+                filler = FILLERS[stage] if stage not in ON_POLICY else 0
                 filled = flat(engine.clipped_sum(records, loss, filler))
         assert largest_difference(found, expected) < 1e-5
         assert largest_difference(filled, expected) < 1e-5

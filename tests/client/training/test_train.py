@@ -21,7 +21,7 @@ from intraward_shared.modeling import adapted
 from intraward_shared.protocol import Mechanism
 from intraward_shared.stages import Part, Stage, trained_names
 
-STAGES = (Stage.SFT, Stage.REWARD, Stage.DPO, Stage.PPO)
+STAGES = (Stage.SFT, Stage.REWARD, Stage.DPO, Stage.PPO, Stage.RLOO)
 GOOD = "w1"
 
 
