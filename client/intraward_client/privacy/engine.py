@@ -21,6 +21,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self, TypeVar
 
 import torch
@@ -43,10 +44,12 @@ class RowLosses(NamedTuple):
 
     losses: any shape, summed for the backward pass; the term of a record depends on its own rows only.
     record: ``(rows,)`` index of the record that each row of the forward pass belongs to.
+    figures: ``(records,)`` by name, for curves that stay in the ward; the engine never reads them.
     """
 
     losses: Tensor
     record: Tensor
+    figures: Mapping[str, Tensor] = MappingProxyType({})
 
 
 LossRows = Callable[[Sequence[Record]], RowLosses]
@@ -142,7 +145,7 @@ class PrivateEngine:
         for start in range(0, padded(records, self._micro_batch, self._passes, filler), self._micro_batch):
             part = slice(start, start + self._micro_batch)
             own = records[part]
-            losses, record = loss_rows(_filled(own, self._micro_batch, filler))
+            losses, record = loss_rows(_filled(own, self._micro_batch, filler))[:2]
             rows = self._row_gradients(losses, len(record))
             mine = (record < len(own)).nonzero().squeeze(1).cpu()
             if not len(mine):
@@ -250,16 +253,28 @@ class PublicEngine:
         """One step on the mean loss of the records; nothing needs filling up here.
 
         Raises:
-            TrainingAborted: no records, a gradient that is not finite, or a tensor outside the loss.
+            TrainingAborted: no records, none with a finite loss, a gradient that is not finite, or a tensor
+                outside the loss.
         """
         records = [record for unit in units for record in unit]
         if not records:
             raise TrainingAborted("a public step has no records", remedy="give public data with rows")
         for start in range(0, len(records), self._micro_batch):
-            losses, _ = loss_rows(records[start : start + self._micro_batch])
+            losses = self._usable(records[start : start + self._micro_batch], loss_rows)
             self._optimizer.check_armed()
-            (losses.sum() / len(records)).backward()  # type: ignore[no-untyped-call]
+            if losses is not None:
+                (losses.sum() / len(records)).backward()  # type: ignore[no-untyped-call]
         self._optimizer.apply(self._clipped())
+
+    def _usable(self, records: Sequence[Record], loss_rows: LossRows[Record]) -> Tensor | None:
+        """Losses of those records whose loss is finite; the others count as zero and raise the flag."""
+        losses = loss_rows(records).losses
+        finite = losses.isfinite()
+        if bool(finite.all()):
+            return losses
+        self.flagged = True
+        kept = [record for record, usable in zip(records, finite.tolist(), strict=True) if usable]
+        return loss_rows(kept).losses if kept else None
 
     def _clipped(self) -> dict[str, Tensor]:
         gradients = {}

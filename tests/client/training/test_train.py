@@ -219,3 +219,15 @@ def test_a_noise_source_serves_one_round_only(inputs_of: Any, record_of: Any) ->
     train(inputs, source)
     with pytest.raises(TrainingAborted, match="drawn before"):
         train(inputs, source)
+
+
+def test_a_public_record_without_a_finite_loss_counts_as_zero_and_is_flagged(inputs_of: Any) -> None:
+    """The run goes on; the step is the one that a record without any gradient would have given."""
+    good = rule_pairs(5, "public")
+    spoiled = [*good[:4], dataclasses.replace(good[4], margin=float("nan"))]
+    options: dict[str, Any] = {"steps": 1, "batch": 5, "micro_batch": 2}
+    update = train(inputs_of(Stage.REWARD, spoiled, **options), noise())
+    assert update.flagged and all(np.isfinite(array).all() for array in update.tensors.values())
+    assert not train(inputs_of(Stage.REWARD, good, **options), noise()).flagged
+    with pytest.raises(TrainingAborted, match="no part in the loss"):
+        train(inputs_of(Stage.REWARD, [spoiled[4]], **(options | {"batch": 1})), noise())
