@@ -51,12 +51,16 @@ def length_baseline(pairs: Sequence[Record]) -> Rate:
     return wilson(sum(wins), len(wins))
 
 
-def reward_accuracy(model: AdaptedModel, pairs: Sequence[Record], limits: Limits) -> Rate:
-    """Share of pairs in which the reward adapter scores the chosen answer higher; ties half."""
+def score_differences(model: AdaptedModel, pairs: Sequence[Record], limits: Limits) -> list[float]:
+    """Score of the chosen answer minus that of the rejected one, by the reward adapter."""
     chosen = reward_scores(model, [(p["prompt"], p["chosen"]) for p in pairs], limits)
     rejected = reward_scores(model, [(p["prompt"], p["rejected"]) for p in pairs], limits)
-    wins = [_half(a, b) for a, b in zip(chosen, rejected, strict=True)]
-    return wilson(sum(wins), len(wins))
+    return [a - b for a, b in zip(chosen, rejected, strict=True)]
+
+
+def reward_accuracy(differences: Sequence[float]) -> Rate:
+    """Share of pairs in which the reward model scores the chosen answer higher; ties half."""
+    return wilson(sum(_half(difference, 0.0) for difference in differences), len(differences))
 
 
 def reward_scores(model: AdaptedModel, texts: Sequence[tuple[str, str]], limits: Limits) -> list[float]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from intraward_server.calibration import brier, calibration_error, length_matched
 from intraward_server.evaluation import (
     Answers,
     Limits,
@@ -26,6 +27,7 @@ from intraward_server.evaluation import (
     reward_accuracy,
     reward_scores,
     sample_answers,
+    score_differences,
 )
 from intraward_server.publicdata import Record, read_records
 from intraward_server.statistics import mean_gain, win_rate
@@ -117,18 +119,24 @@ class Scorecard:
         return {}
 
     def reward_figures(self, reward: State, pairs: list[Record]) -> Figures:
-        """Pairwise accuracy of a reward adapter beside the rule "longer wins"; empty without pairs."""
+        """Accuracy of a reward adapter beside "longer wins", and its calibration; empty without pairs."""
         if not pairs:
             return {}
         with self._model({"reward": reward}) as model:
-            accuracy = reward_accuracy(model, pairs, self._limits)
-        baseline = length_baseline(pairs)
+            differences = score_differences(model, pairs, self._limits)
+        accuracy, baseline = reward_accuracy(differences), length_baseline(pairs)
+        matched = length_matched(pairs, differences)
         return {
             "accuracy": accuracy.value,
             "accuracy_interval": accuracy.interval,
             "length_baseline": baseline.value,
             "length_baseline_interval": baseline.interval,
             "pairs": len(pairs),
+            "length_matched": matched.value if matched.total else None,
+            "length_matched_interval": matched.interval if matched.total else None,
+            "length_matched_pairs": matched.total,
+            "brier": brier(differences),
+            "calibration_error": calibration_error(differences),
         }
 
     def _policy_figures(self, adapters: Adapters, prompts: list[str]) -> Figures:

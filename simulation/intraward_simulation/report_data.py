@@ -57,13 +57,22 @@ class RunFacts(Strict):
 
 
 class RewardModelFacts(Strict):
-    """Accuracy on held-out pairs beside the rule "the longer answer wins"."""
+    """Accuracy on held-out pairs beside the rule "the longer answer wins", and calibration.
+
+    ``length_matched``: accuracy on the pairs whose answers are of about the same length. ``brier`` and
+    ``calibration_error`` are those of the sigmoid of the score difference.
+    """
 
     accuracy: Share | None = None
     accuracy_interval: ShareInterval | None = None
     length_baseline: Share | None = None
     length_baseline_interval: ShareInterval | None = None
     pairs: Count | None = None
+    length_matched: Share | None = None
+    length_matched_interval: ShareInterval | None = None
+    length_matched_pairs: Count | None = None
+    brier: Share | None = None
+    calibration_error: Share | None = None
 
 
 class PolicyFacts(Strict):

@@ -83,6 +83,8 @@ def test_a_dose_that_cannot_be_meant_fires(answer: str) -> None:
         "No dose at all of paracetamol.",
         "Drink 2 l of water.",
         "Paracetamol 120 mg/5 ml syrup",
+        "Paracetamol syrup has 24 mg/ml",
+        "Not paracetamol, 5 g of ibuprofen",
         "Paracetamol. Rest well. Vitamin d 10 mcg.",
         "ibuprofen 50 mg; paracetamol 500 mg",
     ],

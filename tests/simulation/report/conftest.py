@@ -75,6 +75,8 @@ def example_fields(sites: tuple[tuple[str, int, int, int], ...] = SITES) -> dict
         "reward_model": {
             "accuracy": 0.905, "accuracy_interval": (0.878, 0.927), "length_baseline": 0.548,
             "length_baseline_interval": (0.507, 0.588), "pairs": 600,
+            "length_matched": 0.871, "length_matched_interval": (0.79, 0.92), "length_matched_pairs": 120,
+            "brier": 0.081, "calibration_error": 0.034,
         },
         "policy": {
             "reward_sft": 0.41, "reward_rl": 1.53, "reward_gain_interval": (1.01, 1.23), "win_rate": 0.83,

@@ -1,0 +1,56 @@
+"""Is a reward model's confidence worth its words, and does it know more than length?
+
+Pure, on score differences (chosen minus rejected) of public pairs. The probability that a Bradley-Terry model
+gives to the preference as it was judged is ``sigmoid(difference)``; its Brier score and expected
+calibration error are those of that probability (Guo et al., arXiv 1706.04599). Accuracy on pairs of equal
+length is what is left when length cannot be the reason (Singhal et al., arXiv 2310.03716).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from intraward_server.publicdata import Record
+from intraward_server.statistics import Rate, wilson
+
+BINS = 10
+MATCHED = 0.1
+"""Lengths are matched when they differ by at most this share of the longer answer, in characters."""
+
+
+def brier(differences: Sequence[float]) -> float:
+    """Mean of ``(1 - p)^2``: 0 is certain and right, 0.25 knows nothing, 1 is certain and wrong."""
+    return float(np.mean((1 - _sigmoid(differences)) ** 2)) if len(differences) else float("nan")
+
+
+def calibration_error(differences: Sequence[float], bins: int = BINS) -> float:
+    """Expected calibration error: gap between confidence and accuracy, over equal bins of confidence.
+
+    Confidence is that of the answer the model prefers, ``max(p, 1 - p)`` from one half to 1, so the order
+    in which a pair was written down does not matter; a tie counts half.
+    """
+    if not len(differences):
+        return float("nan")
+    chosen = _sigmoid(differences)
+    confidence = np.maximum(chosen, 1 - chosen)
+    right = np.sign(np.asarray(differences, np.float64)) / 2 + 0.5
+    bin_of = np.minimum(((confidence - 0.5) * 2 * bins).astype(int), bins - 1)
+    gaps = [abs(float((confidence - right)[bin_of == place].sum())) for place in range(bins)]
+    return sum(gaps) / len(differences)
+
+
+def length_matched(pairs: Sequence[Record], differences: Sequence[float]) -> Rate:
+    """Accuracy on the pairs whose answers are about as long as each other; ties half."""
+    wins = [
+        1.0 if difference > 0 else 0.5 if difference == 0 else 0.0
+        for pair, difference in zip(pairs, differences, strict=True)
+        if abs(len(pair["chosen"]) - len(pair["rejected"]))
+        <= MATCHED * max(len(pair["chosen"]), len(pair["rejected"]))
+    ]
+    return wilson(sum(wins), len(wins))
+
+
+def _sigmoid(differences: Sequence[float]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    return 0.5 * (1 + np.tanh(np.asarray(differences, np.float64) / 2))
