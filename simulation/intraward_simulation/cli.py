@@ -63,12 +63,19 @@ def run_command(
 ) -> None:
     """Run a scenario, or go on with an interrupted one in the same folder.
 
+    A file with a [study] table is a study of the training stages on open data.
+
     Example: intraward-simulate run clinical --data DIR --out runs/clinical
     """
     from intraward_simulation.scenario import scenario_path
+    from intraward_simulation.studies.terms import is_study
 
+    path = scenario_path(scenario)
+    if is_study(path):
+        _run_study(path, out_, model=model, data=data, processes=processes, fresh=fresh, as_json=as_json)
+        return
     _run(
-        scenario_path(scenario),
+        path,
         out_,
         model=model,
         data=data,
@@ -158,6 +165,28 @@ def _run(
     scored = {k: v for k, v in figures["evaluation"].items() if k.startswith("preferences_")}
     if scored and not as_json:
         show(scored, as_json=True, text="")
+
+
+def _run_study(
+    path: Path,
+    folder: Path,
+    *,
+    model: str | None,
+    data: Path | None,
+    processes: bool,
+    fresh: bool,
+    as_json: bool,
+) -> None:
+    from intraward_shared.errors import ConfigError
+    from intraward_simulation.studies.run import run_study
+
+    if processes:
+        raise ConfigError(path, "study", "has no hospitals", remedy="leave --processes out")
+    with show_progress(quiet=as_json) as tell:
+        result = run_study(
+            path, folder, model=model, data=data, fresh=fresh, show=tell, say=lambda text: err.print(text)
+        )
+    show(result, as_json=as_json, text=json.dumps(result["sets"], indent=1))
 
 
 def summary(figures: dict[str, Any], page: Path) -> str:

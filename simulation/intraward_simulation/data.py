@@ -83,7 +83,7 @@ def read_clinical(folder: Path, terms: Files, seed: int) -> ClinicalData:
         )
         for place in range(terms.sites)
     }
-    questions = [{"prompt": row["prompt"]} for row in _read(folder / "k_qa" / "prompts.jsonl", "prompt")]
+    questions = [{"prompt": row["prompt"]} for row in read_rows(folder / "k_qa" / "prompts.jsonl", "prompt")]
     public = [row for row in questions if not _held_out(seed, row["prompt"], HELD_OUT_OF)]
     own = [row for row in questions if _held_out(seed, row["prompt"], HELD_OUT_OF)]
     records = [row for rows in demonstrations.values() for row in rows if _is_record(seed, row)]
@@ -103,12 +103,12 @@ def read_clinical(folder: Path, terms: Files, seed: int) -> ClinicalData:
 
 def _demonstrations(folder: Path, sites: int) -> dict[int, list[Row]]:
     out: dict[int, list[Row]] = {place: [] for place in range(sites)}
-    for row in _read(folder / "medquad_sft" / "sft.jsonl", "doc", "prompt", "response", "site"):
+    for row in read_rows(folder / "medquad_sft" / "sft.jsonl", "doc", "prompt", "response", "site"):
         place = _place(row["site"], _INSTITUTES, sites)
         out[place].append(
             {"patient": f"doc-{row['doc']}", "prompt": row["prompt"], "completion": row["response"]}
         )
-    for row in _read(folder / "mts_dialog" / "sft.jsonl", "id", "prompt", "response", "site"):
+    for row in read_rows(folder / "mts_dialog" / "sft.jsonl", "id", "prompt", "response", "site"):
         place = _place(row["site"], _SECTIONS, sites)
         out[place].append({"patient": row["id"], "prompt": row["prompt"], "completion": row["response"]})
     return out
@@ -118,7 +118,7 @@ def _preferences(folder: Path) -> list[Row]:
     keys = ("prompt_id", "prompt", "chosen", "rejected", "grade_chosen", "grade_rejected")
     out = []
     for name, span in (("medquad_judged", _MEDQUAD_GRADES), ("mts_summary_ratings", _F1_RANGE)):
-        for row in _read(folder / name / "pairs.jsonl", *keys):
+        for row in read_rows(folder / name / "pairs.jsonl", *keys):
             margin = round((float(row["grade_chosen"]) - float(row["grade_rejected"])) / span, 6)
             pair = {key: row[key] for key in ("prompt", "chosen", "rejected")}
             out.append({"patient": row["prompt_id"], **pair, "margin": margin})
@@ -126,11 +126,16 @@ def _preferences(folder: Path) -> list[Row]:
 
 
 def _closed(folder: Path) -> list[Row]:
-    rows = _read(folder / "pubmedqa" / "sft.jsonl", "prompt", "label")
+    rows = read_rows(folder / "pubmedqa" / "sft.jsonl", "prompt", "label")
     return [{"prompt": row["prompt"], "label": row["label"]} for row in rows]
 
 
-def _read(path: Path, *keys: str) -> list[Row]:
+def read_rows(path: Path, *keys: str) -> list[Row]:
+    """Rows of a JSONL file that have ``keys``.
+
+    Raises:
+        ConfigError: no such file. InputError: a line is not JSON or lacks a key.
+    """
     try:
         lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeDecodeError):

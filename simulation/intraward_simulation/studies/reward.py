@@ -1,0 +1,134 @@
+"""Reward model by cross-validation grouped by prompt, beside three baselines on the same folds.
+
+A warm start on general pairs is made once a seed; each fold then goes on from it with the rankings of its
+own training prompts of both judged sets. A result is one outcome a pair (1 right, 0.5 tied, 0 wrong).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from intraward_shared.adapters import State
+from intraward_shared.modeling import BaseModel, adapted, initial_state
+from intraward_shared.stages import Stage
+from intraward_simulation.studies import baselines
+from intraward_simulation.studies.baselines import Features
+from intraward_simulation.studies.intervals import grouped_mean
+from intraward_simulation.studies.judged import STEPS, Prompt, ranking, split
+from intraward_simulation.studies.rounds import Progress, answer_states, train_public
+from intraward_simulation.studies.terms import StudyScenario
+
+COLUMNS = ("reward_model", "longer_wins", "tfidf_length_overlap", "frozen_probe")
+PROBE_STRENGTH = 1e-4
+MATCHED_WITHIN = 0.2
+"""A pair is length-matched if its lengths differ by at most this share of the longer one."""
+
+Outcomes = dict[str, dict[str, list[float]]]
+"""By column, then by prompt name: one outcome a pair."""
+
+
+def start_adapter(
+    scenario: StudyScenario, base: BaseModel, general: Sequence[Any], seed: int, progress: Progress
+) -> State:
+    """A fresh reward adapter, trained on the general pairs where the study names some."""
+    fresh = initial_state(base, scenario.study.lora, Stage.REWARD, seed)
+    if not general:
+        return fresh
+    steps = max(1, len(general) // scenario.training.batch)
+    training = scenario.training.model_copy(update={"steps": steps})
+    return train_public(base, scenario.study.lora, Stage.REWARD, fresh, general, training, seed, progress)
+
+
+def frozen_features(
+    scenario: StudyScenario, base: BaseModel, prompts: Sequence[Prompt], progress: Progress
+) -> dict[str, Features]:
+    """Last hidden states of the base model ``(answers, width)`` by prompt name."""
+    found: dict[str, Features] = {}
+    with adapted(base, scenario.study.lora, ("reward",)) as model:
+        model.autocast = scenario.training.bf16
+        for done, prompt in enumerate(prompts, start=1):
+            found[prompt.name] = answer_states(model, prompt.text, prompt.answers, scenario.training)[0]
+            progress(done / len(prompts))
+    return found
+
+
+def run_fold(
+    scenario: StudyScenario,
+    base: BaseModel,
+    prompts: Sequence[Prompt],
+    start: State,
+    features: Mapping[str, Features],
+    seed: int,
+    fold: int,
+    progress: Progress,
+) -> Outcomes:
+    """Train on the fold's training prompts, judge its test prompts."""
+    training, test = split(prompts, fold, scenario.study.folds, scenario.run.seed)
+    rows = [ranking(prompt) for prompt in training]
+    steps = math.ceil(scenario.study.epochs * len(rows) / scenario.training.batch)
+    spec = scenario.training.model_copy(update={"steps": steps})
+    adapter = train_public(base, scenario.study.lora, Stage.REWARD, start, rows, spec, seed, progress)
+    outcomes: Outcomes = {name: {} for name in COLUMNS}
+    with adapted(base, scenario.study.lora, ("reward",)) as model:
+        model.load("reward", adapter)
+        model.autocast = scenario.training.bf16
+        for prompt in test:
+            scores = answer_states(model, prompt.text, prompt.answers, scenario.training)[1]
+            outcomes["reward_model"][prompt.name] = [
+                float((np.sign(scores[a] - scores[b]) + 1) / 2) for a, b in prompt.pairs
+            ]
+    outcomes["longer_wins"] = {prompt.name: baselines.longer(prompt) for prompt in test}
+    for source in STEPS:
+        ours = [prompt for prompt in training if prompt.source == source]
+        asked = [prompt for prompt in test if prompt.source == source]
+        if ours and asked:
+            outcomes["tfidf_length_overlap"] |= baselines.text_scores(ours, asked)
+            outcomes["frozen_probe"] |= baselines.fit_and_judge(ours, asked, features, PROBE_STRENGTH)
+    return outcomes
+
+
+def accuracy_table(
+    prompts: Sequence[Prompt], runs: Sequence[Outcomes], seed: int
+) -> dict[str, dict[str, Any]]:
+    """By set and column: accuracy, 95 % interval over prompts, accuracy on length-matched pairs.
+
+    Outcomes of several seeds are averaged pair by pair before prompts are drawn again.
+
+    Args:
+        runs: all folds of one seed each, put together.
+    """
+    table: dict[str, dict[str, Any]] = {}
+    for source in STEPS:
+        asked = [p for p in prompts if p.source == source and all(p.name in r["reward_model"] for r in runs)]
+        names = [prompt.name for prompt in asked for _ in prompt.pairs]
+        close = [_matched(prompt, pair) for prompt in asked for pair in prompt.pairs]
+        table[source] = {"prompts": len(asked), "pairs": len(names), "length_matched_pairs": sum(close)}
+        if not names:
+            continue
+        for column in COLUMNS:
+            values = np.mean([[v for p in asked for v in run[column][p.name]] for run in runs], axis=0)
+            mean, interval = grouped_mean(values.tolist(), names, seed)
+            matched = values[np.array(close)]
+            table[source][column] = {
+                "accuracy": mean,
+                "interval": list(interval),
+                "length_matched": float(matched.mean()) if len(matched) else None,
+            }
+        gain = np.mean([_gains(run, asked) for run in runs], axis=0)
+        mean, interval = grouped_mean(gain.tolist(), names, seed)
+        table[source]["gain_over_longer_wins"] = {"mean": mean, "interval": list(interval)}
+    return table
+
+
+def _gains(run: Outcomes, prompts: Sequence[Prompt]) -> list[float]:
+    pairs = [zip(run["reward_model"][p.name], run["longer_wins"][p.name], strict=True) for p in prompts]
+    return [ours - theirs for prompt in pairs for ours, theirs in prompt]
+
+
+def _matched(prompt: Prompt, pair: tuple[int, int]) -> bool:
+    one, two = (len(prompt.answers[place]) for place in pair)
+    return abs(one - two) <= MATCHED_WITHIN * max(one, two)

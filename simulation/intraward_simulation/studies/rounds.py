@@ -1,0 +1,90 @@
+"""One public round through the product's own ``train``: open data are public records, without a mechanism."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from intraward_client.privacy.noise import NoiseSource
+from intraward_client.store.datasets import SftRecord, TrainingTable
+from intraward_client.training.inputs import TrainingInputs
+from intraward_client.training.sequences import completion_logprobs
+from intraward_client.training.train import train
+from intraward_shared.adapters import State, apply_update, shapes, state_digest
+from intraward_shared.generation import encode_pairs
+from intraward_shared.modeling import AdaptedModel, BaseModel
+from intraward_shared.protocol import LoraSpec, OutputSpec, RoundPlan, TrainingSpec
+from intraward_shared.stages import Part, Stage, trained_names
+
+SITE = "study"
+Progress = Callable[[float], None]
+
+
+def train_public(
+    base: BaseModel,
+    lora: LoraSpec,
+    stage: Stage,
+    adapter: State,
+    rows: Sequence[Any],
+    training: TrainingSpec,
+    seed: int,
+    progress: Progress | None = None,
+) -> State:
+    """The adapter after ``training.steps`` steps of ``stage`` (sft or reward) on public ``rows``."""
+    role = "reward" if stage is Stage.REWARD else "policy"
+    shape = shapes(adapter)
+    names = trained_names(stage, Part.BOTH, tuple(adapter))
+    plan = RoundPlan(
+        run_id=SITE,
+        round=1,
+        stage=stage,
+        stage_round=1,
+        part=Part.BOTH,
+        cohort=(SITE,),
+        base_model=base.digest,
+        lora=lora,
+        inputs={role: state_digest(adapter)},
+        training=training,
+        outputs=tuple(OutputSpec(name=name, shape=shape[name]) for name in names),
+        slot_time="2030-01-01T00:00:00Z",
+        expires="2030-01-02T00:00:00Z",
+        nonce="0" * 32,
+        simulated=True,
+        seed=seed,
+    )
+    inputs = TrainingInputs(plan, base, {role: adapter}, TrainingTable(tuple(rows)))
+    noise = NoiseSource.seeded(seed, SITE, plan.digest, 1)
+    return apply_update(adapter, train(inputs, noise, progress).tensors)
+
+
+@torch.no_grad()
+def answer_states(
+    model: AdaptedModel, prompt: str, answers: Sequence[str], training: TrainingSpec
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Last hidden states ``(answers, width)`` and scores ``(answers,)`` at the end token."""
+    rows = encode_pairs(
+        model.base,
+        [(prompt, answer) for answer in answers],
+        training.max_prompt_tokens,
+        training.max_completion_tokens,
+    )
+    hidden = model.hidden(rows.ids, rows.mask)[0]
+    last = hidden[torch.arange(len(rows)), rows.mask.sum(-1) - 1].float()
+    scores = model.score(last).squeeze(-1)
+    return last.cpu().double().numpy(), scores.cpu().double().numpy()
+
+
+@torch.no_grad()
+def held_out_losses(model: AdaptedModel, rows: Sequence[SftRecord], training: TrainingSpec) -> list[float]:
+    """Mean loss a token of each demonstration, in nats, in the order of ``rows``."""
+    found: list[float] = []
+    for start in range(0, len(rows), 4):
+        texts = [(row.prompt, row.completion) for row in rows[start : start + 4]]
+        batch = encode_pairs(model.base, texts, training.max_prompt_tokens, training.max_completion_tokens)
+        logprobs = completion_logprobs(model, batch)
+        found += (-logprobs.sum(-1) / batch.completion.sum(-1)).tolist()
+    return found
