@@ -78,6 +78,8 @@ class TrainingSpec(Strict):
     ``checkpointing`` trades time for memory (gradient checkpointing). Lengths are in tokens.
     ``score_mean`` and ``score_std`` are fixed constants from public reference completions (no batch
     statistics, DESIGN.md section 6). ``group`` is the number of answers that rloo samples a prompt.
+    ``loss_type`` is dpo's. Under ``ranking`` the reward model learns a ranking by its pairs or as a whole;
+    a tie counts as half won, or with ``tie_nu`` as an outcome of its own (Davidson's nu).
     ``target_kl`` and ``max_ratio`` end the passes over a batch of public rollouts early; a stage that is
     charged has neither.
     """
@@ -95,6 +97,9 @@ class TrainingSpec(Strict):
     center_rewards: Real = Field(default=0.01, ge=0, le=10)
     label_smoothing: Real = Field(default=0.0, ge=0, lt=0.5)
     beta: Real = Field(default=0.1, gt=0, le=100)
+    loss_type: Literal["sigmoid", "ipo", "robust"] = "sigmoid"
+    ranking: Literal["pairs", "plackett_luce"] = "pairs"
+    tie_nu: Real = Field(default=0.0, ge=0, le=100)
     kl_coef: Real = Field(default=0.05, ge=0, le=100)
     cliprange: Real = Field(default=0.2, gt=0, le=1)
     vf_coef: Real = Field(default=0.1, ge=0, le=10)
@@ -117,7 +122,22 @@ class TrainingSpec(Strict):
 
     @model_validator(mode="after")
     def _shaping_fits(self) -> Self:
-        self.shaping.check(self.score_clip, self.missing_eos_penalty, self.max_completion_tokens)
+        self.shaping.check(
+            self.score_clip, self.missing_eos_penalty, self.max_completion_tokens, self.heads.veto_reward
+        )
+        return self
+
+    @model_validator(mode="after")
+    def _losses_agree(self) -> Self:
+        smoothed = self.label_smoothing > 0
+        if self.loss_type == "ipo" and smoothed:
+            raise ValueError("loss_type 'ipo' has no label_smoothing; set it to 0")
+        if self.loss_type == "robust" and not smoothed:
+            raise ValueError("loss_type 'robust' needs label_smoothing, the share of wrong labels, above 0")
+        if self.ranking == "plackett_luce" and (smoothed or self.tie_nu):
+            raise ValueError("ranking 'plackett_luce' has neither label_smoothing nor tie_nu; set both to 0")
+        if self.tie_nu and smoothed:
+            raise ValueError("tie_nu and label_smoothing are two models of doubt; set one of them to 0")
         return self
 
     @property

@@ -148,8 +148,14 @@ class ShapingTerms(Strict):
             raise ValueError("overlong_tokens and overlong_penalty are given together")
         return self
 
-    def check(self, score_clip: float, missing_eos_penalty: float, max_completion_tokens: int) -> None:
-        """Hold the terms against the other parameters of the same plan.
+    def check(
+        self,
+        score_clip: float,
+        missing_eos_penalty: float,
+        max_completion_tokens: int,
+        learnt_veto: float | None = None,
+    ) -> None:
+        """Hold the terms, and the reward of a veto of the reward heads, against the rest of the same plan.
 
         Raises:
             ValueError: the length penalty begins before the answer, or a veto costs less than being bad.
@@ -158,8 +164,8 @@ class ShapingTerms(Strict):
             raise ValueError("shaping.overlong_tokens is above max_completion_tokens")
         floor = -score_clip - missing_eos_penalty - self.overlong_penalty
         floor -= sum(rule.penalty for rule in self.rules)
-        if self.veto_reward is not None and self.veto_reward > floor:
+        if any(veto is not None and veto > floor for veto in (self.veto_reward, learnt_veto)):
             raise ValueError(
-                "shaping.veto_reward must be at most "
+                "veto_reward of training.shaping and training.heads must be at most "
                 f"{floor:g}, the lowest reward without a veto: no other merit may outweigh a veto"
             )
