@@ -18,6 +18,7 @@ from pydantic import Field, StringConstraints, model_validator
 from intraward_shared.config import Strict, load_toml
 from intraward_shared.errors import ConfigError
 from intraward_shared.protocol import Digest, LoraSpec, Mechanism, Name, Real, Slot, TrainingSpec
+from intraward_shared.shaping import ShapingTerms
 from intraward_shared.signing import digest
 from intraward_shared.stages import ON_POLICY, Part, Stage
 
@@ -105,6 +106,8 @@ class StageConfig(Strict):
             raise ValueError("a free stage needs training.steps of at least 1")
         if self.mechanism is not None and self.training.stops:
             raise ValueError("target_kl and max_ratio stop by what the rows show: a charged stage has none")
+        if self.stage not in ON_POLICY and self.training.shaping != ShapingTerms():
+            raise ValueError("training.shaping shapes rewards of answers: only stages ppo and rloo have it")
         return self
 
     def part(self, stage_round: int) -> Part:
