@@ -111,6 +111,22 @@ def score(
     show(score_preferences(folder / "server", preferences), as_json=True, text="")
 
 
+@app.command(name="critique")
+def critique_command(
+    answers: Annotated[Path, typer.Argument(help="JSONL of prompt, answer.")],
+    shaping: Annotated[
+        Path | None, typer.Option(help="TOML with the keys of [stages.training.shaping].")
+    ] = None,
+) -> None:
+    """Ask the critique's questions, and a program's rules, of any answers; prints scores as JSON, no text.
+
+    Example: intraward-simulate critique answers.jsonl --shaping shaping.toml
+    """
+    from intraward_simulation.critique import critique_file
+
+    show(critique_file(answers, shaping), as_json=True, text="")
+
+
 @app.command(hidden=True)
 def ward(
     home: Annotated[Path, typer.Option(help="A simulated site's folder.")],
