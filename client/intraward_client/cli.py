@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
@@ -102,7 +103,9 @@ def forget(
     patient: Annotated[str, typer.Argument(help="Patient id as in the imported files.")],
     home: Home = Path("site"),
 ) -> None:
-    """Destroy a patient's key and rows. Adapters already released stay; their epsilon bounds the dependence.
+    """Destroy a patient's key and rows, and every training curve.
+
+    Adapters already released stay; their epsilon bounds the dependence.
 
     Example: intraward-client forget P-1002 --home /srv/intraward
     """
@@ -111,6 +114,7 @@ def forget(
     site = SiteHome(home)
     with closing(Vault.open(site.vault, site.vault_keys)) as vault:
         known = vault.forget(patient)
+    shutil.rmtree(site.curves, ignore_errors=True)  # figures of batches that the patient was in
     note = "" if known else "; nothing was known of this patient, and later imports will leave them out"
     out.print(f"forgotten: the patient's key is destroyed, the site key rotated, every row gone{note}")
 
@@ -145,17 +149,38 @@ def outbox(home: Home = Path("site"), as_json: Json = False) -> None:
 
 
 @app.command()
+def curves(
+    home: Home = Path("site"),
+    last: Annotated[int, typer.Option(min=1, help="How many of the newest rounds.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Training curves kept in the ward, as lines of bars. Private data: look, and do not pass them on.
+
+    Example: intraward-client curves --home /srv/intraward --last 2
+    """
+    from intraward_client.training.tracking import read_curves, sparkline
+
+    found = read_curves(SiteHome(home).curves, last)
+    lines = [
+        f"{c.round}  {c.name:<18} {c.values[0]:>9.4g} {sparkline(c.values)} {c.values[-1]:.4g}" for c in found
+    ]
+    rows = [{"round": c.round, "name": c.name, "values": list(c.values)} for c in found]
+    show({"curves": rows}, as_json=as_json, text="\n".join(lines))
+
+
+@app.command()
 def ward(home: Home = Path("site")) -> None:
     """Run the data-side process on its Unix-domain socket until stopped.
 
     Example: intraward-client ward --home /srv/intraward
     """
-    from intraward_client.progress import bar
+    from intraward_client.progress import RoundView, bar
     from intraward_client.ward import Ward
     from intraward_client.wardsocket import serve
 
     with bar("ward", quiet=not sys.stderr.isatty()) as tell:
-        serve(Ward(SiteHome(home), progress=lambda name, share: tell(share, name)))
+        view = RoundView(tell)
+        serve(Ward(SiteHome(home), progress=view.progress, watch=view.watch))
 
 
 @app.command()

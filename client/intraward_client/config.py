@@ -47,6 +47,7 @@ class ModelTerms(Strict):
     max_lora_r: int = Field(default=64, ge=1)
     max_tokens: int = Field(default=2048, ge=1)
     device: str = "cpu"
+    dtype: Literal["fp32", "bf16"] = "fp32"
 
 
 class CoordinatorTerms(Strict):
@@ -74,6 +75,12 @@ class OfficerTerms(Strict):
     public_key: PublicKey
 
 
+class TrackingTerms(Strict):
+    """Where training curves are kept inside the ward; the hospital's own choice, never a plan's."""
+
+    store: Literal["none", "tensorboard"] = "none"
+
+
 class SimulationTerms(Strict):
     """``allowed`` admits seeded noise. Everything the site then signs says that it is simulated."""
 
@@ -84,13 +91,14 @@ class SitePolicy(Strict):
     """One hospital's policy file."""
 
     site: Name
-    stages: tuple[Stage, ...] = (Stage.SFT, Stage.LABEL, Stage.REWARD, Stage.PPO, Stage.DPO)
+    stages: tuple[Stage, ...] = (Stage.SFT, Stage.LABEL, Stage.REWARD, Stage.PPO, Stage.DPO, Stage.RLOO)
     privacy: PrivacyTerms
     model: ModelTerms
     coordinator: CoordinatorTerms
     deid: DeidTerms = DeidTerms()
     ledger: LedgerTerms = LedgerTerms()
     officer: OfficerTerms | None = None
+    tracking: TrackingTerms = TrackingTerms()
     simulation: SimulationTerms = SimulationTerms()
 
     @model_validator(mode="after")

@@ -61,6 +61,11 @@ class SiteHome:
         return self.root / "adapters"
 
     @property
+    def curves(self) -> Path:
+        """Training curves of each round, private data; there only if the policy keeps them."""
+        return self.root / "curves"
+
+    @property
     def socket(self) -> Path:
         """The ward's Unix-domain socket, in a folder that only ward and gateway may enter."""
         return self.root / "run" / "ward.sock"

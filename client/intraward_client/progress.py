@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -16,6 +17,25 @@ class Tell(Protocol):
 
     def __call__(self, share: float, name: str | None = None) -> None:
         """``share`` between 0 and 1."""
+
+
+@dataclass
+class RoundView:
+    """The ward's line at its terminal: stage, round, and the last step's figures beside the bar."""
+
+    tell: Tell
+    _name: str = "ward"
+    _figures: str = ""
+
+    def progress(self, name: str, share: float) -> None:
+        """A step of the round ``name`` was done; figures of another round are dropped."""
+        if name != self._name:
+            self._name, self._figures = name, ""
+        self.tell(share, f"{name}{self._figures}")
+
+    def watch(self, step: int, figures: Mapping[str, float]) -> None:
+        """Keep a step's figures for the next drawing."""
+        self._figures = "".join(f"  {name} {value:.3g}" for name, value in figures.items())
 
 
 @contextmanager

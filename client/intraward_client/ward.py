@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -36,12 +36,13 @@ from intraward_client.store.vault import Vault
 from intraward_client.training.inputs import TrainingInputs
 from intraward_client.training.label import generate_candidates
 from intraward_client.training.publicrows import public_table
+from intraward_client.training.tracking import Track, check_store, open_track
 from intraward_client.training.train import train
 from intraward_client.training.update import LocalUpdate
+from intraward_shared.base_model import BaseModel, load_base
 from intraward_shared.durable import write_durably
 from intraward_shared.errors import IntrawardError, PlanRefused
 from intraward_shared.ledger_entry import LedgerEntry
-from intraward_shared.modeling import BaseModel, load_base
 from intraward_shared.protocol import RoundPlan
 from intraward_shared.signing import SigningKey, canonical_json
 from intraward_shared.stages import Stage
@@ -63,6 +64,7 @@ class Ward:
         *,
         labeller: Labeller | None = None,
         progress: Callable[[str, float], None] | None = None,
+        watch: Track | None = None,
         slots: SlotClock | None = None,
     ) -> None:
         """Open the site.
@@ -71,6 +73,7 @@ class Ward:
             home: an initialised site folder.
             labeller: simulation only.
             progress: told stage name and share done, for the operator's terminal.
+            watch: told each step's figures, for the operator's terminal.
             slots: another clock than the machine's (tests); a simulated site lives by slot times.
 
         Raises:
@@ -78,9 +81,10 @@ class Ward:
         """
         self.home = home
         self.policy: SitePolicy = load_policy(home.policy)
+        check_store(self.policy.tracking.store, home.policy)
         self._key = SigningKey.load(home.signing_key)
         self._ledger = open_ledger(home, self.policy, self._key)
-        self._labeller, self._progress = labeller, progress
+        self._labeller, self._progress, self._watch = labeller, progress, watch
         self._slots = slots or SlotClock(virtual=self.policy.simulation.allowed)
         self._base: BaseModel | None = None
         self._lock = threading.Lock()
@@ -214,8 +218,20 @@ class Ward:
             with closing(self._vault()) as vault:
                 table = frozen_table(vault, plan.digest, plan.stage)
         in_time = partial(self._slots.check_in_time, plan)
-        inputs = TrainingInputs(plan, self._load_base(), request.inputs, table, in_time)
-        return train(inputs, self._noise(plan, entry), self._report(plan))
+        with self._tracking(plan, entry.attempt or 1) as track:
+            inputs = TrainingInputs(plan, self._load_base(), request.inputs, table, in_time, track)
+            return train(inputs, self._noise(plan, entry), self._report(plan))
+
+    def _tracking(self, plan: RoundPlan, attempt: int) -> AbstractContextManager[Track]:
+        """Curves of one attempt; they stay in the site's folder."""
+        name = f"{plan.run_id}-{plan.round:04d}-{plan.stage.value}-{attempt}"
+        event: dict[str, object] = {"time": plan.slot_time, "plan": plan.digest, "code": "OK"}
+        return open_track(
+            self.policy.tracking.store,
+            self.home.curves / name,
+            self._watch,
+            lambda: self._log(event | {"operator": "curves could not be kept; the round goes on"}),
+        )
 
     def _labelled(self, request: Request, sealed: bytes) -> bytes:
         """Prepare candidates, and answer what was sealed before: it cannot depend on how that went.
@@ -264,7 +280,7 @@ class Ward:
     def _load_base(self) -> BaseModel:
         if self._base is None:
             terms = self.policy.model
-            self._base = load_base(terms.path, terms.sha256, terms.device)
+            self._base = load_base(terms.path, terms.sha256, terms.device, terms.dtype)
         return self._base
 
     def _report(self, plan: RoundPlan) -> Callable[[float], None]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
 from intraward_client.privacy.engine import LossRows, PrivateEngine, PublicEngine, RowLosses
 from intraward_client.privacy.noise import NoiseSource
@@ -67,6 +68,33 @@ def open_engine(
     return PrivateEngine(model, parameters, plan.mechanism, noise, settings, micro_batch, passes=passes)
 
 
+class _StepFigures:
+    """Losses of a step's forward passes, and their means over its own records for the ward's curves.
+
+    The engine asks for the step's records first and for fillers after them. What is noted here goes to
+    ``TrainingInputs.track`` alone.
+    """
+
+    def __init__(self, inputs: TrainingInputs, losses: LossRows[Any], records: int) -> None:
+        self._inputs, self._losses, self._left = inputs, losses, records
+        self._noted: dict[str, list[Tensor]] = {}
+
+    def losses_of(self, records: Sequence[Any]) -> RowLosses:
+        """The stage's losses, in time."""
+        self._inputs.in_time()
+        found = self._losses(records)
+        own = min(len(records), self._left)
+        self._left -= own
+        for name, values in {"loss": found.losses, **found.figures}.items():
+            self._noted.setdefault(name, []).append(values.detach()[:own].float())
+        return found
+
+    def means(self) -> dict[str, float]:
+        """Means by name; nothing for a step that drew nobody."""
+        joined = {name: torch.cat(parts) for name, parts in self._noted.items()}
+        return {name: float(values.mean()) for name, values in joined.items() if len(values)}
+
+
 def run_steps(
     inputs: TrainingInputs, model: AdaptedModel, noise: NoiseSource, losses: LossRows[Any], progress: Progress
 ) -> bool:
@@ -76,13 +104,11 @@ def run_steps(
         whether some row's gradient was not finite; not to leave the ward.
     """
 
-    def timely(records: Sequence[Any]) -> RowLosses:
-        inputs.in_time()
-        return losses(records)
-
     with open_engine(inputs, model, noise) as engine:
         for done, batch in enumerate(draw_batches(inputs, noise), start=1):
-            engine.step(batch, timely, FILLERS[inputs.plan.stage])
+            figures = _StepFigures(inputs, losses, sum(map(len, batch)))
+            engine.step(batch, figures.losses_of, FILLERS[inputs.plan.stage])
+            inputs.track(done - 1, figures.means())
             if progress is not None:
                 progress(done / step_count(inputs))
         return engine.flagged
