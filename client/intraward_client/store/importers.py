@@ -5,8 +5,11 @@ number and never the line; so are a duplicate id, a key given twice (a row that 
 unknown key. An empty file is a site without patients and is fine.
 
 Kinds: notes ``{"id", "patient", "text", "known"?}``, demonstrations ``{"patient", "prompt",
-"completion", "id"?}``, preferences ``{"patient", "prompt", "chosen", "rejected", "margin"?, "id"?}``.
-Without an id a row is named by its place among equal rows of its content.
+"completion", "id"?}``, preferences ``{"patient", "prompt", "chosen", "rejected", "margin"?, "ratings"?,
+"flags"?, "id"?}``. Without an id a row is named by its place among equal rows of its content. Ratings and
+flags are ``{"chosen"?: {name: mark}, "rejected"?: {name: mark}}``, a number from 1 (worst) to 5 and a true or
+false; what is not there was not judged. A preference needs two different answers with words in them: the
+same answer twice says nothing. Raters who contradict each other are kept, each as a row of its own.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +25,7 @@ from typing import Literal
 
 from intraward_client.deid.jsonl import Rejected, lines, parse_known, parse_object
 from intraward_client.deid.raw import RawNote, ingest
+from intraward_client.store.datasets import HIGHEST_RATING, LOWEST_RATING, AnswerMarks
 from intraward_shared.errors import InputError
 
 Kind = Literal["notes", "demonstrations", "preferences"]
@@ -29,7 +34,13 @@ TEXT_FIELDS: Mapping[str, tuple[str, ...]] = {
     "demonstrations": ("prompt", "completion"),
     "preferences": ("prompt", "chosen", "rejected"),
 }
-_OPTIONAL = {"notes": {"known"}, "demonstrations": {"id", "known"}, "preferences": {"id", "known", "margin"}}
+_OPTIONAL = {
+    "notes": {"known"},
+    "demonstrations": {"id", "known"},
+    "preferences": {"id", "known", "margin", "ratings", "flags"},
+}
+_MARK = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_MOST_MARKS = 16
 _REMEDY = "mend the line; nothing of the file was stored"
 
 
@@ -41,6 +52,7 @@ class RawRow:
     patient_id: str
     texts: tuple[RawNote, ...]
     margin: float = field(default=0.0)
+    marks: tuple[AnswerMarks, ...] = ()
 
     def __repr__(self) -> str:
         return "RawRow(<redacted>)"
@@ -90,6 +102,8 @@ def _parse(line: bytes, kind: Kind, seen: set[str]) -> RawRow:
     for key in required | ({"id"} & values.keys()):
         if not isinstance(values[key], str) or (key in {"id", "patient"} and not values[key].strip()):
             raise Rejected(f"the value of {key!r} is not a non-empty string")
+    if kind == "preferences":
+        _check_answers(values["chosen"], values["rejected"])
     known = parse_known(values.get("known", {}))
     row_id = values.get("id") or _content_id(values, fields, seen)
     if row_id in seen:
@@ -97,13 +111,58 @@ def _parse(line: bytes, kind: Kind, seen: set[str]) -> RawRow:
     patient = values["patient"]
     names = [row_id] if kind == "notes" else [f"{row_id}|{name}" for name in fields]
     texts = tuple(ingest(name, patient, values[key], known) for name, key in zip(names, fields, strict=True))
-    return RawRow(row_id, patient, texts, _margin(values.get("margin", 0.0)))
+    return RawRow(row_id, patient, texts, _margin(values.get("margin", 0.0)), _marks(values))
+
+
+def _check_answers(chosen: str, rejected: str) -> None:
+    if not chosen.strip() or not rejected.strip():
+        raise Rejected("an answer is empty")
+    if chosen.split() == rejected.split():
+        raise Rejected("both answers are the same")
 
 
 def _margin(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise Rejected("'margin' is not a finite number")
     return float(value)
+
+
+def _marks(values: Mapping[str, object]) -> tuple[AnswerMarks, ...]:
+    """Marks of the chosen, then of the rejected answer; none where the row has neither key."""
+    if not {"ratings", "flags"} & values.keys():
+        return ()
+    ratings, flags = (_by_answer(values.get(key, {}), key) for key in ("ratings", "flags"))
+    made = []
+    for answer in ("chosen", "rejected"):
+        rated = [(name, _rating(rating)) for name, rating in sorted(ratings.get(answer, {}).items())]
+        flagged = [(name, _flag(flag)) for name, flag in sorted(flags.get(answer, {}).items())]
+        made.append(AnswerMarks(tuple(rated), tuple(flagged)))
+    return tuple(made)
+
+
+def _by_answer(value: object, key: str) -> Mapping[str, Mapping[str, object]]:
+    if not isinstance(value, dict) or value.keys() - {"chosen", "rejected"}:
+        raise Rejected(f"{key!r} is not an object with the keys chosen and rejected")
+    for marks in value.values():
+        if not isinstance(marks, dict) or len(marks) > _MOST_MARKS:
+            raise Rejected(f"{key!r} is not an object of at most {_MOST_MARKS} names for each answer")
+        if not all(_MARK.fullmatch(name) for name in marks):
+            raise Rejected(f"a name in {key!r} is not made of a-z, 0-9, _ and -")
+    return value
+
+
+def _rating(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise Rejected("a rating is not a number from 1 to 5")
+    if not LOWEST_RATING <= value <= HIGHEST_RATING:
+        raise Rejected("a rating is not a number from 1 to 5")
+    return float(value)
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Rejected("a flag is not true or false")
+    return value
 
 
 def _content_id(values: Mapping[str, str], fields: tuple[str, ...], seen: set[str]) -> str:

@@ -128,4 +128,4 @@ def _commit(
         elif kind == "demonstrations":
             add_sft(vault, row.row_id, clean[0], clean[1])
         else:
-            add_preference(vault, row.row_id, clean[0], clean[1], clean[2], row.margin)
+            add_preference(vault, row.row_id, clean[0], clean[1], clean[2], row.margin, row.marks)

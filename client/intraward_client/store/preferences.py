@@ -7,12 +7,15 @@ judges the same two answers again corrects themselves. All additions can be repe
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select
 
 from intraward_client.deid.note import DeidentifiedNote
-from intraward_client.store.datasets import PairRecord, SftRecord, TrainingTable
+from intraward_client.store.datasets import AnswerMarks, PairRecord, SftRecord, TrainingTable
 from intraward_client.store.schema import candidates, demonstrations, judgments, preferences, prompts
 from intraward_client.store.vault import Vault
 from intraward_shared.errors import VaultError
@@ -77,14 +80,38 @@ def add_preference(
     chosen: DeidentifiedNote,
     rejected: DeidentifiedNote,
     margin: float = 0.0,
+    marks: tuple[AnswerMarks, ...] = (),
 ) -> bool:
-    """Store an imported preference; False when it was there before or its patient was forgotten."""
+    """Store an imported preference; False when it was there before or its patient was forgotten.
+
+    ``marks``: of the chosen, then of the rejected answer, or none; stored encrypted like the texts.
+    """
     texts = {"prompt": prompt, "chosen": chosen, "rejected": rejected}
-    return _add(vault, "preferences", row_id, texts, {"margin": margin})
+    sealed = {"marks": _encode(marks)} if marks else {}
+    return _add(vault, "preferences", row_id, texts, {"margin": margin}, sealed)
+
+
+def _encode(marks: tuple[AnswerMarks, ...]) -> str:
+    return json.dumps([[answer.ratings, answer.flags] for answer in marks])
+
+
+def _decode(text: str) -> tuple[AnswerMarks, ...]:
+    return tuple(
+        AnswerMarks(
+            tuple((str(name), float(rating)) for name, rating in ratings),
+            tuple((str(name), bool(flag)) for name, flag in flags),
+        )
+        for ratings, flags in json.loads(text)
+    )
 
 
 def _add(
-    vault: Vault, name: str, row_id: str, texts: dict[str, DeidentifiedNote], extra: dict[str, float]
+    vault: Vault,
+    name: str,
+    row_id: str,
+    texts: dict[str, DeidentifiedNote],
+    extra: dict[str, float],
+    secret: Mapping[str, str] = MappingProxyType({}),
 ) -> bool:
     table = {"demonstrations": demonstrations, "preferences": preferences}[name]
     owners = {note.patient_id for note in texts.values()}
@@ -102,9 +129,10 @@ def _add(
                 )
             return False
         vault.admit_unit(connection, unit)
+        plain = {column: note.text for column, note in texts.items()} | dict(secret)
         sealed = {
-            column: vault.seal_field(connection, unit, (name, tag, column), note.text)
-            for column, note in texts.items()
+            column: vault.seal_field(connection, unit, (name, tag, column), value)
+            for column, value in plain.items()
         }
         connection.execute(insert(table).values(row_id=tag, unit=unit, **sealed, **extra))
     return True
@@ -148,7 +176,9 @@ def _imported(vault: Vault, connection: Connection, row_id: str) -> PairRecord:
         vault.open_field(connection, row.unit, ("preferences", row_id, name), sealed)
         for name, sealed in (("prompt", row.prompt), ("chosen", row.chosen), ("rejected", row.rejected))
     )
-    return PairRecord(row.unit, prompt, chosen, rejected, row.margin, row_id)
+    where = ("preferences", row_id, "marks")
+    marks = _decode(vault.open_field(connection, row.unit, where, row.marks)) if row.marks else ()
+    return PairRecord(row.unit, prompt, chosen, rejected, row.margin, row_id, marks)
 
 
 def _judged(vault: Vault, connection: Connection, judgment_id: str) -> PairRecord:

@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 metadata = MetaData()
 
 meta = Table(
@@ -114,6 +114,7 @@ preferences = Table(
     Column("chosen", LargeBinary, nullable=False),
     Column("rejected", LargeBinary, nullable=False),
     Column("margin", Float, nullable=False),
+    Column("marks", LargeBinary, nullable=True),
 )
 
 imports = Table(
