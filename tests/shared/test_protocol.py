@@ -1,11 +1,13 @@
 """Every message is what was signed, byte for byte, or it is refused."""
 
 import contextlib
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from intraward_shared.adapters import encode
 from intraward_shared.errors import ContractError, DigestError, IntrawardError, SignatureError
@@ -101,6 +103,22 @@ def test_impossible_mechanisms_are_refused(key: str, value: object) -> None:
     raw = parse_canonical(to_bytes(MECHANISM)) | {key: value}
     with pytest.raises(ContractError):
         from_bytes(canonical_json(raw), Mechanism)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ({"loss_type": "ipo", "label_smoothing": 0.1}, "no label_smoothing"),
+        ({"loss_type": "robust"}, "needs label_smoothing"),
+        ({"ranking": "plackett_luce", "label_smoothing": 0.1}, "neither"),
+        ({"ranking": "plackett_luce", "tie_nu": 0.5}, "neither"),
+        ({"tie_nu": 0.5, "label_smoothing": 0.1}, "two models of doubt"),
+        ({"loss_type": "hinge"}, "loss_type"),
+    ],
+)
+def test_losses_that_contradict_each_other_are_refused(chosen: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        TrainingSpec(learning_rate=1e-3, **chosen)
 
 
 def test_signed_values_have_one_signer_and_one_domain() -> None:

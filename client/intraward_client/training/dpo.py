@@ -16,12 +16,13 @@ from intraward_client.privacy.engine import RowLosses
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.store.datasets import PairRecord
 from intraward_client.training.inputs import TrainingInputs, acting_as
-from intraward_client.training.losses.preference import dpo_loss
+from intraward_client.training.losses.preference import dpo_loss, ipo_loss, robust_dpo_loss
 from intraward_client.training.reward import pair_texts
 from intraward_client.training.schedule import Progress, run_steps
 from intraward_client.training.sequences import completion_logprobs, encode_texts, most_scored
 from intraward_shared.generation import Sequences
 from intraward_shared.modeling import AdaptedModel
+from intraward_shared.protocol import TrainingSpec
 
 
 def train_dpo(inputs: TrainingInputs, model: AdaptedModel, noise: NoiseSource, progress: Progress) -> bool:
@@ -34,8 +35,25 @@ def losses(inputs: TrainingInputs, model: AdaptedModel, pairs: Sequence[PairReco
     spec = inputs.plan.training
     rows = encode_texts(inputs, pair_texts(pairs))
     chosen, rejected = log_ratios(model, rows, most_scored(inputs)).chunk(2)
-    loss = dpo_loss(chosen, rejected, spec.beta, spec.label_smoothing)
-    return RowLosses(loss, torch.arange(len(pairs)).repeat(2))
+    tokens = rows.completion.sum(-1)
+    loss = pair_losses(spec, chosen, rejected, *tokens.chunk(2))
+    margin = (spec.beta * (chosen - rejected)).detach()
+    figures = {"accuracy": (margin > 0).float(), "margin": margin}
+    return RowLosses(loss, torch.arange(len(pairs)).repeat(2), figures)
+
+
+def pair_losses(
+    spec: TrainingSpec, chosen: Tensor, rejected: Tensor, chosen_tokens: Tensor, rejected_tokens: Tensor
+) -> Tensor:
+    """Loss of each pair ``(pairs,)`` by the plan's ``loss_type``; smoothed sigmoid is cDPO.
+
+    Args:
+        chosen, rejected: log-ratios of whole answers ``(pairs,)``; then their lengths in tokens ``(pairs,)``.
+    """
+    if spec.loss_type == "ipo":
+        return ipo_loss(chosen, rejected, spec.beta, chosen_tokens, rejected_tokens)
+    of = robust_dpo_loss if spec.loss_type == "robust" else dpo_loss
+    return of(chosen, rejected, spec.beta, spec.label_smoothing)
 
 
 def log_ratios(model: AdaptedModel, rows: Sequences, most: int | None = None) -> Tensor:

@@ -11,17 +11,22 @@ from functools import partial
 from itertools import combinations
 
 import torch
+from torch import Tensor
 
 from intraward_client.privacy.engine import RowLosses
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.store.datasets import PairRecord, RankingRecord
 from intraward_client.training.inputs import TrainingInputs
-from intraward_client.training.losses.preference import bradley_terry_loss
+from intraward_client.training.losses.preference import bradley_terry_loss, centring, davidson_loss
+from intraward_client.training.losses.ranking import plackett_luce_loss
+from intraward_client.training.marks import Comparison, answers_of, mark_losses, member_shares
 from intraward_client.training.schedule import Progress, run_steps
 from intraward_client.training.sequences import encode_texts
 from intraward_shared.modeling import AdaptedModel
+from intraward_shared.protocol import TrainingSpec
 
-Comparison = PairRecord | RankingRecord
+TIE = 0.5
+"""The smoothing that marks a pair of tied answers; a plan's own is below it."""
 
 
 def train_reward(inputs: TrainingInputs, model: AdaptedModel, noise: NoiseSource, progress: Progress) -> bool:
@@ -30,35 +35,81 @@ def train_reward(inputs: TrainingInputs, model: AdaptedModel, noise: NoiseSource
 
 
 def losses(inputs: TrainingInputs, model: AdaptedModel, records: Sequence[Comparison]) -> RowLosses:
-    """Loss of each comparison: the mean over its pairs of answers, so a ranking weighs as one pair does."""
+    """Loss of each comparison over all reward heads; a ranking weighs as one pair does."""
     spec = inputs.plan.training
-    texts = [(record.prompt, answer) for record in records for answer in _answers(record)]
-    owner = torch.tensor([place for place, record in enumerate(records) for _ in _answers(record)])
+    texts = [(record.prompt, answer) for record in records for answer in answers_of(record)]
+    owner = torch.tensor([place for place, record in enumerate(records) for _ in answers_of(record)])
     rows = encode_texts(inputs, texts)
-    scores = model.rewards(rows.ids, rows.mask)
+    found, heads = model.appraise(rows.ids, rows.mask), inputs.plan.lora.reward
+    shares = found.members.new_tensor(member_shares(inputs.plan, records))
+    total = found.members.new_zeros(len(records))
+    for member in range(heads.members):
+        total = total + shares[:, member] * comparison_losses(spec, records, found.members[:, member])
+    if heads.marked:
+        total = total + mark_losses(found, heads, spec.heads, records, owner.to(total.device))
+    return RowLosses(total, owner, comparison_figures(records, found.members.detach().mean(1)))
+
+
+def comparison_losses(spec: TrainingSpec, records: Sequence[Comparison], scores: Tensor) -> Tensor:
+    """Loss of each comparison under one member's scores ``(rows,)``: the mean over its pairs or its picks."""
+    if spec.ranking == "plackett_luce":
+        return ranking_losses(records, scores, spec.center_rewards)
     pairs = _pairs(records, spec.label_smoothing)
     better, worse, record = (scores.new_tensor(column, dtype=torch.long) for column in pairs[:3])
     margin, smoothing = (scores.new_tensor(column) for column in pairs[3:])
-    terms = bradley_terry_loss(scores[better], scores[worse], margin, smoothing, spec.center_rewards)
+    one, other = scores[better], scores[worse]
+    if spec.tie_nu:
+        terms = davidson_loss(one - other - margin, smoothing == TIE, spec.tie_nu)
+        terms = terms + centring(one, other, spec.center_rewards)
+    else:
+        terms = bradley_terry_loss(one, other, margin, smoothing, spec.center_rewards)
     per_record = torch.bincount(record, minlength=len(records))
     total = scores.new_zeros(len(records)).index_add(0, record, terms)
-    return RowLosses(total / per_record, owner)
+    return total / per_record
 
 
-def _answers(record: Comparison) -> tuple[str, ...]:
-    return record.answers if isinstance(record, RankingRecord) else (record.chosen, record.rejected)
+def ranking_losses(records: Sequence[Comparison], scores: Tensor, center_rewards: float) -> Tensor:
+    """Plackett-Luce loss of each comparison ``(records,)``: the mean over its picks, and centred.
+
+    A loop, so that the arithmetic of a comparison has the shape of its own answers alone.
+    """
+    terms, start = [], 0
+    for record in records:
+        count = len(answers_of(record))
+        own = scores[start : start + count]
+        ranks, ahead = (1, 2), own
+        if isinstance(record, RankingRecord):
+            ranks = record.ranks
+        else:
+            ahead = own - own.new_tensor([record.margin, 0.0])
+        one, other = torch.combinations(torch.arange(count, device=own.device)).T
+        centred = centring(own[one], own[other], center_rewards).mean()
+        terms.append(plackett_luce_loss(ahead, ranks) / (count - 1) + centred)
+        start += count
+    return torch.stack(terms)
+
+
+def comparison_figures(records: Sequence[Comparison], scores: Tensor) -> dict[str, Tensor]:
+    """Share of pairs won ``(records,)``, a tie as half, and mean margin, for the ward's curves."""
+    better, worse, record = (torch.tensor(column, dtype=torch.long) for column in _pairs(records, 0.0)[:3])
+    ties = torch.tensor(_pairs(records, 0.0)[4]) == 0.5
+    margin = (scores[better] - scores[worse]).cpu()
+    won = torch.where(ties, 0.5, (margin > 0).float())
+    pairs = torch.bincount(record, minlength=len(records))
+    totals = {"accuracy": won, "margin": margin}
+    return {name: torch.zeros(len(records)).index_add(0, record, v) / pairs for name, v in totals.items()}
 
 
 def _pairs(records: Sequence[Comparison], label_smoothing: float) -> list[list[float]]:
     """Columns over all pairs of answers: row of the better, of the worse, record, margin, smoothing."""
     found, start = [], 0
     for place, record in enumerate(records):
-        count = len(_answers(record))
+        count = len(answers_of(record))
         ranks = record.ranks if isinstance(record, RankingRecord) else (1, 2)
         margin = record.margin if isinstance(record, PairRecord) else 0.0
         for one, two in combinations(range(count), 2):
             first, second = (one, two) if ranks[one] <= ranks[two] else (two, one)
-            smoothing = 0.5 if ranks[one] == ranks[two] else label_smoothing
+            smoothing = TIE if ranks[one] == ranks[two] else label_smoothing
             found.append((start + first, start + second, place, margin, smoothing))
         start += count
     return [list(column) for column in zip(*found, strict=True)]

@@ -30,6 +30,14 @@ from intraward_shared.protocol import Mechanism
 from intraward_shared.stages import ON_POLICY, Stage
 
 STAGES = (Stage.SFT, Stage.REWARD, Stage.DPO, Stage.PPO, Stage.RLOO)
+CHOSEN: tuple[tuple[Stage, dict[str, Any]], ...] = (
+    *((stage, {}) for stage in STAGES),
+    (Stage.REWARD, {"ranking": "plackett_luce"}),
+    (Stage.REWARD, {"tie_nu": 0.7}),
+    (Stage.DPO, {"loss_type": "ipo"}),
+    (Stage.DPO, {"loss_type": "robust", "label_smoothing": 0.2}),
+)
+"""Every stage, and the losses that a plan may choose for it."""
 BOUND = 0.01
 PATIENTS = 10
 MARGINS = (0.0, 1.0, 3.0, float("nan"), float("inf"), float("-inf"), 1e38, -1e38)
@@ -118,16 +126,15 @@ def flat(tensors: dict[str, Tensor]) -> Tensor:
     return torch.cat([tensors[name].double().flatten() for name in sorted(tensors)])
 
 
-def largest_moves(stage: Stage, trials: int, inputs_of: Any) -> tuple[float, int]:
+def largest_moves(stage: Stage, chosen: dict[str, Any], trials: int, inputs_of: Any) -> tuple[float, int]:
     """Largest change of the clipped sum over all neighbours, and how many there were."""
     largest, count = 0.0, 0
     for trial in range(trials):
         draw = random.Random(1000 * trial + STAGES.index(stage))
         units = table(stage, draw)
         scale, kind = draw.choice((0.05, 0.3)), draw.choice(("llama", "gpt2"))
-        inputs = inputs_of(
-            stage, [], kind, scale=scale, mechanism=mechanism, micro_batch=draw.choice((7, 32, 32))
-        )
+        size = draw.choice((7, 32, 32))
+        inputs = inputs_of(stage, [], kind, scale=scale, mechanism=mechanism, micro_batch=size, **chosen)
         roles = ROLES[stage]
         with adapted(inputs.base, inputs.plan.lora, roles) as model:
             inputs.load(model)
@@ -146,15 +153,16 @@ def largest_moves(stage: Stage, trials: int, inputs_of: Any) -> tuple[float, int
     return largest, count
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_some_neighbours(stage: Stage, inputs_of: Any) -> None:
-    largest, _ = largest_moves(stage, 2, inputs_of)
+@pytest.mark.parametrize(("stage", "chosen"), CHOSEN)
+def test_some_neighbours(stage: Stage, chosen: dict[str, Any], inputs_of: Any) -> None:
+    largest, _ = largest_moves(stage, chosen, 2, inputs_of)
     assert 0.99 * BOUND < largest <= BOUND * (1 + 1e-5)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_thousand_neighbours(stage: Stage, inputs_of: Any) -> None:
-    largest, count = largest_moves(stage, 100, inputs_of)
-    assert count >= 1000
+@pytest.mark.parametrize(("stage", "chosen"), CHOSEN)
+def test_a_thousand_neighbours(stage: Stage, chosen: dict[str, Any], inputs_of: Any) -> None:
+    trials = 30 if chosen else 100
+    largest, count = largest_moves(stage, chosen, trials, inputs_of)
+    assert count >= 10 * trials
     assert 0.99 * BOUND < largest <= BOUND * (1 + 1e-5)
