@@ -19,6 +19,7 @@ import pytest
 from tests.boundary.pages import Command, commands, subcommand_of
 from tests.boundary.sources import ROOT
 from tests.e2e.desk import ALIVE_SECONDS, SITE, Desk, public_key
+from tests.e2e.study_rows import lay_study
 
 from intraward_client.config import load_policy
 from intraward_client.home import SiteHome
@@ -30,6 +31,7 @@ from intraward_simulation.processes import free_port
 from intraward_simulation.run import RunFolder
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+SHIPPED = scenarios.scenario_path
 Recipe = Callable[[Desk, str], bool]
 """Tries a documented line on the desk; whether it did what the page says."""
 
@@ -140,9 +142,22 @@ def audits(desk: Desk, line: str) -> bool:
     return passes(desk, line)
 
 
+def studies(desk: Desk, words: list[str]) -> bool:
+    """The shipped study of that name, cut down to one step and the desk's model, on a few made-up rows."""
+    out, name = Path(words[words.index("--out") + 1]), words[2]
+    path = lay_study(Path(f"{name}-small"), SHIPPED(name), desk.model)
+    words = ["intraward-simulate", "run", str(path), "--data", str(path.parent / "data"), "--out", str(out)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scenarios, "scenario_path", SHIPPED)
+        good = desk.call(words) == 0
+    return good and bool(json.loads((out / "study.json").read_text(encoding="utf-8"))["sets"])
+
+
 def runs(desk: Desk, line: str) -> bool:
     """A small run that lacks its report goes on to its end; ``--model`` and ``--processes`` are obeyed."""
     words = desk.words(line, DIR=".")
+    if words[2].startswith("study-"):
+        return studies(desk, words)
     out = Path(words[words.index("--out") + 1])
     model = words[words.index("--model") + 1] if "--model" in words else None
     desk.lay_run(out, model)
@@ -226,6 +241,7 @@ RECIPES: dict[str, Recipe] = {
     "intraward-simulate run": runs,
     "intraward-simulate report": passes,
     "intraward-simulate score": passes,
+    "intraward-simulate critique": passes,
     "intraward-simulate attack gauge": attacks,
     "intraward-simulate attack one-run": attacks,
     "intraward-simulate attack membership": attacks,

@@ -16,7 +16,7 @@ from intraward_client.training.sequences import completion_logprobs
 from intraward_client.training.train import train
 from intraward_shared.adapters import State, apply_update, shapes, state_digest
 from intraward_shared.generation import encode_pairs
-from intraward_shared.modeling import AdaptedModel, BaseModel
+from intraward_shared.modeling import AdaptedModel, BaseModel, Role
 from intraward_shared.protocol import LoraSpec, OutputSpec, RoundPlan, TrainingSpec
 from intraward_shared.stages import Part, Stage, trained_names
 
@@ -35,7 +35,7 @@ def train_public(
     progress: Progress | None = None,
 ) -> State:
     """The adapter after ``training.steps`` steps of ``stage`` (sft or reward) on public ``rows``."""
-    role = "reward" if stage is Stage.REWARD else "policy"
+    role: Role = "reward" if stage is Stage.REWARD else "policy"
     shape = shapes(adapter)
     names = trained_names(stage, Part.BOTH, tuple(adapter))
     plan = RoundPlan(

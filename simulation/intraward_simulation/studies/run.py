@@ -24,6 +24,7 @@ from intraward_shared.stages import Stage
 from intraward_simulation import models
 from intraward_simulation.phases import Show
 from intraward_simulation.studies import judged, reward, sft
+from intraward_simulation.studies.baselines import Features
 from intraward_simulation.studies.rounds import train_public
 from intraward_simulation.studies.terms import StudyScenario, load_study
 
@@ -185,7 +186,7 @@ def _run_reward(
         study.epochs * (study.folds - 1) * len(rows) / size + len(general) / size / 2 + len(rows) / size / 2
     )
     say(_estimate(len(study.seeds) * timing * steps / 60, study.folds * len(study.seeds), "folds"))
-    features: dict[str, reward.Features] = {}
+    features: dict[str, Features] = {}
     runs: list[reward.Outcomes] = []
     seconds = 0.0
     for seed in study.seeds:

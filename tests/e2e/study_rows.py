@@ -1,0 +1,55 @@
+"""A shipped study cut down to a small model and a few made-up rows, so that its command can be tried."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import tomli_w
+
+from intraward_simulation.studies import judged, sft
+
+ANSWERS = {"Rest it and cool it.": 4.0, "No.": 1.0, "Rest it.": 2.0}
+
+
+def lay_study(folder: Path, shipped: Path, model: Path) -> Path:
+    """Write the cut-down file and ``data/`` below ``folder``; the file's path."""
+    raw = tomllib.loads(shipped.read_text(encoding="utf-8"))
+    raw["run"] |= {"model": str(model), "threads": 1}
+    raw["study"] |= {"seeds": [1], "first_block": 0, "blocks": 1}
+    raw["study"] |= {"folds": 2} if raw["study"]["kind"] == "reward" else {"held_out": 4}
+    raw["training"] |= {"max_prompt_tokens": 16, "max_completion_tokens": 16}
+    if "steps" in raw["training"]:
+        raw["training"]["steps"] = 1
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "study.toml"
+    path.write_text(tomli_w.dumps(raw), encoding="utf-8")
+    lay_rows(folder / "data")
+    return path
+
+
+def lay_rows(data: Path) -> None:
+    """A dozen judged questions a set, general pairs and demonstrations."""
+    answers = [{"text": text, "score": score} for text, score in ANSWERS.items()]
+    best, *others = ANSWERS
+    for source in judged.STEPS:
+        ranked = [{"id": f"{source}-{n}", "prompt": f"Question {n}?", "answers": answers} for n in range(12)]
+        pairs = [
+            {"prompt_id": row["id"], "chosen": best, "rejected": other} for row in ranked for other in others
+        ]
+        _write(data / source / "ranked.jsonl", ranked)
+        _write(data / source / "pairs.jsonl", pairs)
+    general = [
+        {"id": f"g{n}", "prompt": "Ask.", "chosen": "Yes, safely.", "rejected": "No."} for n in range(6)
+    ]
+    _write(data / "hh_harmless_filtered" / "pairs.jsonl", general)
+    for source, key in sft.SETS.items():
+        rows = [{key: f"u{n // 2}", "prompt": f"Note {n}.", "response": f"Rest {n}."} for n in range(80)]
+        _write(data / source / "sft.jsonl", rows)
+
+
+def _write(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
