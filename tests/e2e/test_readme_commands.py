@@ -242,6 +242,7 @@ RECIPES: dict[str, Recipe] = {
     "intraward-simulate report": passes,
     "intraward-simulate score": passes,
     "intraward-simulate critique": passes,
+    "intraward-simulate critique": passes,
     "intraward-simulate attack gauge": attacks,
     "intraward-simulate attack one-run": attacks,
     "intraward-simulate attack membership": attacks,
