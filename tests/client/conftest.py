@@ -224,6 +224,7 @@ def fill_vault(home: SiteHome, patients: int) -> None:
 def make_site(tmp_path: Path, tiny_folder: Callable[[str], Path]) -> Callable[..., SiteHome]:
     """``make_site(patients, name=..., model=..., head=..., **privacy)``: a site with a filled vault.
 
+    ``more`` are further tables of its policy.
     With ``head``, a file, the site has a privacy officer and keeps its ledger's head there too.
     """
 
@@ -232,9 +233,10 @@ def make_site(tmp_path: Path, tiny_folder: Callable[[str], Path]) -> Callable[..
         name: str = "site",
         model: Path | None = None,
         head: Path | None = None,
+        more: dict[str, Any] | None = None,
         **privacy: Any,
     ) -> SiteHome:
-        table = policy_table(model or tiny_folder("llama"), **privacy)
+        table = policy_table(model or tiny_folder("llama"), **privacy) | (more or {})
         if head is not None:
             table |= {"ledger": {"second_path": str(head)}, "officer": {"public_key": OFFICER.public}}
         terms = parse(table, SitePolicy, "policy")
