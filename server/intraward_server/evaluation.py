@@ -9,7 +9,7 @@ own samples, summed over the answer (Rao-Blackwellised, arXiv 2504.10637), not t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -63,8 +63,13 @@ def reward_accuracy(differences: Sequence[float]) -> Rate:
     return wilson(sum(_half(difference, 0.0) for difference in differences), len(differences))
 
 
-def reward_scores(model: AdaptedModel, texts: Sequence[tuple[str, str]], limits: Limits) -> list[float]:
-    """Raw scores of (prompt, answer) texts by the reward adapter and its score head."""
+def reward_scores(
+    model: AdaptedModel,
+    texts: Sequence[tuple[str, str]],
+    limits: Limits,
+    criteria: Mapping[str, float] | None = None,
+) -> list[float]:
+    """Raw scores of (prompt, answer) texts: mean of the reward adapter's members, plus weighted criteria."""
     model.use("reward")
     scores = score_texts(
         model,
@@ -72,6 +77,7 @@ def reward_scores(model: AdaptedModel, texts: Sequence[tuple[str, str]], limits:
         max_prompt=limits.max_prompt,
         max_completion=limits.max_completion,
         batch=limits.batch,
+        criteria=criteria,
     )
     return [float(score) for score in scores.tolist()]
 

@@ -89,8 +89,17 @@ class Scorecard:
                 model.load(role, state)
             yield model
 
-    def calibrate(self, prompts: Sequence[str], reference: State, reward: State) -> tuple[float, float]:
+    def calibrate(
+        self,
+        prompts: Sequence[str],
+        reference: State,
+        reward: State,
+        criteria: Mapping[str, float] | None = None,
+    ) -> tuple[float, float]:
         """Mean and standard deviation of reward scores on the reference policy's answers.
+
+        The scores are what the stage will normalise, with its ``criteria``, but for the uncertainty penalty:
+        that is to cost the policy something, not to be centred away.
 
         Raises:
             ModelError: the reward model scores every answer alike, so a policy has nothing to learn from.
@@ -98,7 +107,7 @@ class Scorecard:
         chosen = list(prompts[: self._terms.calibration_prompts])
         with self._model({"reference": reference, "reward": reward}) as model:
             answers = sample_answers(model, "reference", chosen, self._limits, self._seed).texts
-            scores = reward_scores(model, list(zip(chosen, answers, strict=True)), self._limits)
+            scores = reward_scores(model, list(zip(chosen, answers, strict=True)), self._limits, criteria)
         mean, std = float(np.mean(scores)), float(np.std(scores))
         if not math.isfinite(std) or std < _MIN_STD:
             raise ModelError(

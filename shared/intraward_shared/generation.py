@@ -8,7 +8,7 @@ there is no top-k or top-p, so the behaviour policy is the one whose log-probabi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -205,10 +205,14 @@ def score_texts(
     max_prompt: int,
     max_completion: int,
     batch: int = 128,
+    criteria: Mapping[str, float] | None = None,
 ) -> Tensor:
-    """Reward ``(rows,)`` of (prompt, answer) texts with the active adapter and the score head."""
+    """Reward ``(rows,)`` of (prompt, answer) texts with the active adapter and the score head.
+
+    ``criteria``: weights of criteria that are added to the members' mean.
+    """
     scores = [
-        model.rewards(rows.ids, rows.mask)
+        model.appraise(rows.ids, rows.mask).weighted(model.heads, criteria or {})
         for rows in (
             encode_pairs(model.base, texts[part], max_prompt, max_completion)
             for part in batches(len(texts), batch)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from intraward_shared.adapters import Array, State
 from intraward_shared.base_model import BaseModel, load_base, model_digest
 from intraward_shared.errors import ContractError, ModelError
 from intraward_shared.protocol import LoraSpec
+from intraward_shared.reward_heads import RewardHeads
 from intraward_shared.stages import SCORE_HEAD, VALUE_HEAD, Stage, heads
 
 Role = Literal["policy", "reference", "reward"]
@@ -82,6 +83,13 @@ class Appraisal:
     def score(self) -> Tensor:
         """Mean over the members ``(rows,)``."""
         return self.members.mean(-1)
+
+    def weighted(self, heads: RewardHeads, criteria: Mapping[str, float]) -> Tensor:
+        """Mean over the members plus each criterion times its weight ``(rows,)``."""
+        total = self.score
+        for name, weight in criteria.items():
+            total = total + weight * self.criteria[:, heads.criteria.index(name)]
+        return total
 
     @property
     def disagreement(self) -> Tensor:

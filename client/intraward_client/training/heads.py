@@ -17,9 +17,7 @@ from intraward_shared.reward_heads import HeadTerms, RewardHeads
 
 def combined_scores(found: Appraisal, heads: RewardHeads, terms: HeadTerms) -> Tensor:
     """Members' mean plus weighted criteria minus the uncertainty penalty ``(rows,)``, not yet normalised."""
-    scores = found.score
-    for name, weight in terms.criteria.items():
-        scores = scores + weight * found.criteria[:, heads.criteria.index(name)]
+    scores = found.weighted(heads, terms.criteria)
     if terms.uncertainty_coef > 0:
         scores = scores - terms.uncertainty_coef * found.disagreement
     return scores

@@ -25,6 +25,7 @@ from intraward_client.training.schedule import open_engine
 from intraward_client.training.sequences import encode_texts
 from intraward_client.training.train import train
 from intraward_shared.errors import VaultError
+from intraward_shared.generation import score_texts
 from intraward_shared.modeling import Appraisal, adapted, initial_state
 from intraward_shared.protocol import LoraSpec, Mechanism, RoundPlan, TrainingSpec
 from intraward_shared.reward_heads import HeadTerms, RewardHeads
@@ -260,3 +261,20 @@ def test_marks_are_whole_and_say_nothing_in_their_repr() -> None:
         PairRecord("u", "w1", "w2", "w3", marks=(AnswerMarks(),))
     record = PairRecord("u", "w1", "w2", "w3", marks=(AnswerMarks((("safety", 2.0),)), AnswerMarks()))
     assert "safety" not in repr(record) and "safety" not in repr(record.marks)
+
+
+def test_the_score_that_is_calibrated_is_the_one_a_policy_is_given(headed: Any) -> None:
+    """``score_texts``, which the coordinator normalises by, adds the same criteria as ``combined_scores``."""
+    inputs = headed()
+    texts = [("w1 w2", "w3 w4 w5"), ("w6", "w7")]
+    terms = HeadTerms(criteria={"safety": 2.0})
+    with adapted(inputs.base, inputs.plan.lora, ("reward",)) as model, torch.no_grad():
+        inputs.load(model)
+        model.use("reward")
+        seen = encode_texts(inputs, texts)
+        wanted = combined_scores(model.appraise(seen.ids, seen.mask), HEADS, terms)
+        limits = {"max_prompt": 4, "max_completion": 6}
+        found = score_texts(model, texts, criteria=terms.criteria, **limits)
+        plain = score_texts(model, texts, **limits)
+    assert torch.allclose(found, wanted, atol=1e-5)
+    assert not torch.allclose(plain, wanted, atol=1e-2)
