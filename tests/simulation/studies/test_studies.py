@@ -98,6 +98,7 @@ def test_a_fold_depends_on_the_prompt_and_the_seed_alone() -> None:
 
 def test_a_ranking_has_the_best_first_and_ties_within_a_step() -> None:
     made = judged.ranking(prompt("q", ("a", "b", "c"), (1.0, 4.0, 1.2)))
+    assert made.answers[0] == "b"
     assert dict(zip(made.answers, made.ranks, strict=True)) == {"b": 1, "a": 2, "c": 2}
 
 
@@ -124,6 +125,9 @@ def test_the_bootstrap_draws_groups_not_rows() -> None:
     mean, (low, high) = intervals.grouped_mean([1.0] * 99 + [0.0], ["a"] * 99 + ["b"], seed=0)
     assert mean == 0.99
     assert (low, high) == (0.0, 1.0)
+    names = [str(number) for number in range(100)]
+    _, (low, high) = intervals.grouped_mean([0.0, 1.0] * 50, names, seed=0)
+    assert 0.35 < low < 0.45 and 0.55 < high < 0.65
     assert intervals.grouped_mean([0.5] * 4, ["a", "b", "c", "d"], seed=0) == (0.5, (0.5, 0.5))
 
 
