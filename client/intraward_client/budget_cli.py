@@ -188,6 +188,8 @@ def _plan_text(cost: ProgramCost, answer: SiteAnswer | None, epsilon: float | No
             f"{stage.noise_multiplier:>8g}{stage.cost.epsilon:>10.4f}{stage.cost.epsilon_pld:>9.4f}"
             f"{stage.cost.epsilon_replace_one:>14.4f}"
         )
+    if cost.iterations > 1:
+        lines.append(f"  the rounds are those of all {cost.iterations} iterations of the program")
     total = cost.total
     figures = f"{total.epsilon:>10.4f}{total.epsilon_pld:>9.4f}{total.epsilon_replace_one:>14.4f}"
     lines += [

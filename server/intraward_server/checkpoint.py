@@ -36,6 +36,7 @@ class FinishedRound(Strict):
     round: int
     stage: Stage
     stage_round: int
+    iteration: int
     plan: Digest
     sites: tuple[Name, ...]
     adapter: Digest | None = Field(description="None for a labelling round, which trains nothing")
@@ -56,6 +57,8 @@ class ProgramState(Strict):
     rounds: tuple[FinishedRound, ...] = ()
     last_slot: int = -1
     entered: Stage | None = Field(default=None, description="stage whose input adapters are set")
+    iteration: int = Field(default=1, description="the iteration of that stage")
+    sft: Digest | None = Field(default=None, description="the policy before the first iteration")
     policy: Digest | None = None
     reference: Digest | None = None
     reward: Digest | None = None
@@ -68,6 +71,15 @@ class ProgramState(Strict):
     def next_round(self) -> int:
         """Number of the coming round, from 1."""
         return len(self.rounds) + len(self.skipped) + 1
+
+    def versions(self) -> dict[int, dict[str, str]]:
+        """Newest reward model and policy of each iteration begun: ``{1: {"reward": ..., "policy": ...}}``."""
+        found: dict[int, dict[str, str]] = {}
+        for done in self.rounds:
+            if done.adapter is not None and done.stage is not Stage.SFT:
+                role = "reward" if done.stage is Stage.REWARD else "policy"
+                found.setdefault(done.iteration, {})[role] = done.adapter
+        return found
 
 
 def save_state(path: Path, state: ProgramState) -> None:

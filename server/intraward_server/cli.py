@@ -151,6 +151,10 @@ def status(home: Home = _DEFAULT, as_json: Json = False) -> None:
     ]
     lines += [f"next: {value['next']}"] if value["next"] else []
     lines += [
+        f"  v{number}: " + ", ".join(f"{role} {name[:16]}" for role, name in sorted(made.items()))
+        for number, made in value["versions"].items()
+    ]
+    lines += [
         f"  {line['stage']} {line['stage_round']}: {', '.join(line['sites'])}"
         + "".join(f"; {site} {code}" for site, code in line["missing"].items())
         for line in value["history"]
@@ -173,6 +177,9 @@ def describe(home: Path) -> dict[str, Any]:
         "skipped": list(state.skipped) if state else [],
         "next": f"{coming.stage.stage.value} {coming.stage_round}" if coming else "",
         "sites": list(config.cohort),
+        "iteration": coming.iteration if coming else config.program.iterations,
+        "iterations": config.program.iterations,
+        "versions": state.versions() if state else {},
         "policy": state.policy if state else None,
         "reward": state.reward if state else None,
         "history": [

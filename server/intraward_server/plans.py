@@ -26,17 +26,29 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass(frozen=True)
 class Position:
-    """Where a round stands: number over the run, stage, number within the stage."""
+    """Where a round stands: number over the run, stage, number within the stage over all iterations.
+
+    ``number`` counts within the stage and its iteration, and is ``last`` at its end.
+    """
 
     round: int
     stage: StageConfig
     stage_round: int
+    iteration: int
+    number: int
+
+    @property
+    def last(self) -> bool:
+        """Whether the stage's adapter is complete for this iteration."""
+        return self.number == self.stage.rounds
 
 
 def positions(config: ProgramConfig) -> tuple[Position, ...]:
     """Every round of the program, in order."""
-    every = [(stage, number) for stage in config.stages for number in range(1, stage.rounds + 1)]
-    return tuple(Position(index, stage, number) for index, (stage, number) in enumerate(every, start=1))
+    return tuple(
+        Position(index, turn.stage, turn.stage_round, turn.iteration, turn.number)
+        for index, turn in enumerate(config.turns, start=1)
+    )
 
 
 def name_run(config: ProgramConfig) -> str:
@@ -83,7 +95,7 @@ def build_plan(
         now: the coordinator's clock, for real programs.
     """
     stage = at.stage.stage
-    part = at.stage.part(at.stage_round)
+    part = at.stage.part(at.number)
     shape = shapes(trained)
     slot = next_slot(config, state.last_slot, now)
     charged = at.stage.mechanism is not None

@@ -112,7 +112,7 @@ class Program:
         while self._s.state.next_round <= len(self._every):
             self._round(self._every[self._s.state.next_round - 1])
         if self._s.state.status != "finished":
-            figures = self._s.scorecard.final(self._succession.adapters(ROLES))
+            figures = self._s.scorecard.final(self._succession.beside_sft())
             write_durably(home.evaluation, json.dumps(figures, indent=2, sort_keys=True).encode())
             self._save(self._s.state.model_copy(update={"status": "finished"}))
         self._tell("done")
@@ -255,6 +255,7 @@ class Program:
             round=at.round,
             stage=at.stage.stage,
             stage_round=at.stage_round,
+            iteration=at.iteration,
             plan=plan.digest,
             sites=outcome.sites,
             adapter=adapter,
@@ -275,6 +276,7 @@ class Program:
             "round": at.round,
             "stage": at.stage.stage.value,
             "stage_round": at.stage_round,
+            "iteration": at.iteration,
             "part": plan.part.value,
             "plan": plan.digest,
             "adapter": adapter,
@@ -288,7 +290,10 @@ class Program:
         if at.stage.stage is Stage.LABEL:
             return {}
         roles = INPUTS[at.stage.stage] if at.stage.stage in (Stage.SFT, Stage.REWARD) else ROLES
-        return self._s.scorecard.after_round(at.stage.stage, self._succession.adapters(roles, state))
+        figures = self._s.scorecard.after_round(at.stage.stage, self._succession.adapters(roles, state))
+        if at.last and roles is ROLES and self._s.config.program.iterations > 1:
+            figures["over_sft"] = self._s.scorecard.over_sft(self._succession.beside_sft(state))
+        return figures
 
     def _save(self, state: ProgramState) -> None:
         save_state(self._s.home.state, state)

@@ -37,7 +37,7 @@ MANIFEST = "intraward_adapter.json"
 class Lineage:
     """Where an adapter comes from: stage and round that made it, parents, plans, ledger heads.
 
-    ``round`` is 0 for an initial adapter, which no hospital has touched.
+    ``round`` is 0 for an initial adapter, which no hospital has touched; ``iteration`` is the version.
     """
 
     run_id: str
@@ -48,6 +48,7 @@ class Lineage:
     parents: tuple[str, ...] = ()
     plans: tuple[str, ...] = ()
     heads: Mapping[str, LedgerHead] | None = None
+    iteration: int = 1
 
 
 class Registry:
@@ -79,6 +80,7 @@ class Registry:
             run_id=lineage.run_id,
             stage=lineage.stage,
             round=lineage.round,
+            iteration=lineage.iteration,
             base_model=lineage.base_model,
             digest=name,
             files={file: digest(data) for file, data in files.items()},
@@ -160,10 +162,18 @@ def _peft_config(lora: LoraSpec) -> dict[str, object]:
     }
 
 
+def _version(lineage: Lineage) -> str:
+    """Which version an adapter is on the way to; sft comes before the first."""
+    if lineage.stage is Stage.SFT:
+        return ""
+    kind = "reward model" if lineage.stage is Stage.REWARD else "policy"
+    return f",\n{kind} v{lineage.iteration} (iteration {lineage.iteration})"
+
+
 def _card(lineage: Lineage, lora: LoraSpec, name: str, heads: tuple[str, ...]) -> str:
     """Model card: what the folder is, how to load it, what it does not promise."""
     origin = (
-        f"stage {lineage.stage.value}, round {lineage.round} of run `{lineage.run_id}`"
+        f"stage {lineage.stage.value}, round {lineage.round} of run `{lineage.run_id}`{_version(lineage)}"
         if lineage.round
         else f"initial adapter of stage {lineage.stage.value}, run `{lineage.run_id}`; no hospital touched it"
     )

@@ -169,7 +169,7 @@ class Scorecard:
         with self._model(adapters) as model:
             roles: list[Role] = [role for role in ("reference", "policy") if role in adapters]
             if self._prompts:
-                out["policy"], out["samples"] = self._compare(model, roles)
+                out["policy"], out["samples"] = self._compare(model, roles, self._prompts)
             for role in roles:
                 out["heldout"] |= {
                     f"{k}_{_label(role, roles)}": v
@@ -178,8 +178,17 @@ class Scorecard:
                 out["closed"] |= self._closed_figures(model, role, _label(role, roles))
         return out
 
-    def _compare(self, model: AdaptedModel, roles: list[Role]) -> tuple[Figures, list[dict[str, str]]]:
-        prompts = self._prompts
+    def over_sft(self, adapters: Adapters) -> Figures:
+        """Quick comparison with the sft policy (role ``reference``) as an iteration ends."""
+        if not self._prompts:
+            return {}
+        with self._model(adapters) as model:
+            prompts = self._prompts[: self._terms.quick_prompts]
+            return self._compare(model, ["reference", "policy"], prompts)[0]
+
+    def _compare(
+        self, model: AdaptedModel, roles: list[Role], prompts: Sequence[str]
+    ) -> tuple[Figures, list[dict[str, str]]]:
         answers = {
             role: sample_answers(
                 model,

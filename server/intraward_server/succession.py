@@ -1,10 +1,12 @@
 """How adapters pass from stage to stage.
 
 sft's adapter becomes the frozen reference and, with a zero value head, the start of ppo (not the bare
-base: facts on PPO, A.3); dpo starts from it as it is. A reward model starts fresh or from the policy
-with a new score head, and what ppo uses is the last reward round's, released and signed like any
-other. Entering a stage is deterministic, so a coordinator killed in between does it again with the
-same bytes (rule 10 of DESIGN.md).
+base: facts on PPO, A.3); dpo and rloo start from it as it is. A reward model starts fresh or from the
+policy with a new score head, and what ppo and rloo use is the last reward round's, released and signed
+like any other. A later iteration goes on: its policy stage trains the newest policy, value head included
+(score constants are fixed anew, so returns keep their scale), against the sft policy or the one that it
+starts from; its reward model starts as ``initial`` says. Entering a stage is deterministic, so a
+coordinator killed in between does it again with the same bytes (rule 10 of DESIGN.md).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from intraward_server.session import Session
 from intraward_shared.adapters import State
 from intraward_shared.errors import RoundFailed
 from intraward_shared.modeling import Role, initial_heads, initial_state
-from intraward_shared.stages import ON_POLICY, Stage
+from intraward_shared.stages import ON_POLICY, Stage, heads
 
 ROLES: tuple[Role, ...] = ("policy", "reference", "reward")
 INPUTS: dict[Stage, tuple[Role, ...]] = {
@@ -48,6 +50,13 @@ class Succession:
         names = self._names(state or self._s.state)
         return {role: self._s.registry.load(names[role]) for role in roles if role in names}
 
+    def beside_sft(self, state: ProgramState | None = None) -> dict[Role, State]:
+        """As ``adapters(ROLES)``, with the policy before the first iteration as the reference."""
+        state = state or self._s.state
+        if state.reference is not None:
+            state = state.model_copy(update={"reference": state.sft})
+        return self.adapters(ROLES, state)
+
     def lineage(
         self,
         at: Position,
@@ -60,6 +69,7 @@ class Succession:
             run_id=self._s.state.run_id,
             stage=at.stage.stage,
             round=at.round if plan else 0,
+            iteration=at.iteration,
             base_model=self._s.state.base_model,
             simulated=self._s.config.program.simulated,
             parents=tuple(sorted(set(parents))),
@@ -75,20 +85,30 @@ class Succession:
             RoundFailed: ppo or rloo is due but every reward round was given up.
         """
         state, stage = self._s.state, at.stage.stage
-        if state.entered is stage:
+        if (state.iteration, state.entered) == (at.iteration, stage):
             return state
         policy = state.policy or self._fresh(at, Stage.SFT)
-        update: dict[str, Any] = {"policy": policy, "entered": stage}
+        update: dict[str, Any] = {"policy": policy, "entered": stage, "iteration": at.iteration}
+        if stage is not Stage.SFT and state.sft is None:
+            update["sft"] = policy
         if stage is Stage.REWARD:
-            start = at.stage.initial
-            update["reward"] = self._fresh(at, stage) if start == "fresh" else self._headed(at, stage, policy)
+            update["reward"] = self._reward(at, policy)
         if stage in (*ON_POLICY, Stage.DPO):
-            update["reference"] = policy
+            kept = state.sft if state.sft is not None and at.stage.reference == "sft" else policy
+            update["reference"] = kept
         if stage is Stage.PPO:
             update["policy"] = self._headed(at, stage, policy)
         if stage in ON_POLICY:
-            update["score"] = self._calibrated(at, policy)
+            update["score"] = self._calibrated(at, kept)
         return state.model_copy(update=update)
+
+    def _reward(self, at: Position, policy: str) -> str:
+        """Where the iteration's reward model starts; the first one has none before it."""
+        if at.stage.initial == "policy":
+            return self._headed(at, Stage.REWARD, policy)
+        if at.stage.initial == "previous" and self._s.state.reward is not None:
+            return self._s.state.reward
+        return self._fresh(at, Stage.REWARD)
 
     def _fresh(self, at: Position, stage: Stage) -> str:
         """A new adapter: public random A, zero B, and the stage's head."""
@@ -96,15 +116,17 @@ class Succession:
         return self._s.registry.put(start, self.lineage(at))
 
     def _headed(self, at: Position, stage: Stage, parent: str) -> str:
-        """The parent's LoRA tensors with the stage's own new head."""
-        heads = initial_heads(self._s.base, self._s.config.lora, stage, self._s.state.public_seed)
-        return self._s.registry.put(
-            dict(self._s.registry.load(parent)) | heads, self.lineage(at, parents=(parent,))
-        )
+        """The parent's LoRA tensors with the stage's own new head; the parent itself if it has that head."""
+        state, lora = self._s.registry.load(parent), self._s.config.lora
+        if set(heads(stage)) <= set(state):
+            return parent
+        factors = {name: array for name, array in state.items() if ".lora_" in name}
+        fresh = initial_heads(self._s.base, lora, stage, self._s.state.public_seed)
+        return self._s.registry.put(factors | fresh, self.lineage(at, parents=(parent,)))
 
     def _calibrated(self, at: Position, reference: str) -> tuple[float, float]:
         reward = self._s.state.reward
-        if reward is None or all(done.stage is not Stage.REWARD for done in self._s.state.rounds):
+        if reward is None or self._s.registry.read(reward)[0].round == 0:
             raise RoundFailed(
                 "the policy stage has no reward model: its rounds were given up", remedy="start a new run"
             )

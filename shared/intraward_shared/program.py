@@ -3,13 +3,17 @@
 The coordinator runs it; a hospital reads the same file before it agrees (``intraward-client budget plan``).
 A program is a list of stages in their natural order (sft > label > reward > ppo | rloo | dpo). Every
 training stage is either free (``public`` records) or charged (a ``mechanism``), never both; the
-charged ones form the signed schedule (DESIGN.md section 6, budget gate). Real numbers are the
+charged ones form the signed schedule (DESIGN.md section 6, budget gate). With ``iterations`` above one
+everything after sft is repeated: labels from the newest policy, a new version of the reward model, and
+policy optimisation that goes on from the newest policy (online RLHF: Bai et al., arXiv 2204.05862,
+section 4.5). How often is fixed beforehand and signed with the schedule. Real numbers are the
 protocol's ``Real``. Relative paths stand beside the file.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -40,6 +44,7 @@ class ProgramTerms(Strict):
     name: Name
     simulated: bool = False
     seed: int | None = Field(default=None, ge=0, lt=2**31)
+    iterations: int = Field(default=1, ge=1, le=100, description="how often what follows sft is done")
     quorum: int = Field(default=2, ge=1)
     round_deadline_s: Real = Field(default=6 * 3600.0, gt=0)
     join_deadline_s: Real = Field(default=120.0, gt=0, description="wait for nodes to come online")
@@ -84,7 +89,9 @@ class EnrolledSite(Strict):
 class StageConfig(Strict):
     """One stage. ``alternate`` trains B, A, B, A ... (exact averaging); ``both`` is plain averaging.
 
-    ``initial`` (reward stage): start from fresh LoRA tensors or from the policy's.
+    ``initial`` (reward stage): start from fresh LoRA tensors, from the policy's, or in later iterations
+    from the reward model before. ``reference`` (ppo, rloo, dpo): in later iterations the sft policy still,
+    or the policy that the iteration starts from.
     """
 
     stage: Stage
@@ -93,7 +100,8 @@ class StageConfig(Strict):
     public: str | None = Field(default=None, min_length=1)
     training: TrainingSpec
     mechanism: Mechanism | None = None
-    initial: Literal["fresh", "policy"] = "fresh"
+    initial: Literal["fresh", "policy", "previous"] = "fresh"
+    reference: Literal["sft", "previous"] = "sft"
 
     @model_validator(mode="after")
     def _free_or_charged(self) -> Self:
@@ -110,11 +118,29 @@ class StageConfig(Strict):
             raise ValueError("training.shaping shapes rewards of answers: only stages ppo and rloo have it")
         return self
 
-    def part(self, stage_round: int) -> Part:
-        """Which LoRA factor round ``stage_round`` (from 1) trains."""
+    @model_validator(mode="after")
+    def _starts_that_it_has(self) -> Self:
+        if self.initial != "fresh" and self.stage is not Stage.REWARD:
+            raise ValueError("initial is where stage reward starts; no other stage has it")
+        if self.reference != "sft" and _ORDER[self.stage] < _ORDER[Stage.PPO]:
+            raise ValueError(f"stage {self.stage.value} has no reference")
+        return self
+
+    def part(self, number: int) -> Part:
+        """Which LoRA factor round ``number`` (from 1) of an iteration trains: B first, as a fresh B is 0."""
         if self.parts == "both" or self.stage is Stage.LABEL:
             return Part.BOTH
-        return Part.B if stage_round % 2 else Part.A
+        return Part.B if number % 2 else Part.A
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One round of a program. ``number`` counts from 1 within its iteration, ``stage_round`` over the run."""
+
+    stage: StageConfig
+    iteration: int
+    number: int
+    stage_round: int
 
 
 class AdmissionTerms(Strict):
@@ -174,11 +200,19 @@ class ProgramConfig(Strict):
                 )
         for stage in self.stages:
             stage.training.heads.check(self.lora.reward)
+        self._check_iterations()
         names = [site.name for site in self.sites]
         keys = [site.public_key for site in self.sites]
         if len(set(names)) < len(names) or len(set(keys)) < len(keys):
             raise ValueError("two sites have the same name or the same key")
         return self
+
+    def _check_iterations(self) -> None:
+        if self.program.iterations > 1:
+            if all(stage.stage is Stage.SFT for stage in self.stages):
+                raise ValueError("program.iterations repeats the stages after sft, and there are none")
+        elif any("previous" in (stage.initial, stage.reference) for stage in self.stages):
+            raise ValueError('"previous" is of the iteration before: set program.iterations above 1')
 
     @property
     def _calibration_source(self) -> str | None:
@@ -188,9 +222,19 @@ class ProgramConfig(Strict):
     def charged_slots(self) -> tuple[Slot, ...]:
         """Every charged round of the program, in order: what its signed schedule will hold."""
         return tuple(
-            Slot(stage=stage.stage, round=number, mechanism=stage.mechanism)
+            Slot(stage=turn.stage.stage, round=turn.stage_round, mechanism=turn.stage.mechanism)
+            for turn in self.turns
+            if turn.stage.mechanism is not None
+        )
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """Every round of the program in order: sft once, then the other stages once each iteration."""
+        return tuple(
+            Turn(stage, iteration, number, (iteration - 1) * stage.rounds + number)
+            for iteration in range(1, self.program.iterations + 1)
             for stage in self.stages
-            if stage.mechanism is not None
+            if iteration == 1 or stage.stage is not Stage.SFT
             for number in range(1, stage.rounds + 1)
         )
 

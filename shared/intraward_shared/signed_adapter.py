@@ -23,11 +23,15 @@ TENSOR_FILES = ("adapter_model.safetensors", "heads.safetensors")
 
 
 class AdapterManifest(Strict):
-    """What an adapter is and where it comes from; ``round`` is 0 for one that no hospital has touched."""
+    """What an adapter is and where it comes from; ``round`` is 0 for one that no hospital has touched.
+
+    ``iteration`` is its version: reward model v2 and policy v2 are those of the second iteration.
+    """
 
     run_id: Name
     stage: Stage
     round: int = Field(ge=0)
+    iteration: int = Field(default=1, ge=1)
     base_model: Digest
     digest: Digest
     files: dict[str, Digest]

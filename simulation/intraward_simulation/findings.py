@@ -17,6 +17,7 @@ from intraward_simulation.report_data import (
     Curves,
     DeidFacts,
     EgressFacts,
+    IterationPoint,
     LedgerFacts,
     LineageStep,
     PolicyFacts,
@@ -213,7 +214,23 @@ def _curves(history: list[dict[str, Any]]) -> Curves:
             )
             for x in policy
         ),
+        iterations=_iterations(history),
     )
+
+
+def _iterations(history: list[dict[str, Any]]) -> tuple[IterationPoint, ...]:
+    """The end of each iteration; empty for a program that has one."""
+    points: dict[int, dict[str, Any]] = {}
+    for line in history:
+        point, figures = points.setdefault(line["iteration"], {}), line["figures"]
+        if line["stage"] == "reward":
+            point |= {"reward_model": line["adapter"], "accuracy": figures.get("accuracy")}
+        elif "over_sft" in figures:
+            named = {key: v for key, v in figures["over_sft"].items() if key in IterationPoint.model_fields}
+            point |= {"policy": line["adapter"], **named}
+    if len(points) < 2:
+        return ()
+    return tuple(IterationPoint(iteration=number, **point) for number, point in sorted(points.items()))
 
 
 def _further(evaluation: Figures, audit: Figures, scored: Figures | None) -> dict[str, Any]:

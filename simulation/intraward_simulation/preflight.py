@@ -102,7 +102,11 @@ def _check_terms(path: Path, scenario: Scenario, program: ProgramConfig) -> None
 def _check_program(path: Path, scenario: Scenario) -> ProgramConfig:
     """The coordinator's own reading of the stages, so that its refusal names the scenario's keys."""
     table = {
-        "program": {"name": scenario.run.name, "starts_at": STARTS_AT},
+        "program": {
+            "name": scenario.run.name,
+            "starts_at": STARTS_AT,
+            "iterations": scenario.run.iterations,
+        },
         "model": {"path": scenario.run.model},
         "lora": scenario.lora.model_dump(mode="json"),
         "stages": [dict(stage) for stage in scenario.stages],

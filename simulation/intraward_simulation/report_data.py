@@ -240,11 +240,26 @@ class PolicyPoint(Strict):
     kl: float | None = None
 
 
+class IterationPoint(Strict):
+    """What an iteration ended with; wins and gain are over the SFT policy, on quick prompts."""
+
+    iteration: int
+    reward_model: str = ""
+    policy: str = ""
+    accuracy: Share | None = None
+    reward_rl: float | None = None
+    reward_gain: float | None = None
+    win_rate: Share | None = None
+    win_rate_interval: ShareInterval | None = None
+    kl: float | None = None
+
+
 class Curves(Strict):
     """Learning over rounds; empty when a stage was not run."""
 
     reward: tuple[RewardPoint, ...] = ()
     ppo: tuple[PolicyPoint, ...] = ()
+    iterations: tuple[IterationPoint, ...] = ()
 
 
 class Sample(Strict):

@@ -23,6 +23,7 @@ class RunTerms(Strict):
 
     name: Name
     seed: int = Field(ge=0)
+    iterations: int = Field(default=1, ge=1, le=100, description="how often what follows sft is done")
     model: str = "tiny"
     threads: int = Field(default=1, ge=1, le=64)
     max_tokens: int = Field(default=2048, ge=1)

@@ -119,6 +119,7 @@ def program_table(scenario: Scenario, world: World, model: Path, keys: Mapping[s
             "name": scenario.run.name,
             "simulated": True,
             "seed": scenario.run.seed,
+            "iterations": scenario.run.iterations,
             "quorum": len(keys),
             "starts_at": STARTS_AT,
         },

@@ -45,7 +45,9 @@ class Cost:
 
 @dataclass(frozen=True)
 class StageCost:
-    """One stage alone; stages do not add up to the total, which composes all events together."""
+    """One stage alone, its rounds of all iterations; stages do not add up to the total, which composes
+    all events together.
+    """
 
     stage: str
     key: str
@@ -64,6 +66,7 @@ class ProgramCost:
     total: Cost
     stages: tuple[StageCost, ...]
     sites: tuple[float, ...]
+    iterations: int = 1
 
 
 @dataclass(frozen=True)
@@ -116,13 +119,14 @@ def program_cost(
         if stage.mechanism is None:
             continue
         key = f"stages.{index}.mechanism"
-        cost = _named(source, key, [stage.mechanism] * stage.rounds, delta)
+        rounds = sum(slot.stage is stage.stage for slot in slots)
+        cost = _named(source, key, [stage.mechanism] * rounds, delta)
         each = stage.mechanism
         stages.append(
             StageCost(
                 stage=stage.stage.value,
                 key=key,
-                rounds=stage.rounds,
+                rounds=rounds,
                 sample_rate=each.sample_rate,
                 noise_multiplier=each.noise_multiplier,
                 steps=each.steps,
@@ -133,7 +137,7 @@ def program_cost(
     total = _named(source, "stages", every, delta)
     sites = tuple(events_to_epsilon(every * count, delta) for count in range(1, MOST_SITES + 1))
     told(1.0)
-    return ProgramCost(delta=delta, total=total, stages=tuple(stages), sites=sites)
+    return ProgramCost(delta, total, tuple(stages), sites, program.program.iterations)
 
 
 def calibrate(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from sqlalchemy import insert, select
 
@@ -144,16 +145,21 @@ def candidates_of(vault: Vault, prompt_id: str) -> tuple[Candidate, ...]:
 
 
 def unlabelled(vault: Vault, limit: int | None = None) -> tuple[LabelTask, ...]:
-    """Prompts with two candidates or more and no judgment yet, in the order of their ids."""
+    """Two or more answers of one adapter to a prompt, none of them judged yet; by prompt id and adapter.
+
+    A later iteration's policy answers the same prompts anew, so its answers are judged anew.
+    """
     with vault.transaction() as connection:
-        judged = set(connection.execute(select(judgments.c.prompt_id)).scalars())
+        pairs = connection.execute(select(judgments.c.chosen_id, judgments.c.rejected_id)).all()
+        judged = {name for pair in pairs for name in pair}
         offered = set(connection.execute(select(candidates.c.prompt_id)).scalars())
     tasks: list[LabelTask] = []
     for prompt in prompt_records(vault):
         if limit is not None and len(tasks) >= limit:
             break
-        if prompt.prompt_id in offered and prompt.prompt_id not in judged:
-            answers = candidates_of(vault, prompt.prompt_id)
-            if len(answers) > 1:
-                tasks.append(LabelTask(prompt, answers))
-    return tuple(tasks)
+        if prompt.prompt_id in offered:
+            for _, group in groupby(candidates_of(vault, prompt.prompt_id), lambda c: c.adapter_digest):
+                answers = tuple(group)
+                if len(answers) > 1 and judged.isdisjoint(c.candidate_id for c in answers):
+                    tasks.append(LabelTask(prompt, answers))
+    return tuple(tasks[:limit])

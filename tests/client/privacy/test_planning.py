@@ -29,6 +29,15 @@ def test_a_program_costs_what_the_gate_will_count() -> None:
     assert told == sorted(told) and told[-1] == 1.0
 
 
+def test_the_cost_is_that_of_all_iterations() -> None:
+    table = program_table()
+    table["program"]["iterations"] = 3
+    cost = program_cost(parse(table, ProgramConfig, FILE), FILE, 1e-5)
+    every = [slot.mechanism for slot in SCHEDULE.slots]
+    assert cost.iterations == 3 and [stage.rounds for stage in cost.stages] == [2, 9]  # sft comes once
+    assert cost.total.epsilon == tight_epsilon(every[:2] + every[2:] * 3, 1e-5)
+
+
 @pytest.mark.parametrize("epsilon", [1.0, pytest.param(4.0, marks=pytest.mark.slow)])
 def test_calibration_finds_the_least_noise_that_the_gate_admits(epsilon: float) -> None:
     found = calibrate(program(), FILE, 1e-5, epsilon)

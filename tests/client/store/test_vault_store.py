@@ -217,7 +217,11 @@ def test_judgments_stay_with_their_prompt(vault: Vault, engine: Deidentifier, tm
     (theirs, _) = prompts.add_candidates(vault, {two.prompt_id: ["x", "y"]}, "other")
     with pytest.raises(VaultError, match="its own prompt"):
         preferences.add_judgment(vault, one.prompt_id, mine, theirs, 1, "rater")
-    assert [task.prompt.prompt_id for task in prompts.unlabelled(vault)] == [two.prompt_id]
+    waiting = [
+        (t.prompt.prompt_id, {c.adapter_digest for c in t.candidates}) for t in prompts.unlabelled(vault)
+    ]
+    assert waiting == [(one.prompt_id, {"other"}), (two.prompt_id, {"other"})]  # a new policy, judged anew
+    assert len(prompts.unlabelled(vault, 1)) == 1
     (pair,) = preferences.preference_table(vault).rows
     assert (pair.chosen, pair.rejected, pair.unit) == ("see a doctor", "rest", one.unit)
 
