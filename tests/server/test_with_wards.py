@@ -14,6 +14,7 @@ from intraward_client.ward import Ward
 from intraward_server.checkpoint import read_history
 from intraward_server.home import ServerHome
 from intraward_server.program import run
+from intraward_server.session import open_session
 from intraward_shared.config import parse
 from intraward_shared.modeling import model_digest
 from intraward_shared.signing import SigningKey, digest
@@ -49,7 +50,9 @@ def _site(root: Path, name: str, model: Path, coordinator: str) -> Ward:
     return Ward(home)
 
 
-def _federate(root: Path, table: dict[str, Any], model: Path, public_files: Any) -> tuple[Any, Path]:
+def _federate(
+    root: Path, table: dict[str, Any], model: Path, public_files: Any, policy: str = "ppo"
+) -> tuple[Any, Path]:
     coordinator = SigningKey.from_seed(b"c" * 32)
     wards = {name: _site(root, name, model, coordinator.public) for name in NAMES}
     home = ServerHome(root / "server")
@@ -64,7 +67,7 @@ def _federate(root: Path, table: dict[str, Any], model: Path, public_files: Any)
     table["stages"] = [
         {"stage": "sft", "rounds": 2, "public": "sft.jsonl", "training": training},
         {"stage": "reward", "rounds": 2, "public": "pairs.jsonl", "training": training},
-        {"stage": "ppo", "rounds": 2, "public": "prompts.jsonl", "training": training},
+        {"stage": policy, "rounds": 2, "public": "prompts.jsonl", "training": training},
     ]
     home.program.write_text(tomli_w.dumps(table), encoding="utf-8")
     return wards, home.root
@@ -86,3 +89,19 @@ def test_real_wards_train_and_two_federations_agree_bit_for_bit(
     losses = [line["figures"]["loss"] for line in history[:2]]
     assert losses[1] < losses[0]
     assert results[0].evaluation["reward_model"]["accuracy"] == 1.0
+
+
+def test_rloo_takes_the_place_of_ppo_and_sends_no_value_head(
+    tmp_path: Path, program: dict[str, Any], model_dir: Path, public_files: Any
+) -> None:
+    wards, home = _federate(tmp_path, program, model_dir, public_files, policy="rloo")
+    result = run(InProcessGrid(wards), home)
+    for ward in wards.values():
+        ward.close()
+    history = read_history(ServerHome(home).history)
+    assert [line["stage"] for line in history[-2:]] == ["rloo", "rloo"]
+    assert all(line["sites"] == list(NAMES) for line in history)
+    assert len({line["adapter"] for line in history}) == 6
+    session = open_session(home)
+    assert result.policy is not None
+    assert all(".lora_" in name for name in session.registry.load(result.policy))
