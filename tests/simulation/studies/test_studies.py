@@ -56,7 +56,9 @@ def data(tmp_path: Path) -> Path:
     general = [{"id": f"g{n}", "prompt": "ask", "chosen": "yes, safely", "rejected": "no"} for n in range(6)]
     _lay(folder / "hh_harmless_filtered" / "pairs.jsonl", general)
     for source, key in sft.SETS.items():
-        rows = [{key: f"u{n // 2}", "prompt": f"note {n}", "response": f"rest {n}"} for n in range(80)]
+        rows = [
+            {key: f"u{n // 2}", "prompt": f"{source} note {n}", "response": f"rest {n}"} for n in range(80)
+        ]
         _lay(folder / source / "sft.jsonl", rows)
     return folder
 
@@ -132,13 +134,16 @@ def test_the_bootstrap_draws_groups_not_rows() -> None:
 
 
 def test_no_document_is_on_both_sides(data: Path) -> None:
-    rows = sft.Demonstrations(data, 40, seed=3)
-    outside = {record.prompt for records in rows.held_out.values() for record in records}
-    numbers = {int(text.split()[1]) // 2 for text in outside if text.startswith("note")}
-    assert outside and rows.training
-    mts = {int(r.prompt.split()[1]) // 2 for r in rows.held_out["mts_dialog"]}
-    kept = [name.split("/u")[1] for name in rows.documents["mts_dialog"]]
-    assert {int(unit) for unit in kept} == mts and numbers
+    rows = sft.Demonstrations(data, 80, seed=3)
+    outside = {_document(record.prompt) for records in rows.held_out.values() for record in records}
+    inside = {_document(record.prompt) for record in rows.training}
+    assert outside and inside and not outside & inside
+    assert outside == {name.replace("/u", " ") for names in rows.documents.values() for name in names}
+
+
+def _document(text: str) -> str:
+    source, number = text.split(" note ")
+    return f"{source} {int(number) // 2}"
 
 
 @pytest.mark.parametrize(
