@@ -23,6 +23,7 @@ from tests.e2e.study_rows import lay_study
 
 from intraward_client.config import load_policy
 from intraward_client.home import SiteHome
+from intraward_client.training.tracking import open_track
 from intraward_shared.ledger import Kind, read_ledger
 from intraward_shared.protocol import RECEIPT_DOMAIN, Receipt, sign_value
 from intraward_simulation import models
@@ -70,6 +71,13 @@ def makes_officer(desk: Desk, line: str) -> bool:
     Path(words[-1]).unlink()
     desk.officer.save(Path(words[-1]))
     return good
+
+
+def shows_curves(desk: Desk, line: str) -> bool:
+    """After a round whose curves were kept."""
+    with open_track("tensorboard", SiteHome(desk.root / "site").curves / "run-0001-sft-1") as track:
+        track(0, {"loss": 1.0})
+    return passes(desk, line)
 
 
 def amends(desk: Desk, line: str) -> bool:
@@ -220,6 +228,7 @@ RECIPES: dict[str, Recipe] = {
     "intraward-client budget plan": passes,
     "intraward-client outbox": passes,
     "intraward-client status": passes,
+    "intraward-client curves": shows_curves,
     "intraward-client adapter verify": passes,
     "intraward-client adapter install": passes,
     "intraward-client adapter list": passes,
@@ -241,7 +250,6 @@ RECIPES: dict[str, Recipe] = {
     "intraward-simulate run": runs,
     "intraward-simulate report": passes,
     "intraward-simulate score": passes,
-    "intraward-simulate critique": passes,
     "intraward-simulate critique": passes,
     "intraward-simulate attack gauge": attacks,
     "intraward-simulate attack one-run": attacks,
