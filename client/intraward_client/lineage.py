@@ -15,7 +15,7 @@ from intraward_shared.ledger_entry import LedgerEntry
 from intraward_shared.lineage import ancestry, check_origin, check_paid
 from intraward_shared.protocol import RoundPlan
 from intraward_shared.signed_adapter import AdapterManifest
-from intraward_shared.stages import ON_POLICY, Stage
+from intraward_shared.stages import ON_POLICY
 
 _ASK = "ask the coordinator for a plan whose adapters were all released, with their manifests"
 
