@@ -53,7 +53,7 @@ class Desk:
             scenario: the small scenario's file.
             run: its finished run; copied, never changed.
         """
-        self.root, self.scenario, self.finished = root, scenario, run
+        self.root, self.model, self.scenario, self.finished = root, model, scenario, run
         self.coordinator = coordinator_key(load_toml(scenario, Scenario))
         self.officer = SigningKey.from_seed(b"\x0f" * 32)
         (root / "second").mkdir()

@@ -77,7 +77,8 @@ def ranking_losses(records: Sequence[Comparison], scores: Tensor, center_rewards
     for record in records:
         count = len(answers_of(record))
         own = scores[start : start + count]
-        ranks, ahead = (1, 2), own
+        ranks: tuple[int, ...] = (1, 2)
+        ahead = own
         if isinstance(record, RankingRecord):
             ranks = record.ranks
         else:

@@ -34,7 +34,7 @@ def losses(stage: Stage, records: list[Any], inputs_of: Any, **chosen: Any) -> t
         inputs.load(model)
         model.use(inputs.plan.trained_input)
         of = partial(MODULES[stage].losses, inputs, model)
-        together = of(records).losses.detach()
+        together: torch.Tensor = of(records).losses.detach()
         alone = torch.cat([of([record]).losses.detach() for record in records])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
     return together

@@ -241,8 +241,8 @@ def test_terms_that_contradict_themselves_are_refused(terms: Any, words: str) ->
 @pytest.mark.parametrize("reward_of_veto", [0.0, -3.9])
 def test_a_veto_that_costs_less_than_being_bad_is_refused(reward_of_veto: float) -> None:
     with pytest.raises(ValidationError, match="outweigh"):
-        TrainingSpec(learning_rate=0.1, heads={"veto_flag": 0.5, "veto_reward": reward_of_veto})
-    TrainingSpec(learning_rate=0.1, heads={"veto_flag": 0.5, "veto_reward": -4.0})
+        TrainingSpec(learning_rate=0.1, heads=HeadTerms(veto_flag=0.5, veto_reward=reward_of_veto))
+    TrainingSpec(learning_rate=0.1, heads=HeadTerms(veto_flag=0.5, veto_reward=-4.0))
 
 
 def test_names_are_given_once() -> None:
@@ -273,8 +273,7 @@ def test_the_score_that_is_calibrated_is_the_one_a_policy_is_given(headed: Any) 
         model.use("reward")
         seen = encode_texts(inputs, texts)
         wanted = combined_scores(model.appraise(seen.ids, seen.mask), HEADS, terms)
-        limits = {"max_prompt": 4, "max_completion": 6}
-        found = score_texts(model, texts, criteria=terms.criteria, **limits)
-        plain = score_texts(model, texts, **limits)
+        found = score_texts(model, texts, max_prompt=4, max_completion=6, criteria=terms.criteria)
+        plain = score_texts(model, texts, max_prompt=4, max_completion=6)
     assert torch.allclose(found, wanted, atol=1e-5)
     assert not torch.allclose(plain, wanted, atol=1e-2)
