@@ -82,7 +82,9 @@ def advantages_of(case: Ragged) -> tuple[Tensor, Tensor]:
 def log_ratios(case: Ragged) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Summed log-ratios of three chosen and three rejected answers, then their lengths ``(3,)``."""
     summed = ((case.logprobs - case.reference) * case.mask).sum(-1)
-    return *summed.chunk(2), *case.mask.sum(-1).chunk(2)
+    chosen, rejected = summed.chunk(2)
+    longer, shorter = case.mask.sum(-1).chunk(2)
+    return chosen, rejected, longer, shorter
 
 
 def _policy(case: Ragged) -> Tensor:

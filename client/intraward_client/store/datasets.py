@@ -18,6 +18,10 @@ from typing import Generic, TypeVar
 from intraward_shared.errors import VaultError
 
 
+MOST_TIED = 12
+"""Answers of one rank; Plackett-Luce looks at every subset of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class NoteRecord:
     """A de-identified note."""
@@ -119,6 +123,8 @@ class RankingRecord:
         _check_marks(self.marks, len(self.answers))
         if len(self.answers) < 2 or len(self.answers) != len(self.ranks):
             raise VaultError("a ranking needs two answers or more, and a rank for each", remedy="rank again")
+        if max(self.ranks.count(rank) for rank in self.ranks) > MOST_TIED:
+            raise VaultError(f"a ranking ties more than {MOST_TIED} answers", remedy="rank fewer at once")
 
 
 Record = NoteRecord | PromptRecord | SftRecord | PairRecord | RankingRecord
