@@ -17,7 +17,6 @@ from typing import Generic, TypeVar
 
 from intraward_shared.errors import VaultError
 
-
 MOST_TIED = 12
 """Answers of one rank; Plackett-Luce looks at every subset of them."""
 
