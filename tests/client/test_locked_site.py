@@ -130,7 +130,7 @@ def test_init_warns_of_a_model_that_is_not_the_pinned_one(call: Any, make_site: 
     policy = load_policy(home.policy)
     draft = tmp_path / "draft.toml"
     for old, new, said in (
-        (policy.model.path, str(tmp_path / "absent"), "no such model folder"),
+        (policy.model.path, str(tmp_path / "absent"), "no such model"),
         (policy.model.sha256, "e" * 64, "not the model pinned"),
     ):
         draft.write_text(home.policy.read_text().replace(old, new))
