@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Literal, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from intraward_shared.adapters import State
 from intraward_shared.modeling import BaseModel, adapted, initial_state
 from intraward_shared.stages import Stage
-from intraward_simulation.studies import baselines
+from intraward_simulation.studies import baselines, judged
 from intraward_simulation.studies.baselines import Features
 from intraward_simulation.studies.intervals import grouped_mean
 from intraward_simulation.studies.judged import STEPS, Prompt, ranking, split
+from intraward_simulation.studies.kinds import Setting, StudyKind, seconds_of
 from intraward_simulation.studies.rounds import Progress, answer_states, train_public
-from intraward_simulation.studies.terms import StudyScenario
+from intraward_simulation.studies.terms import StudyScenario, StudyTerms
 
 COLUMNS = ("reward_model", "longer_wins", "tfidf_length_overlap", "frozen_probe")
 PROBE_STRENGTH = 1e-4
@@ -31,8 +34,29 @@ Outcomes = dict[str, dict[str, list[float]]]
 """By column, then by prompt name: one outcome a pair."""
 
 
+class RewardTerms(StudyTerms):
+    """Folds, passes and warm start."""
+
+    kind: Literal["reward"]
+    folds: int = Field(default=5, ge=2, le=20, description="folds, grouped by prompt")
+    epochs: int = Field(default=1, ge=1, le=20, description="passes over the training prompts")
+    warm_pairs: int = Field(default=0, ge=0, le=10_000, description="general pairs to start on")
+
+
+class RewardScenario(StudyScenario):
+    """A study of the reward model."""
+
+    study: RewardTerms
+
+    @model_validator(mode="after")
+    def _one_place_for_steps(self) -> Self:
+        if self.training.steps:
+            raise ValueError("training.steps: a reward study counts study.epochs; leave it out")
+        return self
+
+
 def start_adapter(
-    scenario: StudyScenario, base: BaseModel, general: Sequence[Any], seed: int, progress: Progress
+    scenario: RewardScenario, base: BaseModel, general: Sequence[Any], seed: int, progress: Progress
 ) -> State:
     """A fresh reward adapter, trained on the general pairs where the study names some."""
     fresh = initial_state(base, scenario.study.lora, Stage.REWARD, seed)
@@ -44,7 +68,7 @@ def start_adapter(
 
 
 def frozen_features(
-    scenario: StudyScenario, base: BaseModel, prompts: Sequence[Prompt], progress: Progress
+    scenario: RewardScenario, base: BaseModel, prompts: Sequence[Prompt], progress: Progress
 ) -> dict[str, Features]:
     """Last hidden states of the base model ``(answers, width)`` by prompt name."""
     found: dict[str, Features] = {}
@@ -57,7 +81,7 @@ def frozen_features(
 
 
 def run_fold(
-    scenario: StudyScenario,
+    scenario: RewardScenario,
     base: BaseModel,
     prompts: Sequence[Prompt],
     start: State,
@@ -122,6 +146,53 @@ def accuracy_table(
         mean, interval = grouped_mean(gain.tolist(), names, seed)
         table[source]["gain_over_longer_wins"] = {"mean": mean, "interval": list(interval)}
     return table
+
+
+def study_reward(scenario: RewardScenario, setting: Setting) -> dict[str, Any]:
+    """One unit a fold of a seed, and one a seed's start."""
+    study, size = scenario.study, scenario.training.batch
+    base, folder = setting.base, setting.folder
+    prompts = judged.read_judged(setting.data)
+    general = (
+        judged.read_general(setting.data, study.warm_pairs, scenario.run.seed) if study.warm_pairs else []
+    )
+    rows = [ranking(prompt) for prompt in prompts]
+    spec = scenario.training.model_copy(update={"steps": 2})
+    fresh = initial_state(base, study.lora, Stage.REWARD, study.seeds[0])
+    timing = (
+        seconds_of(lambda: train_public(base, study.lora, Stage.REWARD, fresh, rows, spec, 0)) / spec.steps
+    )
+    steps = (
+        study.epochs * (study.folds - 1) * len(rows) / size + len(general) / size / 2 + len(rows) / size / 2
+    )
+    setting.estimate(len(study.seeds) * timing * steps, study.folds * len(study.seeds), "folds")
+    features: dict[str, Features] = {}
+    runs: list[Outcomes] = []
+    seconds = 0.0
+    for seed in study.seeds:
+        names = [f"seed-{seed}-fold-{fold}" for fold in range(study.folds)]
+        start: State = {}
+        if not all(map(folder.has, names)):
+            told = partial(setting.show, "start", "frozen features")
+            features = features or frozen_features(scenario, base, prompts, told)
+            told = partial(setting.show, "start", "general pairs")
+            made = partial(start_adapter, scenario, base, general, seed, told)
+            start = folder.adapter(f"seed-{seed}-start", made)
+        whole: Outcomes = {name: {} for name in COLUMNS}
+        for fold, name in enumerate(names):
+            told = partial(setting.show, f"seed {seed}", f"fold {fold + 1} of {study.folds}")
+            work = partial(run_fold, scenario, base, prompts, start, features, seed, fold, told)
+            done = folder.figures(name, work)
+            seconds += done["seconds"]
+            for column in COLUMNS:
+                whole[column] |= done["found"][column]
+        runs.append(whole)
+    table = accuracy_table(prompts, runs, scenario.run.seed)
+    return {"seeds": list(study.seeds), "folds": study.folds, "seconds": seconds, "sets": table}
+
+
+_FILES = tuple(f"{name}/{file}.jsonl" for name in STEPS for file in ("pairs", "ranked"))
+STUDY = StudyKind(RewardScenario, (*_FILES, "hh_harmless_filtered/pairs.jsonl"), study_reward)
 
 
 def _gains(run: Outcomes, prompts: Sequence[Prompt]) -> list[float]:

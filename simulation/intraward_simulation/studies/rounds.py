@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,9 +33,15 @@ def train_public(
     training: TrainingSpec,
     seed: int,
     progress: Progress | None = None,
+    beside: Mapping[Role, State] | None = None,
 ) -> State:
-    """The adapter after ``training.steps`` steps of ``stage`` (sft or reward) on public ``rows``."""
+    """The adapter after ``training.steps`` steps of ``stage`` on public ``rows``.
+
+    Args:
+        beside: the other adapters that the stage reads: the reference, and the reward model.
+    """
     role: Role = "reward" if stage is Stage.REWARD else "policy"
+    adapters: dict[Role, State] = {**(beside or {}), role: adapter}
     shape = shapes(adapter)
     names = trained_names(stage, Part.BOTH, tuple(adapter))
     plan = RoundPlan(
@@ -47,7 +53,7 @@ def train_public(
         cohort=(SITE,),
         base_model=base.digest,
         lora=lora,
-        inputs={role: state_digest(adapter)},
+        inputs={name: state_digest(state) for name, state in adapters.items()},
         training=training,
         outputs=tuple(OutputSpec(name=name, shape=shape[name]) for name in names),
         slot_time="2030-01-01T00:00:00Z",
@@ -56,7 +62,9 @@ def train_public(
         simulated=True,
         seed=seed,
     )
-    inputs = TrainingInputs(plan, base, {role: adapter}, TrainingTable(tuple(rows)))
+    inputs = TrainingInputs(
+        plan, base, {str(name): adapters[name] for name in adapters}, TrainingTable(tuple(rows))
+    )
     noise = NoiseSource.seeded(seed, SITE, plan.digest, 1)
     return apply_update(adapter, train(inputs, noise, progress).tensors)
 

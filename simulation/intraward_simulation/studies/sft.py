@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from intraward_client.store.datasets import SftRecord
 from intraward_client.training.inputs import PUBLIC_UNIT
@@ -19,8 +21,9 @@ from intraward_shared.modeling import BaseModel, adapted, initial_state
 from intraward_shared.stages import Stage
 from intraward_simulation.data import read_rows
 from intraward_simulation.studies.intervals import grouped_mean
+from intraward_simulation.studies.kinds import Setting, StudyKind, seconds_of
 from intraward_simulation.studies.rounds import Progress, held_out_losses, train_public
-from intraward_simulation.studies.terms import StudyScenario
+from intraward_simulation.studies.terms import StudyScenario, StudyTerms
 
 SETS = {"mts_dialog": "id", "medquad_sft": "doc"}
 """The sets, and the key that names a row's dialogue or document."""
@@ -29,6 +32,25 @@ HELD_OUT_OF = 10
 
 Losses = dict[str, dict[str, list[float]]]
 """By set: ``before`` and ``after``, one loss a record, in the order of ``Demonstrations.held_out``."""
+
+
+class SftTerms(StudyTerms):
+    """How much is held out."""
+
+    kind: Literal["sft"]
+    held_out: int = Field(default=64, ge=2, description="held-out records of each set")
+
+
+class SftScenario(StudyScenario):
+    """A study of supervised fine-tuning."""
+
+    study: SftTerms
+
+    @model_validator(mode="after")
+    def _has_steps(self) -> Self:
+        if not self.training.steps:
+            raise ValueError("training.steps: an sft study needs the number of steps")
+        return self
 
 
 class Demonstrations:
@@ -49,7 +71,7 @@ class Demonstrations:
 
 
 def measure_losses(
-    scenario: StudyScenario, base: BaseModel, data: Demonstrations, adapter: Mapping[str, Any]
+    scenario: SftScenario, base: BaseModel, data: Demonstrations, adapter: Mapping[str, Any]
 ) -> dict[str, list[float]]:
     """Loss of each held-out record under ``adapter``, by set."""
     with adapted(base, scenario.study.lora, ("policy",)) as model:
@@ -59,7 +81,7 @@ def measure_losses(
 
 
 def run_seed(
-    scenario: StudyScenario, base: BaseModel, data: Demonstrations, seed: int, progress: Progress
+    scenario: SftScenario, base: BaseModel, data: Demonstrations, seed: int, progress: Progress
 ) -> Losses:
     """Train one adapter on both sets; losses before and after."""
     lora, training = scenario.study.lora, scenario.training
@@ -88,6 +110,28 @@ def loss_table(data: Demonstrations, runs: Sequence[Losses], seed: int) -> dict[
             ],
         }
     return table
+
+
+def study_sft(scenario: SftScenario, setting: Setting) -> dict[str, Any]:
+    """One unit a seed: losses before and after."""
+    study, base = scenario.study, setting.base
+    rows = Demonstrations(setting.data, study.held_out, scenario.run.seed)
+    spec = scenario.training.model_copy(update={"steps": 2})
+    fresh = initial_state(base, study.lora, Stage.SFT, study.seeds[0])
+    timing = seconds_of(lambda: train_public(base, study.lora, Stage.SFT, fresh, rows.training, spec, 0))
+    passes = 2 * sum(map(len, rows.held_out.values())) / scenario.training.batch / 3
+    steps = scenario.training.steps + passes
+    setting.estimate(len(study.seeds) * timing / spec.steps * steps, len(study.seeds), "seeds")
+    runs = []
+    for seed in study.seeds:
+        told = partial(setting.show, f"seed {seed}", "sft")
+        work = partial(run_seed, scenario, base, rows, seed, told)
+        runs.append(setting.folder.figures(f"seed-{seed}", work))
+    table = loss_table(rows, [run["found"] for run in runs], scenario.run.seed)
+    return {"seeds": list(study.seeds), "seconds": sum(run["seconds"] for run in runs), "sets": table}
+
+
+STUDY = StudyKind(SftScenario, tuple(f"{name}/sft.jsonl" for name in SETS), study_sft)
 
 
 def _record(row: Mapping[str, str]) -> SftRecord:

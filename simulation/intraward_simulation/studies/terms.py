@@ -1,14 +1,17 @@
-"""A study's scenario file: a ``[study]`` table in place of hospitals, read as strictly as any scenario."""
+"""What every study's scenario file has: a ``[study]`` table in place of hospitals, read as strictly as any.
+
+Each kind of study adds its own keys in its own module (``sft``, ``reward``, ``policy``).
+"""
 
 from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
-from intraward_shared.config import Strict, load_toml
+from intraward_shared.config import Strict
 from intraward_shared.protocol import LoraSpec, TrainingSpec
 from intraward_simulation.scenario import RunTerms
 
@@ -19,14 +22,10 @@ _LINEAR = (
 
 
 class StudyTerms(Strict):
-    """What is studied and how much of it."""
+    """Seeds, and which blocks have LoRA."""
 
-    kind: Literal["sft", "reward"]
+    kind: str
     seeds: tuple[int, ...] = Field(min_length=1, max_length=16)
-    folds: int = Field(default=5, ge=2, le=20, description="reward: folds, grouped by prompt")
-    epochs: int = Field(default=1, ge=1, le=20, description="reward: passes over the training prompts")
-    warm_pairs: int = Field(default=0, ge=0, le=10_000, description="reward: general pairs to start on")
-    held_out: int = Field(default=64, ge=2, description="sft: held-out records of each set")
     first_block: int = Field(default=0, ge=0, description="lowest block that has LoRA")
     blocks: int = Field(ge=1, description="number of blocks that have LoRA")
     r: int = Field(default=8, ge=1, le=256)
@@ -55,27 +54,22 @@ class StudyScenario(Strict):
     study: StudyTerms
     training: TrainingSpec
 
-    @model_validator(mode="after")
-    def _one_place_for_steps(self) -> Self:
-        if self.study.kind == "reward" and self.training.steps:
-            raise ValueError("training.steps: a reward study counts study.epochs; leave it out")
-        if self.study.kind == "sft" and not self.training.steps:
-            raise ValueError("training.steps: an sft study needs the number of steps")
-        return self
+
+def study_kind(path: Path) -> str | None:
+    """``kind`` of a file's ``[study]`` table, empty where it has none; None without such a table.
+
+    What else is wrong with a file is told by its reader.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8")).get("study")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return None
+    if table is None:
+        return None
+    kind = table.get("kind") if isinstance(table, dict) else None
+    return kind if isinstance(kind, str) else ""
 
 
 def is_study(path: Path) -> bool:
-    """Whether a scenario file has a ``[study]`` table; what is wrong with a file is told by its reader."""
-    try:
-        return "study" in tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return False
-
-
-def load_study(path: Path) -> StudyScenario:
-    """Read and check a study's file.
-
-    Raises:
-        ConfigError: names file and key.
-    """
-    return load_toml(path, StudyScenario)
+    """Whether a scenario file has a ``[study]`` table."""
+    return study_kind(path) is not None

@@ -12,8 +12,9 @@ import pytest
 from intraward_shared.errors import ConfigError
 from intraward_simulation.scenario import scenario_path
 from intraward_simulation.studies import baselines, intervals, judged, run, sft
+from intraward_simulation.studies.folder import UNITS
 from intraward_simulation.studies.judged import Prompt
-from intraward_simulation.studies.terms import is_study, load_study
+from intraward_simulation.studies.terms import is_study
 
 TRAINING = (
     "learning_rate = 0.001\nbatch = 2\nmicro_batch = 2\nmax_prompt_tokens = 16\nmax_completion_tokens = 16\n"
@@ -152,21 +153,23 @@ def _document(text: str) -> str:
         ("reward", "fold = 5\n", "", "did you mean folds"),
         ("reward", "", "steps = 4\n", "counts study.epochs"),
         ("sft", "", "", "needs the number of steps"),
-        ("sft", "folds = 1\n", "steps = 4\n", "study.folds"),
+        ("reward", "folds = 1\n", "", "study.folds"),
+        ("sft", "folds = 5\n", "steps = 4\n", "unknown key"),
+        ("other", "", "", "study.kind"),
     ],
 )
 def test_a_wrong_file_is_refused_in_clear_words(
     tmp_path: Path, kind: str, study: str, training: str, told: str
 ) -> None:
     with pytest.raises(ConfigError, match=told):
-        load_study(_file(tmp_path, kind, study, training))
+        run.load_study(_file(tmp_path, kind, study, training))
 
 
 @pytest.mark.parametrize("name", ["study-reward", "study-sft"])
 def test_shipped_studies_are_whole(name: str) -> None:
     path = scenario_path(name)
     assert is_study(path)
-    assert load_study(path).run.name == name
+    assert run.load_study(path).run.name == name
     assert not is_study(scenario_path("demo"))
 
 
@@ -181,7 +184,7 @@ def test_a_rerun_takes_finished_units_and_gives_the_same(
     out, told = tmp_path / "out", list[str]()
     first = run.run_study(path, out, data=data, say=told.append)
     assert told[0].startswith("estimate: ") and "minutes" in told[0]
-    units = sorted((out / run.UNITS).glob("*.json"))
+    units = sorted((out / UNITS).glob("*.json"))
     stamps = {unit: unit.stat().st_mtime_ns for unit in units}
     lost = units.pop()
     lost.unlink()

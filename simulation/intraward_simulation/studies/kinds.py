@@ -1,0 +1,57 @@
+"""What a kind of study is to the driver: its scenario, the files that it reads, and the work itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from intraward_shared.modeling import BaseModel
+from intraward_simulation.phases import Show
+from intraward_simulation.studies.folder import StudyFolder
+from intraward_simulation.studies.terms import StudyScenario
+
+Scenario = TypeVar("Scenario", bound=StudyScenario)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the driver hands to a study.
+
+    Args:
+        data: folder of the open data sets. show: told the progress. say: told the estimate.
+    """
+
+    base: BaseModel
+    data: Path
+    folder: StudyFolder
+    show: Show
+    say: Callable[[str], None]
+
+    def estimate(self, seconds: float, units: int, what: str) -> None:
+        """Say how long it will take, before anything long begins."""
+        minutes = max(1, round(seconds / 60))
+        self.say(f"estimate: {minutes} minutes on this machine for {units} {what}, less what is done")
+
+
+@dataclass(frozen=True)
+class StudyKind(Generic[Scenario]):
+    """One kind of study.
+
+    Args:
+        files: what it reads below the data folder; their digests mark the study's folder.
+        work: does the study, unit after unit, and gives what ``study.json`` is to hold.
+    """
+
+    scenario: type[Scenario]
+    files: tuple[str, ...]
+    work: Callable[[Scenario, Setting], dict[str, Any]]
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """How long ``work`` takes."""
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
