@@ -265,6 +265,19 @@ def adapted(base: BaseModel, lora: LoraSpec, roles: tuple[Role, ...]) -> Iterato
         model.peft.unload()
 
 
+@contextlib.contextmanager
+def acting_as(model: AdaptedModel, role: Role) -> Iterator[None]:
+    """``role`` as the active adapter for a while; what wants gradients is the same before and after."""
+    before, wanting = model.role, [p for p in model.parameters() if p.requires_grad]
+    model.use(role)
+    try:
+        yield
+    finally:
+        model.use(before)
+        for parameter in wanting:
+            parameter.requires_grad_(True)
+
+
 __all__ = [
     "SCORE_HEAD",
     "VALUE_HEAD",
@@ -272,6 +285,7 @@ __all__ = [
     "Appraisal",
     "BaseModel",
     "Role",
+    "acting_as",
     "adapted",
     "initial_heads",
     "initial_state",

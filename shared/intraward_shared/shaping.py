@@ -2,7 +2,7 @@
 
 Part of a plan's training parameters, so it is signed, and every ward recomputes the same reward (section 6 of
 DESIGN.md: a reward is a function of its own prompt and answer and of constants of the plan). A rule holds
-words, numbers and names of checks that are written in ``intraward_client.training``; never an expression, so
+words, numbers and names of checks that are written in this package; never an expression, so
 that no plan can make a hospital run or match something of the coordinator's own.
 
 A **penalty** is subtracted where a rule fires. A **veto** is a constraint and is not traded: the answer gets
@@ -115,7 +115,7 @@ AnswerRule = Annotated[
 
 
 class Principle(Strict):
-    """A question of the critique and its weight; the questions stand in ``training.critique``."""
+    """A question of the critique and its weight; the questions stand in ``critique``."""
 
     name: PrincipleName
     weight: Real = Field(default=1.0, gt=0, le=100)

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from intraward_client.training.critique import ALL_PRINCIPLES, QUESTIONS, Critique, critique
-from intraward_client.training.rules import Verdict, judge
 from intraward_server.publicdata import read_records
+from intraward_shared.answer_rules import Verdict, judge
 from intraward_shared.config import load_toml
+from intraward_shared.critique import ALL_PRINCIPLES, QUESTIONS, Critique, critique
 from intraward_shared.shaping import ShapingTerms
 
 

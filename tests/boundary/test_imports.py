@@ -10,7 +10,9 @@ from tests.boundary.sources import Source, imports, source, sources, within
 
 RAW = "intraward_client.deid.raw"
 RAW_READERS = ("intraward_client.deid", "intraward_client.store")
-TORCH_ROOMS = ("intraward_shared.base_model", "intraward_shared.modeling", "intraward_shared.generation")
+TORCH_ROOMS = tuple(
+    f"intraward_shared.{name}" for name in ("base_model", "modeling", "generation", "scoring")
+)
 FLOWER_ROOMS = ("intraward_shared.wire",)
 
 FORBIDDEN = {

@@ -15,13 +15,13 @@ from torch import Tensor
 from intraward_client.privacy.engine import RowLosses
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.store.datasets import PairRecord
-from intraward_client.training.inputs import TrainingInputs, acting_as
+from intraward_client.training.inputs import TrainingInputs
 from intraward_client.training.losses.preference import dpo_loss, ipo_loss, robust_dpo_loss
 from intraward_client.training.reward import pair_texts
 from intraward_client.training.schedule import Progress, run_steps
 from intraward_client.training.sequences import completion_logprobs, encode_texts, most_scored
 from intraward_shared.generation import Sequences
-from intraward_shared.modeling import AdaptedModel
+from intraward_shared.modeling import AdaptedModel, acting_as
 from intraward_shared.protocol import TrainingSpec
 
 

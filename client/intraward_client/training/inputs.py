@@ -7,8 +7,7 @@ plan (rule 6).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -138,16 +137,3 @@ class TrainingInputs:
             model.load(role, {name: array for name, array in self.adapters[role].items() if name in wanted})
         model.autocast = self.plan.training.bf16
         model.checkpointing = self.plan.training.checkpointing
-
-
-@contextmanager
-def acting_as(model: AdaptedModel, role: Role) -> Iterator[None]:
-    """``role`` as the active adapter for a while; what wants gradients is the same before and after."""
-    before, wanting = model.role, [p for p in model.parameters() if p.requires_grad]
-    model.use(role)
-    try:
-        yield
-    finally:
-        model.use(before)
-        for parameter in wanting:
-            parameter.requires_grad_(True)

@@ -18,13 +18,13 @@ from torch.nn.functional import pad
 from intraward_client.privacy.engine import padded
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.store.datasets import PromptRecord
-from intraward_client.training.inputs import FILLERS, PUBLIC_UNIT, TrainingInputs, acting_as
+from intraward_client.training.inputs import FILLERS, PUBLIC_UNIT, TrainingInputs
 from intraward_client.training.losses.advantage import gae, leave_one_out
 from intraward_client.training.losses.shaping import token_rewards
 from intraward_client.training.scoring import shaped_scores
 from intraward_client.training.sequences import token_logprobs
 from intraward_shared.generation import batches, sample
-from intraward_shared.modeling import AdaptedModel, BaseModel
+from intraward_shared.modeling import AdaptedModel, BaseModel, acting_as
 from intraward_shared.stages import Stage
 
 

@@ -20,8 +20,9 @@ from intraward_client.training.losses.preference import (
     robust_dpo_loss,
 )
 from intraward_client.training.losses.ranking import choice_sets, plackett_luce_loss
-from intraward_client.training.losses.shaping import shape_score, token_rewards
+from intraward_client.training.losses.shaping import token_rewards
 from intraward_client.training.losses.supervised import sft_loss
+from intraward_shared.scoring import shape_score
 
 
 def t(*values: object) -> Tensor:

@@ -18,7 +18,6 @@ from intraward_client.privacy.engine import PrivateEngine
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.store.datasets import AnswerMarks, PairRecord, RankingRecord, TrainingTable
 from intraward_client.training import reward
-from intraward_client.training.heads import apply_veto, combined_scores
 from intraward_client.training.inputs import FILLERS, TrainingInputs
 from intraward_client.training.marks import mark_losses, member_shares
 from intraward_client.training.schedule import open_engine
@@ -29,6 +28,7 @@ from intraward_shared.generation import score_texts
 from intraward_shared.modeling import Appraisal, adapted, initial_state
 from intraward_shared.protocol import LoraSpec, Mechanism, RoundPlan, TrainingSpec
 from intraward_shared.reward_heads import HeadTerms, RewardHeads
+from intraward_shared.scoring import apply_veto, combined_scores
 from intraward_shared.stages import Stage
 
 HEADS = RewardHeads(members=3, criteria=("accuracy", "safety"), flags=("invented-dose",))

@@ -13,11 +13,11 @@ import torch
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.store.datasets import PromptRecord
 from intraward_client.training import ppo, rollout
-from intraward_client.training.inputs import ROLES, TrainingInputs, acting_as
+from intraward_client.training.inputs import ROLES, TrainingInputs
 from intraward_client.training.rollout import Experience, evaluate_policy, join
-from intraward_client.training.scoring import appraise_rollout
 from intraward_shared.generation import Rollout, decode, sample, score_texts
-from intraward_shared.modeling import AdaptedModel, adapted
+from intraward_shared.modeling import AdaptedModel, acting_as, adapted
+from intraward_shared.scoring import appraise_rollout
 from intraward_shared.stages import Stage
 
 PROMPTS = ("w1", "w2 w3 w4 w5", "w6 w7", "w8 w9 w1", "w2 w2")

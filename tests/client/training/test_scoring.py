@@ -15,10 +15,11 @@ from intraward_client.store.datasets import PromptRecord
 from intraward_client.training import ppo, rollout
 from intraward_client.training.inputs import ROLES
 from intraward_client.training.schedule import open_engine
-from intraward_client.training.scoring import judged_scores, shaped_scores, soft_overlong
+from intraward_client.training.scoring import shaped_scores
 from intraward_shared.generation import sample
 from intraward_shared.modeling import adapted
 from intraward_shared.protocol import Mechanism
+from intraward_shared.scoring import judged_scores, soft_overlong
 from intraward_shared.shaping import ShapingTerms
 from intraward_shared.stages import Stage
 

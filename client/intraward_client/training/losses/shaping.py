@@ -7,19 +7,6 @@ from torch import Tensor
 from intraward_client.training.losses.divergence import kl_k1
 
 
-def shape_score(
-    score: Tensor, ended: Tensor, mean: float, std: float, clip: float, missing_eos_penalty: float
-) -> Tensor:
-    """Reward of whole answers ``(rows,)``: fixed centre and scale, clamp, then the missing-end penalty.
-
-    Args:
-        score: reward model's output ``(rows,)``; ended: whether the answer stopped by itself ``(rows,)``.
-        mean, std: public constants of reference answers (Ziegler et al., arXiv 1909.08593), not the batch's.
-    """
-    scaled = ((score - mean) / std).clamp(-clip, clip)
-    return scaled - missing_eos_penalty * (~ended).to(scaled.dtype)
-
-
 def token_rewards(score: Tensor, logprobs: Tensor, reference: Tensor, mask: Tensor, kl_coef: float) -> Tensor:
     """``-kl_coef * k1`` on every real token, plus the score on the last one ``(rows, tokens)``.
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from intraward_client.training.doses import doses
-from intraward_client.training.rules import judge
-from intraward_client.training.wording import MAX_CHARACTERS, read
+from intraward_shared.answer_rules import judge
+from intraward_shared.doses import doses
 from intraward_shared.shaping import AnswerRule
+from intraward_shared.wording import MAX_CHARACTERS, read
 
 RULE: TypeAdapter[AnswerRule] = TypeAdapter(AnswerRule)
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from intraward_client.training.wording import Wording, line_of
+from intraward_shared.wording import Wording, line_of
 
 _SCALES: dict[str, tuple[str, float]] = {
     "ng": ("mass", 1e-6),

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intraward_client.training.critique import ALL_PRINCIPLES, QUESTIONS, critique
-from intraward_client.training.wording import MAX_CHARACTERS
+from intraward_shared.critique import ALL_PRINCIPLES, QUESTIONS, critique
 from intraward_shared.shaping import Principle, PrincipleName
+from intraward_shared.wording import MAX_CHARACTERS
 
 ASKED = "I have a mild headache since Monday. I took 400 mg of ibuprofen."
 

@@ -12,8 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from intraward_client.training.doses import doses, in_own_unit
-from intraward_client.training.wording import Wording, read
+from intraward_shared.doses import doses, in_own_unit
 from intraward_shared.shaping import (
     AnswerRule,
     AvoidRule,
@@ -24,6 +23,7 @@ from intraward_shared.shaping import (
     RefusalRule,
     RepetitionRule,
 )
+from intraward_shared.wording import Wording, read
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
 _DAY = r"\d{1,2}(?:st|nd|rd|th)?"

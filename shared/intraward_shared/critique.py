@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from intraward_client.training.doses import doses
-from intraward_client.training.wording import Wording, read
+from intraward_shared.doses import doses
 from intraward_shared.shaping import Principle, PrincipleName
+from intraward_shared.wording import Wording, read
 
 _RED_FLAGS = (
     *("chest pain", "chest pressure", "crushing", "short of breath", "shortness of breath", "can t breathe"),
