@@ -39,11 +39,22 @@ class StudyFolder:
         return json.loads(path.read_text(encoding="utf-8"))
 
     def adapter(self, name: str, make: Callable[[], State]) -> State:
-        """As ``figures``, for an adapter."""
+        """As ``figures``, for an adapter; the seconds lie beside it."""
         path = self.root / UNITS / f"{name}.safetensors"
         if not path.exists():
-            _write(path, encode(make()))
+            began = time.monotonic()
+            made = encode(make())
+            _write(path.with_suffix(".seconds"), str(time.monotonic() - began).encode())
+            _write(path, made)
         return decode(path.read_bytes())
+
+    def seconds(self) -> float:
+        """What all units took, in however many runs they were made."""
+        units = self.root / UNITS
+        figures = sum(
+            json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in units.glob("*.json")
+        )
+        return float(figures + sum(float(path.read_text()) for path in units.glob("*.seconds")))
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Write the study's result."""

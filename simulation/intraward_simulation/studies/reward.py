@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from intraward_shared.adapters import State
 from intraward_shared.modeling import BaseModel, adapted, initial_state
+from intraward_shared.protocol import TrainingSpec
 from intraward_shared.stages import Stage
 from intraward_simulation.studies import baselines, judged
 from intraward_simulation.studies.baselines import Features
@@ -47,6 +48,7 @@ class RewardScenario(StudyScenario):
     """A study of the reward model."""
 
     study: RewardTerms
+    training: TrainingSpec
 
     @model_validator(mode="after")
     def _one_place_for_steps(self) -> Self:

@@ -14,12 +14,12 @@ from intraward_shared.modeling import BaseModel, load_base
 from intraward_shared.signing import digest
 from intraward_simulation import models
 from intraward_simulation.phases import Show
-from intraward_simulation.studies import reward, sft
+from intraward_simulation.studies import policy, reward, sft
 from intraward_simulation.studies.folder import open_folder
 from intraward_simulation.studies.kinds import Setting, StudyKind
 from intraward_simulation.studies.terms import StudyScenario, study_kind
 
-KINDS: dict[str, StudyKind[Any]] = {"sft": sft.STUDY, "reward": reward.STUDY}
+KINDS: dict[str, StudyKind[Any]] = {"sft": sft.STUDY, "reward": reward.STUDY, "policy": policy.STUDY}
 
 
 def load_study(path: Path) -> StudyScenario:

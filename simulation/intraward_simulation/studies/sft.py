@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 from intraward_client.store.datasets import SftRecord
 from intraward_client.training.inputs import PUBLIC_UNIT
 from intraward_shared.modeling import BaseModel, adapted, initial_state
+from intraward_shared.protocol import TrainingSpec
 from intraward_shared.stages import Stage
 from intraward_simulation.data import read_rows
 from intraward_simulation.studies.intervals import grouped_mean
@@ -45,6 +46,7 @@ class SftScenario(StudyScenario):
     """A study of supervised fine-tuning."""
 
     study: SftTerms
+    training: TrainingSpec
 
     @model_validator(mode="after")
     def _has_steps(self) -> Self:

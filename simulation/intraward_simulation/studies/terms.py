@@ -12,7 +12,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from intraward_shared.config import Strict
-from intraward_shared.protocol import LoraSpec, TrainingSpec
+from intraward_shared.protocol import LoraSpec
 from intraward_simulation.scenario import RunTerms
 
 _LINEAR = (
@@ -52,7 +52,6 @@ class StudyScenario(Strict):
 
     run: RunTerms
     study: StudyTerms
-    training: TrainingSpec
 
 
 def study_kind(path: Path) -> str | None:
