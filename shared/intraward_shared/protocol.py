@@ -136,6 +136,10 @@ class TrainingSpec(Strict):
             raise ValueError("loss_type 'robust' needs label_smoothing, the share of wrong labels, above 0")
         if self.ranking == "plackett_luce" and (smoothed or self.tie_nu):
             raise ValueError("ranking 'plackett_luce' has neither label_smoothing nor tie_nu; set both to 0")
+        if self.ranking == "plackett_luce" and self.heads.margin_criterion is not None:
+            raise ValueError(
+                "ranking 'plackett_luce' has no graded margins; leave heads.margin_criterion out"
+            )
         if self.tie_nu and smoothed:
             raise ValueError("tie_nu and label_smoothing are two models of doubt; set one of them to 0")
         return self

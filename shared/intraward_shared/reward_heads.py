@@ -48,7 +48,10 @@ class RewardHeads(Strict):
 class HeadTerms(Strict):
     """How the heads are trained, and how a policy's reward is made of them; constants of the signed plan.
 
-    ``criteria_loss`` and ``flags_loss`` weigh those losses beside the comparison's. In a policy stage the
+    ``criteria_loss`` and ``flags_loss`` weigh those losses beside the comparison's. With
+    ``margin_criterion`` two answers whose ratings lie the whole scale apart are compared with a margin of
+    ``margin_scale``, others with their share of it (graded margins, Llama 2, arXiv 2307.09288 section 3.2.2;
+    there by four grades of strength, here by the difference of two ratings). In a policy stage the
     raw score is the members' mean, plus ``criteria`` (weight by name) times that criterion (-1 worst, 1
     best), minus ``uncertainty_coef`` times the members' standard deviation; then it is normalised and
     clipped. A **veto** is a constraint and never traded: an answer whose ``veto_criterion`` is below
@@ -57,6 +60,8 @@ class HeadTerms(Strict):
 
     criteria_loss: Real = Field(default=1.0, gt=0, le=100)
     flags_loss: Real = Field(default=1.0, gt=0, le=100)
+    margin_criterion: Name | None = None
+    margin_scale: Real | None = Field(default=None, gt=0, le=100)
     criteria: dict[Name, Real] = Field(default_factory=dict, max_length=8)
     uncertainty_coef: Real = Field(default=0.0, ge=0, le=100)
     veto_criterion: Name | None = None
@@ -66,6 +71,8 @@ class HeadTerms(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if (self.margin_criterion is None) != (self.margin_scale is None):
+            raise ValueError("margin_criterion and margin_scale are given together")
         if (self.veto_criterion is None) != (self.veto_below is None):
             raise ValueError("veto_criterion and veto_below are given together")
         if self.vetoes != (self.veto_reward is not None):
@@ -85,7 +92,7 @@ class HeadTerms(Strict):
         Raises:
             ValueError: a criterion that is not declared, or a term that needs a head that is not there.
         """
-        named = {*self.criteria, *((self.veto_criterion,) if self.veto_criterion else ())}
+        named = {*self.criteria, *filter(None, (self.veto_criterion, self.margin_criterion))}
         if named - set(heads.criteria):
             raise ValueError("training.heads names a criterion that lora.reward.criteria does not declare")
         if self.veto_flag is not None and not heads.flags:

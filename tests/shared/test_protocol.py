@@ -112,6 +112,13 @@ def test_impossible_mechanisms_are_refused(key: str, value: object) -> None:
         ({"loss_type": "robust"}, "needs label_smoothing"),
         ({"ranking": "plackett_luce", "label_smoothing": 0.1}, "neither"),
         ({"ranking": "plackett_luce", "tie_nu": 0.5}, "neither"),
+        (
+            {
+                "ranking": "plackett_luce",
+                "heads": {"margin_criterion": "facts", "margin_scale": 1.0},
+            },
+            "graded margins",
+        ),
         ({"tie_nu": 0.5, "label_smoothing": 0.1}, "two models of doubt"),
         ({"loss_type": "hinge"}, "loss_type"),
     ],

@@ -50,6 +50,20 @@ def _fold(run_id: str, record: Comparison, members: int) -> int:
     return int.from_bytes(found, "big") % members
 
 
+def graded_margin(record: Comparison, better: int, worse: int, terms: HeadTerms) -> float:
+    """Margin between two answers of a record by their ratings; 0 without both, and never negative.
+
+    Args:
+        better, worse: places of the answers in the record.
+    """
+    if terms.margin_criterion is None or terms.margin_scale is None or not record.marks:
+        return 0.0
+    one, two = (dict(record.marks[place].ratings).get(terms.margin_criterion) for place in (better, worse))
+    if one is None or two is None:
+        return 0.0
+    return terms.margin_scale * max(0.0, one - two) / (HIGHEST_RATING - LOWEST_RATING)
+
+
 def mark_losses(
     found: Appraisal, heads: RewardHeads, terms: HeadTerms, records: Sequence[Comparison], owner: Tensor
 ) -> Tensor:

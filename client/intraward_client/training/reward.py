@@ -19,11 +19,18 @@ from intraward_client.store.datasets import PairRecord, RankingRecord
 from intraward_client.training.inputs import TrainingInputs
 from intraward_client.training.losses.preference import bradley_terry_loss, centring, davidson_loss
 from intraward_client.training.losses.ranking import plackett_luce_loss
-from intraward_client.training.marks import Comparison, answers_of, mark_losses, member_shares
+from intraward_client.training.marks import (
+    Comparison,
+    answers_of,
+    graded_margin,
+    mark_losses,
+    member_shares,
+)
 from intraward_client.training.schedule import Progress, run_steps
 from intraward_client.training.sequences import encode_texts
 from intraward_shared.modeling import AdaptedModel
 from intraward_shared.protocol import TrainingSpec
+from intraward_shared.reward_heads import HeadTerms
 
 TIE = 0.5
 """The smoothing that marks a pair of tied answers; a plan's own is below it."""
@@ -54,7 +61,7 @@ def comparison_losses(spec: TrainingSpec, records: Sequence[Comparison], scores:
     """Loss of each comparison under one member's scores ``(rows,)``: the mean over its pairs or its picks."""
     if spec.ranking == "plackett_luce":
         return ranking_losses(records, scores, spec.center_rewards)
-    pairs = _pairs(records, spec.label_smoothing)
+    pairs = _pairs(records, spec.label_smoothing, spec.heads)
     better, worse, record = (scores.new_tensor(column, dtype=torch.long) for column in pairs[:3])
     margin, smoothing = (scores.new_tensor(column) for column in pairs[3:])
     one, other = scores[better], scores[worse]
@@ -92,25 +99,28 @@ def ranking_losses(records: Sequence[Comparison], scores: Tensor, center_rewards
 
 def comparison_figures(records: Sequence[Comparison], scores: Tensor) -> dict[str, Tensor]:
     """Share of pairs won ``(records,)``, a tie as half, and mean margin, for the ward's curves."""
-    better, worse, record = (torch.tensor(column, dtype=torch.long) for column in _pairs(records, 0.0)[:3])
-    ties = torch.tensor(_pairs(records, 0.0)[4]) == 0.5
+    pairs = _pairs(records, 0.0, HeadTerms())
+    better, worse, record = (torch.tensor(column, dtype=torch.long) for column in pairs[:3])
+    ties = torch.tensor(pairs[4]) == TIE
     margin = (scores[better] - scores[worse]).cpu()
     won = torch.where(ties, 0.5, (margin > 0).float())
-    pairs = torch.bincount(record, minlength=len(records))
+    each = torch.bincount(record, minlength=len(records))
     totals = {"accuracy": won, "margin": margin}
-    return {name: torch.zeros(len(records)).index_add(0, record, v) / pairs for name, v in totals.items()}
+    return {name: torch.zeros(len(records)).index_add(0, record, v) / each for name, v in totals.items()}
 
 
-def _pairs(records: Sequence[Comparison], label_smoothing: float) -> list[list[float]]:
+def _pairs(records: Sequence[Comparison], label_smoothing: float, terms: HeadTerms) -> list[list[float]]:
     """Columns over all pairs of answers: row of the better, of the worse, record, margin, smoothing."""
     found, start = [], 0
     for place, record in enumerate(records):
         count = len(answers_of(record))
         ranks = record.ranks if isinstance(record, RankingRecord) else (1, 2)
-        margin = record.margin if isinstance(record, PairRecord) else 0.0
+        given = record.margin if isinstance(record, PairRecord) else 0.0
         for one, two in combinations(range(count), 2):
             first, second = (one, two) if ranks[one] <= ranks[two] else (two, one)
-            smoothing = TIE if ranks[one] == ranks[two] else label_smoothing
+            tied = ranks[one] == ranks[two]
+            margin = given if tied else given + graded_margin(record, first, second, terms)
+            smoothing = TIE if tied else label_smoothing
             found.append((start + first, start + second, place, margin, smoothing))
         start += count
     return [list(column) for column in zip(*found, strict=True)]

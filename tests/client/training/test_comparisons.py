@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
 
 from intraward_client.privacy.noise import NoiseSource
-from intraward_client.store.datasets import PairRecord, RankingRecord
+from intraward_client.store.datasets import AnswerMarks, PairRecord, RankingRecord
 from intraward_client.training import dpo, reward
 from intraward_client.training.inputs import ROLES
 from intraward_client.training.train import train
 from intraward_shared.adapters import encode
 from intraward_shared.modeling import adapted
+from intraward_shared.protocol import TrainingSpec
+from intraward_shared.reward_heads import HeadTerms
 from intraward_shared.stages import Stage
 
 MODULES: dict[Stage, Any] = {Stage.REWARD: reward, Stage.DPO: dpo}
@@ -58,6 +61,25 @@ def test_ties_are_half_won_or_an_outcome_of_their_own(inputs_of: Any) -> None:
     half = losses(Stage.REWARD, [*PAIRS, *RANKINGS], inputs_of)
     own = losses(Stage.REWARD, [*PAIRS, *RANKINGS], inputs_of, tie_nu=0.5)
     assert bool((own != half).all())
+
+
+def test_ratings_grade_the_margin_of_a_pair() -> None:
+    marks = tuple(AnswerMarks((("facts", rating),)) for rating in (3.0, 5.0, 5.0, 1.0))
+    rated = RankingRecord("public", "w2", ("w3", "w4", "w5", "w6"), (2, 1, 1, 3), marks=marks)
+    scores = torch.tensor([0.2, 0.5, -0.1, 0.4])
+    heads = HeadTerms(margin_criterion="facts", margin_scale=2.0)
+    spec = TrainingSpec(learning_rate=0.1, center_rewards=0.0, heads=heads)
+    ordered = [(1, 0, 1.0), (2, 0, 1.0), (0, 3, 1.0), (1, 3, 2.0), (2, 3, 2.0)]  # a tie has no margin
+    wanted = [-torch.nn.functional.logsigmoid(scores[a] - scores[b] - margin) for a, b, margin in ordered]
+    tied = -0.5 * torch.nn.functional.logsigmoid(torch.stack([scores[1] - scores[2], scores[2] - scores[1]]))
+    torch.testing.assert_close(
+        reward.comparison_losses(spec, [rated], scores)[0], (sum(wanted) + tied.sum()) / 6
+    )
+    unrated = replace(rated, marks=(AnswerMarks(),) * 4)
+    plain = TrainingSpec(learning_rate=0.1, center_rewards=0.0)
+    torch.testing.assert_close(
+        reward.comparison_losses(spec, [unrated], scores), reward.comparison_losses(plain, [rated], scores)
+    )
 
 
 def test_dpo_takes_the_loss_that_the_plan_names(inputs_of: Any) -> None:
