@@ -78,7 +78,7 @@ class OfficerTerms(Strict):
 class TrackingTerms(Strict):
     """Where training curves are kept inside the ward; the hospital's own choice, never a plan's."""
 
-    store: Literal["none", "tensorboard"] = "none"
+    store: Literal["none", "tensorboard", "mlflow"] = "none"
 
 
 class SimulationTerms(Strict):

@@ -81,7 +81,7 @@ class Ward:
         """
         self.home = home
         self.policy: SitePolicy = load_policy(home.policy)
-        check_store(self.policy.tracking.store, home.policy)
+        check_store(self.policy.tracking.store, home.policy, home.curves)
         self._key = SigningKey.load(home.signing_key)
         self._ledger = open_ledger(home, self.policy, self._key)
         self._labeller, self._progress, self._watch = labeller, progress, watch
@@ -148,9 +148,12 @@ class Ward:
         try:
             if plan.stage is Stage.LABEL:
                 return self._labelled(request, self._seal(LocalUpdate(plan.digest, {}), plan, entry)), True
-            update = self._train(request, entry)
-            self._slots.check_in_time(plan)
-            return _ok(self._seal(update, plan, entry)), True
+            with self._tracking(
+                plan, entry.attempt or 1
+            ) as track:  # ends after RELEASE: a slow store is late,
+                update = self._train(request, entry, track)  # and costs neither the round nor its charge
+                self._slots.check_in_time(plan)
+                return _ok(self._seal(update, plan, entry)), True
         except Exception as error:  # whatever it was: rows were read, so outside it is ABORTED and no more
             return self._stopped(error, plan), True
 
@@ -210,7 +213,7 @@ class Ward:
         self._log(event | ({"operator": note} if note else {}))
         return sealed
 
-    def _train(self, request: Request, entry: LedgerEntry) -> LocalUpdate:
+    def _train(self, request: Request, entry: LedgerEntry, track: Track) -> LocalUpdate:
         plan = request.plan
         if request.public is not None:
             table = public_table(plan.stage, request.public)
@@ -218,9 +221,8 @@ class Ward:
             with closing(self._vault()) as vault:
                 table = frozen_table(vault, plan.digest, plan.stage)
         in_time = partial(self._slots.check_in_time, plan)
-        with self._tracking(plan, entry.attempt or 1) as track:
-            inputs = TrainingInputs(plan, self._load_base(), request.inputs, table, in_time, track)
-            return train(inputs, self._noise(plan, entry), self._report(plan))
+        inputs = TrainingInputs(plan, self._load_base(), request.inputs, table, in_time, track)
+        return train(inputs, self._noise(plan, entry), self._report(plan))
 
     def _tracking(self, plan: RoundPlan, attempt: int) -> AbstractContextManager[Track]:
         """Curves of one attempt; they stay in the site's folder."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
@@ -48,13 +49,15 @@ def run(home: SiteHome, request: bytes, watch: Callable[..., None] | None = None
     }
 
 
+@pytest.mark.parametrize("kept_by", ["tensorboard", pytest.param("mlflow", marks=pytest.mark.slow)])
 def test_tracking_changes_no_byte_and_its_figures_stay(
-    make_site: Any, rounds: Any, marked: None, capfd: pytest.CaptureFixture[str]
+    kept_by: str, make_site: Any, rounds: Any, marked: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("tensorboard")
+    if importlib.util.find_spec(kept_by) is None:  # never imported here: MLflow calls home when it is
+        pytest.skip(f"{kept_by} is not installed")
     request = rounds(simulated=True, seed=5).bytes_by()
     found, homes, seen = [], [], []
-    for store in ("none", "tensorboard"):
+    for store in ("none", kept_by):
         home = make_site(name=store, more=terms(store))
         found.append(run(home, request, lambda *told: seen.append(told)))
         homes.append(home)

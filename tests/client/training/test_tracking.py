@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import stat
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -26,6 +29,10 @@ NAMES = {
     Stage.REWARD: {"loss", "accuracy", "margin"},
     Stage.DPO: {"loss", "accuracy", "margin"},
 }
+
+
+needs_mlflow = pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="needs the extra mlflow")
+"""Never ``importorskip``: MLflow calls home as soon as it is imported."""
 
 
 def run(inputs: Any) -> bytes:
@@ -104,9 +111,60 @@ def test_a_terminal_that_fails_ends_nothing(tmp_path: Path) -> None:
 
 def test_a_missing_package_is_refused_by_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    check_store("none", tmp_path)
+    check_store("none", tmp_path, tmp_path)
     with pytest.raises(ConfigError, match=r"tracking\.store.*intraward\[tracking\]"):
-        check_store("tensorboard", tmp_path)
+        check_store("tensorboard", tmp_path, tmp_path)
+    with pytest.raises(ConfigError, match=r"tracking\.store.*intraward\[mlflow\]"):
+        check_store("mlflow", tmp_path, tmp_path)
+
+
+@needs_mlflow
+@pytest.mark.slow
+def test_both_stores_are_read_back_in_the_order_in_which_they_were_kept(tmp_path: Path) -> None:
+    curves = tmp_path / "curves"
+    check_store("mlflow", tmp_path, curves)
+    failures: list[int] = []
+    for store, number in (("tensorboard", 1), ("mlflow", 2), ("mlflow", 3), ("tensorboard", 4)):
+        folder = curves / f"run-{number:04d}-ppo-1"
+        with open_track(cast(Any, store), folder, failed=lambda: failures.append(1)) as track:
+            for step in range(12):
+                track(step, {"kl": float("nan"), "reward": number + step / 4} if step else {"kl": 1.0})
+    assert failures == []
+    found = {curve.round: curve.values for curve in read_curves(curves, last=3) if curve.name == "reward"}
+    assert list(found) == [f"run-{number:04d}-ppo-1" for number in (2, 3, 4)]
+    assert found["run-0003-ppo-1"] == tuple(3 + step / 4 for step in range(1, 12))
+    assert {stat.S_IMODE(path.stat().st_mode) for path in curves.rglob("*") if path.is_file()} == {0o600}
+    assert stat.S_IMODE(curves.stat().st_mode) == 0o700
+    assert {path.name for path in curves.iterdir() if path.is_file()} == {"mlflow.db"}
+    assert not [name for name in sys.modules if name.split(".")[0] == "mlflow"]
+
+
+@needs_mlflow
+@pytest.mark.slow
+def test_a_damaged_mlflow_file_is_refused_by_name_and_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"not a database, not a database, not a database")
+    with pytest.raises(ConfigError, match="MLflow cannot keep its file"):
+        check_store("mlflow", tmp_path / "policy.toml", tmp_path)
+    with pytest.raises(InputError, match=r"mlflow\.db"):
+        read_curves(tmp_path)
+    assert (tmp_path / "mlflow.db").read_bytes().startswith(b"not a database")
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        "import socket; socket.socket()",
+        "import socket; socket.getaddrinfo('localhost', 80)",
+        "import socket; socket.create_connection(('127.0.0.1', 9))",
+        "import subprocess; subprocess.run(['true'])",
+        "import os; os.system('true')",
+    ],
+)
+def test_the_process_that_touches_mlflow_can_open_nothing(act: str) -> None:
+    """By an audit hook that stays; the same line without it goes further."""
+    program = "from intraward_client.training.mlflow_child import shut_in; shut_in(); " + act
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == 1 and b"PermissionError" in done.stderr.splitlines()[-1]
 
 
 def test_sparkline() -> None:
