@@ -1,8 +1,9 @@
 """What the proxy and the gold reward model learn from, and how well each tells good answers from bad.
 
 Each has its own half of medquad_judged's prompts and its own topics of synthetic preferences: the reference
-over an answer to another question, over its own first half, and over what the SFT policy says. Nothing of the
-gold side is seen by any policy.
+over an answer to another question, over its own first half and over what the SFT policy says, and of two
+answers of that policy the one nearer to the reference, as a rater with the article at hand would say.
+Nothing of the gold side is seen by any policy.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from intraward_client.store.datasets import PairRecord, RankingRecord
 from intraward_client.training.inputs import PUBLIC_UNIT
 from intraward_simulation.studies.judged import fold_of, ranking, read_judged
 from intraward_simulation.studies.questions import Question, constructed_pairs
+from intraward_simulation.studies.winrates import unigram_f1
 
 JUDGED = "medquad_judged"
 FILES = tuple(
     f"{name}/{file}.jsonl" for name in (JUDGED, "mts_summary_ratings") for file in ("pairs", "ranked")
 )
+NEARER_BY = 0.05
+"""Least difference of unigram F1 between two answers of the policy that makes a preference."""
 Judge = Literal["proxy", "gold"]
 JUDGES: tuple[Judge, ...] = ("proxy", "gold")
 Comparison = PairRecord | RankingRecord
@@ -34,15 +38,23 @@ def judged_half(folder: Path, judge: Judge, seed: int) -> list[RankingRecord]:
     return [ranking(prompt) for prompt in prompts if fold_of(prompt.name, len(JUDGES), seed) == half]
 
 
-def comparisons(questions: Sequence[Question], said: Sequence[str], seed: int) -> list[PairRecord]:
+def comparisons(
+    questions: Sequence[Question], said: Sequence[tuple[str, str]], seed: int
+) -> list[PairRecord]:
     """Synthetic preferences of some questions.
 
     Args:
-        said: the SFT policy's answer to each question; one that is the reference teaches nothing.
+        said: two answers of the SFT policy to each question. The reference is better than the first, and the
+            one that has more words in common with the reference is better than the other.
     """
     found = [pair for question in questions for pair in constructed_pairs(question, questions, seed)]
-    asked = zip(questions, said, strict=True)
-    return found + [PairRecord(PUBLIC_UNIT, q.text, q.answer, text) for q, text in asked if text != q.answer]
+    for question, (one, two) in zip(questions, said, strict=True):
+        found.append(PairRecord(PUBLIC_UNIT, question.text, question.answer, one))
+        nearer = unigram_f1(one, question.answer) - unigram_f1(two, question.answer)
+        if abs(nearer) >= NEARER_BY:
+            better, worse = (one, two) if nearer > 0 else (two, one)
+            found.append(PairRecord(PUBLIC_UNIT, question.text, better, worse))
+    return found
 
 
 def best_and_worst(texts: Sequence[tuple[str, str]], scores: Sequence[float]) -> list[PairRecord]:

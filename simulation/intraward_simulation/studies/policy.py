@@ -105,10 +105,10 @@ class Work:
     def _train_judge(self, judge: Judge, sft: State) -> State:
         seed = self.seed + 1 + JUDGES.index(judge)
         asked = self.judged[judge]
-        said = self._sample(sft, asked, seed)
+        said = self._sample(sft, [*asked, *asked], seed)
         rows = [
             *judges.judged_half(self.setting.data, judge, self.seed),
-            *judges.comparisons(asked, said, seed),
+            *judges.comparisons(asked, list(zip(said, said[len(asked) :], strict=False)), seed),
         ]
         fresh = initial_state(self.base, self.lora, Stage.REWARD, seed)
         return self._train(Stage.REWARD, fresh, rows, self.stages.reward, seed, ("start", f"{judge} judge"))

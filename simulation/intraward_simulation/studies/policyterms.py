@@ -58,6 +58,8 @@ class StageSpecs(Strict):
                 raise ValueError(f"{name}.steps: a policy study needs the number of steps")
             if any(getattr(spec, key) != getattr(self.ppo, key) for key in _SAMPLED_ALIKE):
                 raise ValueError(f"{name}: {', '.join(_SAMPLED_ALIKE)} must be those of ppo")
+            if spec.model_fields_set & {"score_mean", "score_std"}:
+                raise ValueError(f"{name}: the study measures the score constants itself; leave them out")
         return self
 
 

@@ -21,7 +21,7 @@ from intraward_simulation.studies.intervals import DRAWS, Interval
 Figures = NDArray[np.float64]
 _WORD = re.compile(r"[a-z0-9']+")
 _RIDGE = 0.1
-_NEWTON_STEPS = 25
+_NEWTON_STEPS = 12
 
 
 @dataclass(frozen=True)
