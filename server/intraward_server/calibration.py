@@ -3,14 +3,18 @@
 Pure, on score differences (chosen minus rejected) of public pairs. The probability that a Bradley-Terry model
 gives to the preference as it was judged is ``sigmoid(difference)``; its Brier score and expected
 calibration error are those of that probability (Guo et al., arXiv 1706.04599). Accuracy on pairs of equal
-length is what is left when length cannot be the reason (Singhal et al., arXiv 2310.03716).
+length is what is left when length cannot be the reason (Singhal et al., arXiv 2310.03716). How far members
+of an ensemble differ is worth something only if they differ more where they are wrong (Coste et al.,
+arXiv 2310.02743), so both are given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from intraward_server.publicdata import Record
 from intraward_server.statistics import Rate, wilson
@@ -50,6 +54,24 @@ def length_matched(pairs: Sequence[Record], differences: Sequence[float]) -> Rat
         <= MATCHED * max(len(pair["chosen"]), len(pair["rejected"]))
     ]
     return wilson(sum(wins), len(wins))
+
+
+def disagreement(members: NDArray[np.float64]) -> dict[str, Any]:
+    """How far the members of an ensemble differ on score differences ``(pairs, members)``.
+
+    The standard deviation over the members, its mean over pairs and over those that their mean gets right or
+    wrong; and the share of pairs on which every member prefers the same answer. Nothing for one member.
+    """
+    if members.shape[1] < 2 or not len(members):
+        return {}
+    spread, right = members.std(1), members.mean(1) > 0
+    return {
+        "members": members.shape[1],
+        "disagreement": float(spread.mean()),
+        "disagreement_right": float(spread[right].mean()) if right.any() else None,
+        "disagreement_wrong": float(spread[~right].mean()) if not right.all() else None,
+        "unanimous": float(np.mean(np.abs(np.sign(members).sum(1)) == members.shape[1])),
+    }
 
 
 def _sigmoid(differences: Sequence[float]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

@@ -3,7 +3,8 @@
 Nothing here sees a hospital's data, so every figure is free. The reward model is measured as
 pairwise accuracy beside the rule "longer wins", because a reward model that learnt length looks good
 without it (Singhal et al., arXiv 2310.03716). KL is the exact per-token divergence on the policy's
-own samples, summed over the answer (Rao-Blackwellised, arXiv 2504.10637), not the noisy k1.
+own samples, summed over the answer (Rao-Blackwellised, arXiv 2504.10637), not the noisy k1. The proxy
+reward of an answer is the ward's own (``intraward_shared.scoring``): with criteria, rules and veto.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from intraward_server.publicdata import Record
@@ -21,15 +24,18 @@ from intraward_shared.generation import (
     batches,
     completion_ids,
     decode,
+    encode_pairs,
     pad_sequences,
     prompt_ids,
     sample,
     score_texts,
 )
 from intraward_shared.modeling import AdaptedModel, Role
+from intraward_shared.protocol import TrainingSpec
+from intraward_shared.scoring import shaped_scores
 
 Scorer = Callable[[str, str], float]
-"""Score of (prompt, answer): the gold rule of a simulation, or a released reward model."""
+"""Score of (prompt, answer): the gold rule of a simulation."""
 
 CLOSED_ANSWERS = ("yes", "no", "maybe")
 _LOGIT_CELLS = 2**25
@@ -51,11 +57,24 @@ def length_baseline(pairs: Sequence[Record]) -> Rate:
     return wilson(sum(wins), len(wins))
 
 
-def score_differences(model: AdaptedModel, pairs: Sequence[Record], limits: Limits) -> list[float]:
-    """Score of the chosen answer minus that of the rejected one, by the reward adapter."""
-    chosen = reward_scores(model, [(p["prompt"], p["chosen"]) for p in pairs], limits)
-    rejected = reward_scores(model, [(p["prompt"], p["rejected"]) for p in pairs], limits)
-    return [a - b for a, b in zip(chosen, rejected, strict=True)]
+def score_differences(model: AdaptedModel, pairs: Sequence[Record], limits: Limits) -> NDArray[np.float64]:
+    """Score of the chosen answer minus that of the rejected one, by each member ``(pairs, members)``."""
+    chosen, rejected = (
+        _member_scores(model, [(pair["prompt"], pair[key]) for pair in pairs], limits)
+        for key in ("chosen", "rejected")
+    )
+    return (chosen - rejected).double().numpy()
+
+
+@torch.no_grad()
+def _member_scores(model: AdaptedModel, texts: Sequence[tuple[str, str]], limits: Limits) -> Tensor:
+    """Raw scores of (prompt, answer) texts by the members of the reward adapter ``(rows, members)``."""
+    model.use("reward")
+    found = [torch.zeros(0, model.heads.members)]
+    for part in batches(len(texts), limits.batch):
+        rows = encode_pairs(model.base, texts[part], limits.max_prompt, limits.max_completion)
+        found.append(model.appraise(rows.ids, rows.mask).members.cpu())
+    return torch.cat(found)
 
 
 def reward_accuracy(differences: Sequence[float]) -> Rate:
@@ -88,10 +107,11 @@ def _half(ours: float, theirs: float) -> float:
 
 @dataclass(frozen=True, repr=False)
 class Answers:
-    """One sampled answer a prompt, and the KL of each to the reference in nats (empty if not asked)."""
+    """One sampled answer a prompt; KL of each to the reference in nats and its proxy reward, where asked."""
 
     texts: tuple[str, ...]
-    kl: tuple[float, ...]
+    kl: tuple[float, ...] = ()
+    rewards: tuple[float, ...] = ()
 
 
 @torch.no_grad()
@@ -102,6 +122,7 @@ def sample_answers(
     limits: Limits,
     seed: int,
     reference: Role | None = None,
+    terms: TrainingSpec | None = None,
 ) -> Answers:
     """Sample with one role; with ``reference`` also the divergence from it on these samples.
 
@@ -112,20 +133,24 @@ def sample_answers(
         limits: lengths, temperature, batch.
         seed: the same seed gives different policies the same random numbers.
         reference: adapter to compare with, or None.
+        terms: of the policy stage, to have the reward adapter score the answers as that stage does.
     """
     generator = torch.Generator().manual_seed(seed)
     texts: list[str] = []
     divergence: list[float] = []
+    rewards: list[float] = []
     for part in batches(len(prompts), limits.batch):
         rows = [prompt_ids(model.base, prompt, limits.max_prompt) for prompt in prompts[part]]
         model.use(role)
         rollout = sample(model, rows, limits.max_completion, generator, limits.temperature)
         texts += decode(model.base, rollout)
+        if terms is not None:
+            rewards += shaped_scores(model, terms, prompts[part], rows, rollout).tolist()
         if reference is not None:
             ids = torch.cat([rollout.prompts, rollout.completions], 1)
             mask = torch.cat([rollout.prompt_mask, rollout.completion_mask.long()], 1)
             divergence += _divergence(model, (role, reference), ids, mask, rollout.completion_mask)
-    return Answers(tuple(texts), tuple(divergence))
+    return Answers(tuple(texts), tuple(divergence), tuple(rewards))
 
 
 def _divergence(

@@ -21,6 +21,8 @@ from intraward_shared.protocol import OutputSpec, ProgramSchedule, RoundPlan, Tr
 from intraward_shared.signing import canonical_json, digest
 from intraward_shared.stages import ON_POLICY, trained_names
 
+_UNCLIPPED = 1e9
+"""No raw score of a reward model is as large."""
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -111,7 +113,7 @@ def build_plan(
             "lora": config.lora,
             "inputs": dict(inputs),
             "public_data": state.public.get(stage.value),
-            "training": _training(at.stage, state),
+            "training": training_of(at.stage, state),
             "mechanism": at.stage.mechanism,
             "schedule": digest(to_bytes(schedule)) if charged and schedule is not None else None,
             "outputs": tuple(
@@ -126,11 +128,31 @@ def build_plan(
     )
 
 
-def _training(stage: StageConfig, state: ProgramState) -> TrainingSpec:
+def training_of(stage: StageConfig, state: ProgramState) -> TrainingSpec:
+    """A stage's training parameters, on-policy ones with the score constants that were fixed for them."""
     if stage.stage not in ON_POLICY or state.score is None:
         return stage.training
     mean, std = state.score
     return stage.training.model_copy(update={"score_mean": mean, "score_std": std})
+
+
+def proxy_terms(config: ProgramConfig, state: ProgramState) -> TrainingSpec | None:
+    """Under which terms the reward model scores answers in evaluation: those that the policy stage optimises.
+
+    Of dpo, which scores nothing, the heads' terms on the raw scale. None without a policy stage or reward
+    model.
+    """
+    stage = config.policy_stage
+    if stage is None or state.reward is None:
+        return None
+    if stage.stage in ON_POLICY:
+        return training_of(stage, state)
+    return TrainingSpec(
+        learning_rate=stage.training.learning_rate,
+        heads=stage.training.heads,
+        score_clip=_UNCLIPPED,
+        missing_eos_penalty=0.0,
+    )
 
 
 def _nonce(config: ProgramConfig, run_id: str, number: int) -> str:

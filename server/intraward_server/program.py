@@ -25,14 +25,16 @@ from intraward_server.checkpoint import (
     LedgerHead,
     ProgramState,
     append_history,
+    read_history,
     save_state,
     trim_history,
 )
 from intraward_server.evaluation import Scorer
-from intraward_server.plans import Position, build_plan, positions, slot_of
+from intraward_server.overoptimisation import summary
+from intraward_server.plans import Position, build_plan, positions, proxy_terms, slot_of
 from intraward_server.rounds import Inbox, RoundResult, RoundTerms, find_nodes, run_round
 from intraward_server.session import Session, open_session
-from intraward_server.succession import INPUTS, ROLES, Succession
+from intraward_server.succession import Succession
 from intraward_shared.adapters import State, encode, l2_norm
 from intraward_shared.durable import write_durably
 from intraward_shared.errors import RoundFailed
@@ -112,11 +114,18 @@ class Program:
         while self._s.state.next_round <= len(self._every):
             self._round(self._every[self._s.state.next_round - 1])
         if self._s.state.status != "finished":
-            figures = self._s.scorecard.final(self._succession.beside_sft())
+            figures = self._final()
             write_durably(home.evaluation, json.dumps(figures, indent=2, sort_keys=True).encode())
             self._save(self._s.state.model_copy(update={"status": "finished"}))
         self._tell("done")
         return result_of(self._s)
+
+    def _final(self) -> dict[str, Any]:
+        """The last evaluation, and what proxy and gold said of the policy round by round."""
+        card = self._s.scorecard
+        figures = card.final(self._succession.beside_sft(), proxy_terms(self._s.config, self._s.state))
+        judge = "" if card.gold is None else card.gold.name
+        return figures | {"over_optimisation": summary(read_history(self._s.home.history), judge)}
 
     def _clear_inbox(self) -> None:
         """Remove updates of rounds that are over: a crash came before that, or the round was given up."""
@@ -135,10 +144,10 @@ class Program:
         trained = self._s.registry.load(plan.inputs[plan.trained_input])
         inbox = Inbox(self._s.home.inbox(plan.digest), self._admission(plan, trained))
         outcome = inbox.closed() or self._ask(plan, signed, inbox)
-        adapter, heads = self._aggregate(at, plan, trained, inbox, outcome)
+        adapter, heads, figures = self._aggregate(at, plan, trained, inbox, outcome)
         state = self._advanced(at, plan, outcome, adapter, heads)
         line = self._history(at, plan, outcome, inbox, adapter)
-        line["figures"] = self._figures(at, state)
+        line["figures"] = figures or self._figures(at, state)
         line["seconds"] = round(time.monotonic() - began, 3)
         append_history(self._s.home.history, line)
         self._save(state)
@@ -211,8 +220,11 @@ class Program:
 
     def _aggregate(
         self, at: Position, plan: RoundPlan, trained: State, inbox: Inbox, outcome: RoundResult
-    ) -> tuple[str | None, dict[str, LedgerHead]]:
-        """Sum in the order of site names, countersign each ledger head, and sign the new adapter."""
+    ) -> tuple[str | None, dict[str, LedgerHead], dict[str, Any]]:
+        """Sum in the order of site names, countersign each ledger head, and sign the new adapter.
+
+        A reward model is measured before, because what it is worth stands in its card, which is signed.
+        """
         mean, heads = StreamingMean(), {}
         for update in inbox.updates(outcome.sites):
             mean.add(update.tensors)
@@ -221,9 +233,12 @@ class Program:
             )
             self._countersign(plan, update)
         if at.stage.stage is Stage.LABEL:
-            return None, heads
+            return None, heads, {}
+        made, figures = apply(trained, mean.value()), {}
+        if at.stage.stage is Stage.REWARD:
+            figures = self._s.scorecard.after_round(Stage.REWARD, {"reward": made})
         lineage = self._succession.lineage(at, tuple(plan.inputs.values()), plan.digest, heads)
-        return self._s.registry.put(apply(trained, mean.value()), lineage), heads
+        return self._s.registry.put(made, lineage, figures), heads, figures
 
     def _countersign(self, plan: RoundPlan, update: AdmittedUpdate) -> None:
         receipt = Receipt(
@@ -287,12 +302,18 @@ class Program:
         }
 
     def _figures(self, at: Position, state: ProgramState) -> dict[str, Any]:
-        if at.stage.stage is Stage.LABEL:
+        """Figures of a round's new adapter; of a policy beside sft's, and where its iteration began."""
+        stage, card = at.stage.stage, self._s.scorecard
+        if stage in (Stage.LABEL, Stage.REWARD):
             return {}
-        roles = INPUTS[at.stage.stage] if at.stage.stage in (Stage.SFT, Stage.REWARD) else ROLES
-        figures = self._s.scorecard.after_round(at.stage.stage, self._succession.adapters(roles, state))
-        if at.last and roles is ROLES and self._s.config.program.iterations > 1:
-            figures["over_sft"] = self._s.scorecard.over_sft(self._succession.beside_sft(state))
+        if stage is Stage.SFT:
+            return card.after_round(stage, self._succession.adapters(("policy",), state))
+        proxy = proxy_terms(self._s.config, state)
+        figures = card.after_round(stage, self._succession.beside_sft(state), proxy)
+        if at.number == 1 and figures:
+            figures["start"] = card.after_round(stage, self._succession.beside_sft(self._s.state), proxy)
+        if at.last and self._s.config.program.iterations > 1:
+            figures["over_sft"] = card.over_sft(self._succession.beside_sft(state), proxy)
         return figures
 
     def _save(self, state: ProgramState) -> None:

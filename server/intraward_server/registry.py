@@ -13,10 +13,10 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from intraward_server.checkpoint import LedgerHead
+from intraward_server.modelcard import Lineage, card
 from intraward_shared.adapters import State, encode, state_digest
 from intraward_shared.durable import sync_folder, write_durably
 from intraward_shared.errors import DigestError
@@ -28,27 +28,9 @@ from intraward_shared.signed_adapter import (
     read_signed_adapter,
 )
 from intraward_shared.signing import SigningKey, digest
-from intraward_shared.stages import SCORE_HEAD, VALUE_HEAD, Stage
+from intraward_shared.stages import SCORE_HEAD, VALUE_HEAD
 
 MANIFEST = "intraward_adapter.json"
-
-
-@dataclass(frozen=True)
-class Lineage:
-    """Where an adapter comes from: stage and round that made it, parents, plans, ledger heads.
-
-    ``round`` is 0 for an initial adapter, which no hospital has touched; ``iteration`` is the version.
-    """
-
-    run_id: str
-    stage: Stage
-    round: int
-    base_model: str
-    simulated: bool
-    parents: tuple[str, ...] = ()
-    plans: tuple[str, ...] = ()
-    heads: Mapping[str, LedgerHead] | None = None
-    iteration: int = 1
 
 
 class Registry:
@@ -65,8 +47,11 @@ class Registry:
         """Folder of the adapter with digest ``name``."""
         return self._folder / name[:16]
 
-    def put(self, state: State, lineage: Lineage) -> str:
+    def put(self, state: State, lineage: Lineage, measured: Mapping[str, Any] | None = None) -> str:
         """Write and sign an adapter; returns its digest. One that is already there is verified and kept.
+
+        Args:
+            measured: figures of a reward model (``Scorecard.reward_figures``) for its card.
 
         Raises:
             SignatureError, DigestError: a folder of this name is there and was altered.
@@ -75,7 +60,7 @@ class Registry:
         if self.path(name).exists():
             self.load(name)
             return name
-        files = _files(state, lineage, self._lora, name)
+        files = _files(state, lineage, self._lora, name, measured or {})
         manifest = AdapterManifest(
             run_id=lineage.run_id,
             stage=lineage.stage,
@@ -135,13 +120,15 @@ class Registry:
         sync_folder(self._folder)
 
 
-def _files(state: State, lineage: Lineage, lora: LoraSpec, name: str) -> dict[str, bytes]:
+def _files(
+    state: State, lineage: Lineage, lora: LoraSpec, name: str, measured: Mapping[str, Any]
+) -> dict[str, bytes]:
     heads = {n: a for n, a in state.items() if n in SCORE_HEAD or n in VALUE_HEAD}
     factors = {n: a for n, a in state.items() if n not in heads}
     files = {
         "adapter_config.json": json.dumps(_peft_config(lora), indent=2, sort_keys=True).encode(),
         "adapter_model.safetensors": encode(factors),
-        "README.md": _card(lineage, lora, name, tuple(heads)).encode(),
+        "README.md": card(lineage, lora, name, tuple(heads), measured).encode(),
     }
     if heads:
         files["heads.safetensors"] = encode(heads)
@@ -160,41 +147,3 @@ def _peft_config(lora: LoraSpec) -> dict[str, object]:
         "lora_dropout": 0.0,
         "bias": "none",
     }
-
-
-def _version(lineage: Lineage) -> str:
-    """Which version an adapter is on the way to; sft comes before the first."""
-    if lineage.stage is Stage.SFT:
-        return ""
-    kind = "reward model" if lineage.stage is Stage.REWARD else "policy"
-    return f",\n{kind} v{lineage.iteration} (iteration {lineage.iteration})"
-
-
-def _card(lineage: Lineage, lora: LoraSpec, name: str, heads: tuple[str, ...]) -> str:
-    """Model card: what the folder is, how to load it, what it does not promise."""
-    origin = (
-        f"stage {lineage.stage.value}, round {lineage.round} of run `{lineage.run_id}`{_version(lineage)}"
-        if lineage.round
-        else f"initial adapter of stage {lineage.stage.value}, run `{lineage.run_id}`; no hospital touched it"
-    )
-    simulated = (
-        "\n**Simulated**: made with seeded noise on simulated hospitals; carries no privacy guarantee.\n"
-        if lineage.simulated
-        else ""
-    )
-    extra = f"`heads.safetensors` holds {', '.join(f'`{h}`' for h in heads)}.\n" if heads else ""
-    return f"""---
-library_name: peft
-tags: [lora, intraward]
----
-# intraward adapter {name[:16]}
-
-LoRA adapter (r = {lora.r}, lora_alpha = {lora.lora_alpha}), {origin}.
-Base model digest `{lineage.base_model}`. Adapter digest `{name}`.
-{simulated}
-Load: `PeftModel.from_pretrained(base, "this folder")`. {extra}
-Verify before use: `intraward-audit adapter DIR --public-key HEX`. What privacy it cost stands in the
-hospitals' ledgers, not here: `intraward-audit recompute LEDGER`.
-
-Not a medical device. Not evaluated for clinical use; a person must read every answer.
-"""

@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from intraward_server.calibration import brier, calibration_error, length_matched
+from intraward_server.calibration import brier, calibration_error, disagreement, length_matched
 from intraward_server.evaluation import (
     Answers,
     Limits,
-    Scorer,
     closed_accuracy,
     completion_loss,
     length_baseline,
@@ -29,12 +28,14 @@ from intraward_server.evaluation import (
     sample_answers,
     score_differences,
 )
+from intraward_server.gold import Gold
 from intraward_server.publicdata import Record, read_records
 from intraward_server.statistics import mean_gain, win_rate
 from intraward_shared.adapters import State
 from intraward_shared.errors import InputError, ModelError
 from intraward_shared.modeling import AdaptedModel, BaseModel, Role, adapted
 from intraward_shared.program import ProgramConfig
+from intraward_shared.protocol import TrainingSpec
 from intraward_shared.stages import ON_POLICY, Stage
 
 Figures = dict[str, Any]
@@ -51,17 +52,17 @@ class Scorecard:
         config: the program; its ``[evaluation]`` names the files.
         folder: where relative paths start.
         seed: public; the same seed gives every policy the same random numbers.
-        gold: true reward of (prompt, answer), which only a simulation knows.
+        gold: judge of answers that no training sees.
 
     Raises:
         ConfigError, InputError: a file is missing or a line is wrong; checked before the run begins.
     """
 
     def __init__(
-        self, base: BaseModel, config: ProgramConfig, folder: Path, seed: int, gold: Scorer | None = None
+        self, base: BaseModel, config: ProgramConfig, folder: Path, seed: int, gold: Gold | None = None
     ) -> None:
         terms = config.evaluation
-        self._base, self._config, self._terms, self._seed, self._gold = base, config, terms, seed, gold
+        self._base, self._config, self._terms, self._seed, self.gold = base, config, terms, seed, gold
         self._limits = Limits(
             terms.max_prompt_tokens, terms.max_completion_tokens, terms.temperature, terms.batch
         )
@@ -116,15 +117,19 @@ class Scorecard:
             )
         return round(mean, 4), max(round(std, 4), _MIN_STD)
 
-    def after_round(self, stage: Stage, adapters: Adapters) -> Figures:
-        """Quick figures for the curves; empty where the program names no data for them."""
+    def after_round(self, stage: Stage, adapters: Adapters, proxy: TrainingSpec | None = None) -> Figures:
+        """Quick figures for the curves; empty where the program names no data for them.
+
+        Args:
+            proxy: terms under which the reward adapter scores a policy's answers.
+        """
         if stage is Stage.REWARD:
             return self.reward_figures(adapters["reward"], self._pairs[: self._terms.quick_pairs])
         if stage is Stage.SFT:
             with self._model({"policy": adapters["policy"]}) as model:
                 return self._heldout(model, "policy", self._records[: self._terms.quick_pairs])
         if stage in (*ON_POLICY, Stage.DPO) and self._prompts:
-            return self._policy_figures(adapters, self._prompts[: self._terms.quick_prompts])
+            return self._policy_figures(adapters, self._prompts[: self._terms.quick_prompts], proxy)
         return {}
 
     def reward_figures(self, reward: State, pairs: list[Record]) -> Figures:
@@ -132,7 +137,8 @@ class Scorecard:
         if not pairs:
             return {}
         with self._model({"reward": reward}) as model:
-            differences = score_differences(model, pairs, self._limits)
+            members = score_differences(model, pairs, self._limits)
+        differences = members.mean(1).tolist()
         accuracy, baseline = reward_accuracy(differences), length_baseline(pairs)
         matched = length_matched(pairs, differences)
         return {
@@ -146,30 +152,41 @@ class Scorecard:
             "length_matched_pairs": matched.total,
             "brier": brier(differences),
             "calibration_error": calibration_error(differences),
+            **disagreement(members),
         }
 
-    def _policy_figures(self, adapters: Adapters, prompts: list[str]) -> Figures:
+    def _policy_figures(self, adapters: Adapters, prompts: list[str], proxy: TrainingSpec | None) -> Figures:
+        """KL to the reference, proxy reward and gold score, one point of the curve of Gao et al."""
         with self._model(adapters) as model:
-            reference: Role | None = "reference" if "reference" in adapters else None
-            answers = sample_answers(model, "policy", prompts, self._limits, self._seed, reference)
-            figures: Figures = {"prompts": len(prompts)}
-            if reference is not None:
-                figures["kl"] = float(np.mean(answers.kl))
-            if "reward" in adapters:
-                figures["proxy_reward"] = float(np.mean(self._proxy(model, prompts, answers)))
-            if self._gold is not None:
-                figures["true_reward"] = float(np.mean(self._true(prompts, answers)))
-            return figures
+            answers = self._answers(model, "policy", prompts, proxy)
+        figures: Figures = {"prompts": len(prompts)}
+        if answers.kl:
+            figures["kl"] = float(np.mean(answers.kl))
+        if answers.rewards:
+            figures["proxy_reward"] = float(np.mean(answers.rewards))
+        if self.gold is not None:
+            judged = self.gold.judge(prompts, answers.texts)
+            figures["gold_reward"] = float(np.mean(judged))
+            figures["gold_std_error"] = float(np.std(judged)) / math.sqrt(len(judged))
+        return figures
 
-    def final(self, adapters: Adapters) -> Figures:
+    def _answers(
+        self, model: AdaptedModel, role: Role, prompts: Sequence[str], proxy: TrainingSpec | None
+    ) -> Answers:
+        """Samples of one role, with what else the adapters at hand can say of them."""
+        reference: Role | None = "reference" if role == "policy" and "reference" in model.roles else None
+        terms = proxy if "reward" in model.roles else None
+        return sample_answers(model, role, prompts, self._limits, self._seed, reference, terms)
+
+    def final(self, adapters: Adapters, proxy: TrainingSpec | None = None) -> Figures:
         """The whole evaluation: reward model, policy against its reference, held-out loss, closed QA."""
         out: Figures = {"reward_model": {}, "policy": {}, "heldout": {}, "closed": {}, "samples": []}
         if "reward" in adapters:
             out["reward_model"] = self.reward_figures(adapters["reward"], self._pairs)
+        roles: list[Role] = [role for role in ("reference", "policy") if role in adapters]
+        if self._prompts:
+            out["policy"], out["samples"] = self._compare(adapters, roles, self._prompts, proxy)
         with self._model(adapters) as model:
-            roles: list[Role] = [role for role in ("reference", "policy") if role in adapters]
-            if self._prompts:
-                out["policy"], out["samples"] = self._compare(model, roles, self._prompts)
             for role in roles:
                 out["heldout"] |= {
                     f"{k}_{_label(role, roles)}": v
@@ -178,38 +195,28 @@ class Scorecard:
                 out["closed"] |= self._closed_figures(model, role, _label(role, roles))
         return out
 
-    def over_sft(self, adapters: Adapters) -> Figures:
+    def over_sft(self, adapters: Adapters, proxy: TrainingSpec | None = None) -> Figures:
         """Quick comparison with the sft policy (role ``reference``) as an iteration ends."""
         if not self._prompts:
             return {}
-        with self._model(adapters) as model:
-            prompts = self._prompts[: self._terms.quick_prompts]
-            return self._compare(model, ["reference", "policy"], prompts)[0]
+        prompts = self._prompts[: self._terms.quick_prompts]
+        return self._compare(adapters, ["reference", "policy"], prompts, proxy)[0]
 
     def _compare(
-        self, model: AdaptedModel, roles: list[Role], prompts: Sequence[str]
+        self, adapters: Adapters, roles: list[Role], prompts: Sequence[str], proxy: TrainingSpec | None
     ) -> tuple[Figures, list[dict[str, str]]]:
-        answers = {
-            role: sample_answers(
-                model,
-                role,
-                prompts,
-                self._limits,
-                self._seed,
-                "reference" if role == "policy" and "reference" in roles else None,
-            )
-            for role in roles
-        }
+        with self._model(adapters) as model:
+            answers = {role: self._answers(model, role, prompts, proxy) for role in roles}
         figures: Figures = {"prompts": len(prompts)}
         judged: dict[Role, list[float]] = {}
         for role in roles:
-            if "reward" in model.roles:
-                judged[role] = self._proxy(model, prompts, answers[role])
+            if answers[role].rewards:
+                judged[role] = list(answers[role].rewards)
                 figures[f"proxy_{_label(role, roles)}"] = float(np.mean(judged[role]))
-        if self._gold is not None:
-            judged = {role: self._true(prompts, answers[role]) for role in roles}
+        if self.gold is not None:
+            judged = {role: self.gold.judge(prompts, answers[role].texts) for role in roles}
         if judged:
-            figures["judge"] = "gold" if self._gold is not None else "reward_model"
+            figures["judge"] = "gold" if self.gold is not None else "reward_model"
             figures |= {f"reward_{_label(role, roles)}": float(np.mean(judged[role])) for role in roles}
         if "reference" in roles:
             figures["kl"] = float(np.mean(answers["policy"].kl))
@@ -229,13 +236,6 @@ class Scorecard:
             "win_rate": rate.value,
             "win_rate_interval": rate.interval,
         }
-
-    def _proxy(self, model: AdaptedModel, prompts: Sequence[str], answers: Answers) -> list[float]:
-        return reward_scores(model, list(zip(prompts, answers.texts, strict=True)), self._limits)
-
-    def _true(self, prompts: Sequence[str], answers: Answers) -> list[float]:
-        assert self._gold is not None
-        return [float(self._gold(p, a)) for p, a in zip(prompts, answers.texts, strict=True)]
 
     def _heldout(self, model: AdaptedModel, role: Role, records: list[Record]) -> Figures:
         if not records:

@@ -12,6 +12,7 @@ from typing import Any
 
 from intraward_server.checkpoint import ProgramState, load_state, save_state
 from intraward_server.evaluation import Scorer
+from intraward_server.gold import open_gold
 from intraward_server.home import ServerHome
 from intraward_server.plans import build_schedule, name_run, public_seed
 from intraward_server.publicdata import FIELDS, decode_records, encode_records, read_records
@@ -62,12 +63,12 @@ def open_session(root: Path, gold: Scorer | None = None) -> Session:
     key = SigningKey.load(home.key)
     state = load_state(home.state)
     home.make()
-    device = config.model.device
     pinned = config.model.sha256 if state is None else state.base_model
-    base = load_base(root / config.model.path, pinned, device)
+    base = load_base(root / config.model.path, pinned, config.model.device, config.model.dtype)
     snapshots = _read_public(config, root) if state is None else {}
     seed = public_seed(config) if state is None else state.public_seed
-    scorecard = Scorecard(base, config, root, seed, gold)
+    run_id = "" if state is None else state.run_id
+    scorecard = Scorecard(base, config, root, seed, open_gold(config, root, base, run_id, key.public, gold))
     if state is None:
         state = _begin(home, config, key, base, snapshots, seed)
     elif state.agreed != config.agreed_digest:

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from intraward_server.checkpoint import LedgerHead, ProgramState
+from intraward_server.modelcard import Lineage
 from intraward_server.plans import Position
-from intraward_server.registry import Lineage
 from intraward_server.session import Session
 from intraward_shared.adapters import State
 from intraward_shared.errors import RoundFailed

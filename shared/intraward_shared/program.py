@@ -13,6 +13,7 @@ protocol's ``Real``. Relative paths stand beside the file.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -22,7 +23,7 @@ from pydantic import Field, StringConstraints, model_validator
 from intraward_shared.config import Strict, load_toml
 from intraward_shared.errors import ConfigError
 from intraward_shared.protocol import Digest, LoraSpec, Mechanism, Name, Real, Slot, TrainingSpec
-from intraward_shared.shaping import ShapingTerms
+from intraward_shared.shaping import AnswerRule, ShapingTerms
 from intraward_shared.signing import digest
 from intraward_shared.stages import ON_POLICY, Part, Stage
 
@@ -72,11 +73,15 @@ class ProgramTerms(Strict):
 
 
 class ModelPin(Strict):
-    """Base model directory; ``sha256`` refuses any other, without it the found digest is pinned."""
+    """Base model directory; ``sha256`` refuses any other, without it the found digest is pinned.
+
+    ``device`` and ``dtype`` (of the frozen weights) are the coordinator's own, for evaluation.
+    """
 
     path: str
     sha256: Digest | None = None
     device: str = "cpu"
+    dtype: Literal["fp32", "bf16"] = "fp32"
 
 
 class EnrolledSite(Strict):
@@ -149,12 +154,56 @@ class AdmissionTerms(Strict):
     max_norm: Real | None = Field(default=None, gt=0)
 
 
+class GoldTerms(Strict):
+    """Who judges answers beside the reward model, to tell over-optimisation: nothing that training sees.
+
+    Either ``adapter``, the folder of a signed reward adapter of another run on the same base model
+    (``public_key`` of who signed it, if that was another coordinator), or ``shaping``: rules and critique.
+    """
+
+    adapter: str | None = Field(default=None, min_length=1)
+    public_key: PublicKey | None = None
+    shaping: ShapingTerms | None = None
+
+    @model_validator(mode="after")
+    def _one_judge(self) -> Self:
+        if (self.adapter is None) == (self.shaping is None):
+            raise ValueError("gold is either an adapter or shaping (rules, critique)")
+        if self.public_key is not None and self.adapter is None:
+            raise ValueError("public_key is of an adapter")
+        if self.shaping is not None and not (self.shaping.rules or self.shaping.critique):
+            raise ValueError("gold.shaping needs rules or critique")
+        if self.shaping is not None and self.shaping.overlong_tokens:
+            raise ValueError("gold.shaping reads texts and counts no tokens: it has no length penalty")
+        return self
+
+    def check(self, stages: Sequence[StageConfig]) -> None:
+        """Refuse a judge that a stage trains with.
+
+        Raises:
+            ValueError: a rule or a principle shapes the rewards of a stage, too.
+        """
+        if self.shaping is None:
+            return
+        for stage in stages:
+            used = stage.training.shaping
+            if {_test(rule) for rule in used.rules} & {_test(rule) for rule in self.shaping.rules}:
+                raise ValueError(f"a rule of evaluation.gold shapes the rewards of stage {stage.stage.value}")
+            if {each.name for each in used.critique} & {each.name for each in self.shaping.critique}:
+                raise ValueError(f"a principle of evaluation.gold is one of stage {stage.stage.value}")
+
+
+def _test(rule: AnswerRule) -> str:
+    """What a rule looks for, whatever it is called and costs."""
+    return json.dumps(rule.model_dump(mode="json", exclude={"name", "penalty", "veto"}), sort_keys=True)
+
+
 class EvaluationConfig(Strict):
     """Data of the coordinator only, JSONL each.
 
     prompts: ``{"prompt"}``; preferences: ``{"prompt", "chosen", "rejected"}``; records: ``{"prompt",
     "completion"}`` for the held-out loss; closed: ``{"prompt", "label"}`` with yes, no or maybe.
-    ``quick_*`` bound the evaluation after each round, ``limit`` the final one.
+    ``quick_*`` bound the evaluation after each round, ``limit`` the final one; ``gold`` judges policies.
     """
 
     prompts: str | None = None
@@ -172,6 +221,7 @@ class EvaluationConfig(Strict):
     closed_prompt_tokens: int = Field(default=512, ge=1, le=32_768)
     temperature: Real = Field(default=1.0, ge=0, le=10)
     batch: int = Field(default=128, ge=1, le=65_536)
+    gold: GoldTerms | None = None
 
 
 class ProgramConfig(Strict):
@@ -200,6 +250,8 @@ class ProgramConfig(Strict):
                 )
         for stage in self.stages:
             stage.training.heads.check(self.lora.reward)
+        if self.evaluation.gold is not None:
+            self.evaluation.gold.check(self.stages)
         self._check_iterations()
         names = [site.name for site in self.sites]
         keys = [site.public_key for site in self.sites]
@@ -213,6 +265,11 @@ class ProgramConfig(Strict):
                 raise ValueError("program.iterations repeats the stages after sft, and there are none")
         elif any("previous" in (stage.initial, stage.reference) for stage in self.stages):
             raise ValueError('"previous" is of the iteration before: set program.iterations above 1')
+
+    @property
+    def policy_stage(self) -> StageConfig | None:
+        """The stage that optimises a policy against preferences, if the program has one."""
+        return next((stage for stage in self.stages if stage.stage in (*ON_POLICY, Stage.DPO)), None)
 
     @property
     def _calibration_source(self) -> str | None:

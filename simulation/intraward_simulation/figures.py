@@ -22,14 +22,18 @@ GRID_COLUMNS, GRID_LIMIT = 40, 2_000
 
 @dataclass(frozen=True)
 class Series:
-    """A line over rounds; missing values leave it out of that round. ``style`` is a CSS class."""
+    """A line over rounds, or over another figure; missing values leave it out of that round.
+
+    style: a CSS class. errors: half the height of an interval around each known point, or nothing.
+    """
 
     name: str
-    points: tuple[tuple[int, float | None], ...]
+    points: tuple[tuple[float, float | None], ...]
     style: str = "one"
+    errors: tuple[float, ...] = ()
 
     @property
-    def known(self) -> list[tuple[int, float]]:
+    def known(self) -> list[tuple[float, float]]:
         """The rounds that were measured."""
         return [(x, y) for x, y in self.points if y is not None]
 
@@ -71,20 +75,25 @@ def line_chart(
     ticks: Callable[[float], str] | None = None,
     height: int = 250,
     x_label: str = "round",
+    x_shown: Callable[[float], str] | None = None,
 ) -> Markup | None:
     """Lines over rounds with labels at their ends; ``None`` when there is nothing to draw.
 
     Args:
         label: what a screen reader says; the same figures stand in a table beside the chart.
         shown: writes a value at the end of a line; ``ticks`` does so on the axis.
+        x_shown: writes the numbers of an x axis that is a scale from 0, not rounds.
     """
     series = [one for one in series if one.known]
     if not series:
         return None
     values = [y for one in series for _, y in one.known] + [one.level for one in references]
+    values += [end for one in series for _, *ends in _intervals(one) for end in ends]
     rounds = sorted({x for one in series for x, _ in one.known})
+    if x_shown is not None:
+        rounds = svg.nice_ticks(min(0.0, rounds[0]), rounds[-1])
     frame = Frame((rounds[0], rounds[-1]), svg.nice_ticks(min(values), max(values)), height)
-    marks = [_y_axis(frame, ticks or shown), _x_axis(frame, rounds, x_label)]
+    marks = [_y_axis(frame, ticks or shown), _x_axis(frame, rounds, x_label, x_shown or "{:g}".format)]
     marks += [
         svg.line(LEFT, frame.y(r.level), frame.x(rounds[-1]), frame.y(r.level), "level") for r in references
     ]
@@ -102,10 +111,10 @@ def _y_axis(frame: Frame, shown: Callable[[float], str]) -> Markup:
     return Markup("").join(out)
 
 
-def _x_axis(frame: Frame, rounds: list[int], x_label: str) -> Markup:
+def _x_axis(frame: Frame, rounds: list[float], x_label: str, shown: Callable[[float], str]) -> Markup:
     every = max(1, -(-len(rounds) // 8))
     y = frame.height - BOTTOM + 18
-    out = [svg.text(frame.x(r), y, str(r), "s m", "middle") for r in rounds[::every]]
+    out = [svg.text(frame.x(r), y, shown(r), "s m", "middle") for r in rounds[::every]]
     out.append(svg.text((LEFT + CHART_WIDTH - RIGHT) / 2, frame.height - 4, x_label, "s m", "middle"))
     return Markup("").join(out)
 
@@ -114,7 +123,16 @@ def _curve(frame: Frame, one: Series) -> Markup:
     places = [(frame.x(x), frame.y(y)) for x, y in one.known]
     dots = [svg.circle(x, y, 3, f"dot {one.style}") for x, y in places] if len(places) <= 40 else []
     stroke = [svg.path(svg.points(places), f"curve {one.style}")] if len(places) > 1 else []
-    return Markup("").join([*stroke, *dots])
+    whiskers = [
+        svg.line(frame.x(x), frame.y(low), frame.x(x), frame.y(high), f"whisker {one.style}")
+        for x, low, high in _intervals(one)
+    ]
+    return Markup("").join([*whiskers, *stroke, *dots])
+
+
+def _intervals(one: Series) -> list[tuple[float, float, float]]:
+    """Place and both ends of each interval that a series has."""
+    return [(x, y - e, y + e) for (x, y), e in zip(one.known, one.errors, strict=False)]
 
 
 def _end_labels(

@@ -20,6 +20,7 @@ from intraward_simulation.report_data import (
     IterationPoint,
     LedgerFacts,
     LineageStep,
+    OverOptimisationFacts,
     PolicyFacts,
     PolicyPoint,
     PrivacyFacts,
@@ -105,6 +106,7 @@ def report_data(
         ),
         sft=_sft(scenario),
         curves=_curves(history),
+        over_optimisation=_known(OverOptimisationFacts, evaluation.get("over_optimisation", {})),
         samples=tuple(Sample(**sample) for sample in evaluation.get("samples", [])),
         evaluation=_further(evaluation, audit, scored),
         lineage=tuple(
@@ -208,7 +210,7 @@ def _curves(history: list[dict[str, Any]]) -> Curves:
         ppo=tuple(
             PolicyPoint(
                 round=x["stage_round"],
-                true_reward=x["figures"].get("true_reward"),
+                gold_reward=x["figures"].get("gold_reward"),
                 proxy_reward=x["figures"].get("proxy_reward"),
                 kl=x["figures"].get("kl"),
             )

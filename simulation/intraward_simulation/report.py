@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ import jinja2
 from markupsafe import Markup
 from pydantic import JsonValue
 
+from intraward_server.statistics import Z95
 from intraward_shared.config import parse
 from intraward_shared.errors import InputError
 from intraward_simulation import figures, picture, wording
 from intraward_simulation.cards import cards
 from intraward_simulation.figures import Reference, Series
-from intraward_simulation.report_data import ReportData
+from intraward_simulation.report_data import GoldPoint, ReportData
 
 PAGE, FIGURES = "report.html", "report.json"
 MOST_SAMPLES = 12
@@ -79,6 +80,7 @@ def render(data: ReportData) -> str:
             lying=picture.lying(data),
             standing=picture.standing(data),
             learning=_learning(data),
+            gold=_gold(data),
             spend=_spend(data),
             worst=wording.nearest_to_cap(data),
             samples=data.samples[:MOST_SAMPLES],
@@ -100,9 +102,9 @@ def _learning(data: ReportData) -> dict[str, Markup | None]:
             ticks=lambda value: wording.percent(value, 0),
         ),
         "policy": figures.line_chart(
-            "True reward and the reward model's score of the policy after each PPO round",
+            "Gold score and the reward model's score of the policy after each round of RL",
             [
-                Series("true reward", tuple((p.round, p.true_reward) for p in points)),
+                Series("gold score", tuple((p.round, p.gold_reward) for p in points)),
                 Series("reward model", tuple((p.round, p.proxy_reward) for p in points), "two"),
             ],
             references=[] if sft is None else [Reference("after SFT", sft)],
@@ -110,12 +112,37 @@ def _learning(data: ReportData) -> dict[str, Markup | None]:
             ticks=wording.level,
         ),
         "kl": figures.line_chart(
-            "KL from the SFT policy after each PPO round",
+            "KL from the SFT policy after each round of RL",
             [Series("KL", tuple((p.round, p.kl) for p in points), "two")],
             shown=wording.decimal,
             ticks=wording.level,
         ),
     }
+
+
+def _gold(data: ReportData) -> list[tuple[int, Markup]]:
+    """Proxy against gold over KL, one chart an iteration, because each has a reward model of its own."""
+    facts, out = data.over_optimisation, []
+    for iteration in sorted({point.iteration for point in facts.points}):
+        own = [point for point in facts.points if point.iteration == iteration]
+        chart = figures.line_chart(
+            f"Iteration {iteration}: gold score and reward model's score over KL from the SFT policy",
+            [
+                Series("gold score", tuple((p.kl, p.gold) for p in own), errors=_bars(own)),
+                Series("reward model", tuple((p.kl, p.proxy) for p in own), "two"),
+            ],
+            shown=wording.decimal,
+            ticks=wording.level,
+            x_label="KL from SFT (nats)",
+            x_shown=wording.level,
+        )
+        if chart is not None:
+            out.append((iteration, chart))
+    return out
+
+
+def _bars(points: Sequence[GoldPoint]) -> tuple[float, ...]:
+    return tuple(Z95 * point.gold_std_error for point in points)
 
 
 def _spend(data: ReportData) -> list[Markup]:

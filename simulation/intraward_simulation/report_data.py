@@ -60,7 +60,8 @@ class RewardModelFacts(Strict):
     """Accuracy on held-out pairs beside the rule "the longer answer wins", and calibration.
 
     ``length_matched``: accuracy on the pairs whose answers are of about the same length. ``brier`` and
-    ``calibration_error`` are those of the sigmoid of the score difference.
+    ``calibration_error`` are those of the sigmoid of the score difference. ``disagreement``: standard
+    deviation over the ensemble's members, also where they are right and wrong.
     """
 
     accuracy: Share | None = None
@@ -73,6 +74,11 @@ class RewardModelFacts(Strict):
     length_matched_pairs: Count | None = None
     brier: Share | None = None
     calibration_error: Share | None = None
+    members: Count | None = None
+    disagreement: Spent | None = None
+    disagreement_right: Spent | None = None
+    disagreement_wrong: Spent | None = None
+    unanimous: Share | None = None
 
 
 class PolicyFacts(Strict):
@@ -232,10 +238,10 @@ class RewardPoint(Strict):
 
 
 class PolicyPoint(Strict):
-    """The policy on public prompts after a PPO round."""
+    """The policy on public prompts after a round of policy optimisation."""
 
     round: Count
-    true_reward: float | None = None
+    gold_reward: float | None = None
     proxy_reward: float | None = None
     kl: float | None = None
 
@@ -260,6 +266,34 @@ class Curves(Strict):
     reward: tuple[RewardPoint, ...] = ()
     ppo: tuple[PolicyPoint, ...] = ()
     iterations: tuple[IterationPoint, ...] = ()
+
+
+class GoldPoint(Strict):
+    """A policy judged by the reward model (``proxy``) and by the gold judge; round 0 is the SFT policy."""
+
+    iteration: int
+    round: Count
+    kl: float
+    proxy: float
+    gold: float
+    gold_std_error: Annotated[float, Field(ge=0)]
+
+
+class GoldVerdict(Strict):
+    """Whether the policy of an iteration games its reward model, in words."""
+
+    iteration: int
+    outcome: Literal["over-optimised", "uncertain", "not seen", "proxy did not rise"]
+    words: str
+    best_round: Count
+
+
+class OverOptimisationFacts(Strict):
+    """Proxy against gold over KL (Gao et al., arXiv 2210.10760), and who the gold judge was."""
+
+    judge: str = ""
+    points: tuple[GoldPoint, ...] = ()
+    verdicts: tuple[GoldVerdict, ...] = ()
 
 
 class Sample(Strict):
@@ -290,6 +324,7 @@ class ReportData(Strict):
     ledger: LedgerFacts
     sft: SftFacts
     curves: Curves = Curves()
+    over_optimisation: OverOptimisationFacts = OverOptimisationFacts()
     samples: tuple[Sample, ...] = Field(default=(), repr=False)
     evaluation: dict[str, JsonValue] = Field(default={})
     lineage: tuple[LineageStep, ...] = ()

@@ -12,7 +12,8 @@ from transformers import AutoModelForCausalLM
 
 from intraward_server import registry as registry_module
 from intraward_server.checkpoint import LedgerHead
-from intraward_server.registry import Lineage, Registry
+from intraward_server.modelcard import Lineage
+from intraward_server.registry import Registry
 from intraward_shared.adapters import Array, state_digest
 from intraward_shared.durable import write_durably
 from intraward_shared.errors import DigestError, SignatureError

@@ -58,6 +58,16 @@ def lineage() -> list[dict[str, Any]]:
     return [{"stage": s, "round": r, "digest": digest(f"{s}{r}")} for s, r in steps]
 
 
+def over_optimisation() -> dict[str, Any]:
+    """A policy that follows its reward model and at last past the truth."""
+    points = [
+        {"iteration": 1, "round": i, "kl": k, "proxy": p, "gold": t, "gold_std_error": 0.06}
+        for i, (t, p, k) in enumerate(zip(TRUE, PROXY, KL, strict=True))
+    ]
+    verdict = {"iteration": 1, "outcome": "not seen", "words": "No over-optimisation seen.", "best_round": 8}
+    return {"judge": "the simulation's own rule", "points": points, "verdicts": [verdict]}
+
+
 def example_fields(sites: tuple[tuple[str, int, int, int], ...] = SITES) -> dict[str, Any]:
     """The tree as plain values, to change before validating."""
     names = tuple(name for name, *_ in sites)
@@ -109,10 +119,11 @@ def example_fields(sites: tuple[tuple[str, int, int, int], ...] = SITES) -> dict
         "curves": {
             "reward": [{"round": i + 1, "accuracy": a} for i, a in enumerate(ACCURACY)],
             "ppo": [
-                {"round": i, "true_reward": t, "proxy_reward": p, "kl": k}
+                {"round": i, "gold_reward": t, "proxy_reward": p, "kl": k}
                 for i, (t, p, k) in enumerate(zip(TRUE, PROXY, KL, strict=True))
             ],
         },
+        "over_optimisation": over_optimisation(),
         "samples": [
             {
                 "prompt": "64 year old man with chest pain for 3 days. Advice:",
