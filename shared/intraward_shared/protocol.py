@@ -72,6 +72,7 @@ class OutputSpec(Strict):
 class TrainingSpec(Strict):
     """Public training parameters; none of them weakens privacy.
 
+    Under ``lr_schedule`` "linear" the learning rates fall to 0 over the round's steps.
     ``steps``, ``batch`` and ``epochs`` rule only public (free) stages: with a mechanism, its own
     ``steps`` count. ``micro_batch`` is the number of records of a forward pass; a private step makes at
     least ``micro_batches`` passes, each filled up with public records to that very shape.
@@ -85,6 +86,7 @@ class TrainingSpec(Strict):
     """
 
     learning_rate: Real = Field(gt=0, le=1)
+    lr_schedule: Literal["constant", "linear"] = "constant"
     steps: int = Field(default=0, ge=0, le=100_000)
     batch: int = Field(default=32, ge=1, le=65_536)
     epochs: int = Field(default=1, ge=1, le=16)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LinearLR
 
 from intraward_shared.errors import ContractError, TrainingAborted
 from intraward_shared.protocol import TrainingSpec
@@ -20,16 +21,21 @@ from intraward_shared.stages import SCORE_HEAD, VALUE_HEAD
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """AdamW's settings; heads learn at their own rate since they start far from their scale."""
+    """AdamW's settings; heads learn at their own rate since they start far from their scale.
+
+    With ``anneal_over`` both rates fall linearly and are 0 after that many steps.
+    """
 
     learning_rate: float
     head_learning_rate: float
     weight_decay: float = 0.0
+    anneal_over: int | None = None
 
     @classmethod
-    def of(cls, spec: TrainingSpec) -> OptimizerSettings:
-        """The settings that a plan's training parameters name."""
-        return cls(spec.learning_rate, spec.head_learning_rate, spec.weight_decay)
+    def of(cls, spec: TrainingSpec, steps: int) -> OptimizerSettings:
+        """The settings that a plan's training parameters name, for a round of ``steps`` optimiser steps."""
+        anneal_over = steps if spec.lr_schedule == "linear" else None
+        return cls(spec.learning_rate, spec.head_learning_rate, spec.weight_decay, anneal_over)
 
 
 class AdapterOptimizer:
@@ -59,6 +65,9 @@ class AdapterOptimizer:
             if params
         ]
         self._adamw = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
+        self._schedule = None
+        if settings.anneal_over is not None:
+            self._schedule = LinearLR(self._adamw, 1.0, 0.0, settings.anneal_over)
         self._checked = False
 
     def check_armed(self) -> None:
@@ -89,6 +98,8 @@ class AdapterOptimizer:
         for name, parameter in self.parameters.items():
             parameter.grad = gradients[name].to(parameter.dtype).to(parameter.device)
         self._adamw.step()
+        if self._schedule is not None:
+            self._schedule.step()
         self.clear()
         if before is not None:
             self._check_moved(before)

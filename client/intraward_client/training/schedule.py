@@ -14,6 +14,7 @@ from intraward_client.privacy.optimizer import OptimizerSettings
 from intraward_client.privacy.sampler import PatientSampler
 from intraward_client.training.inputs import FILLERS, TrainingInputs
 from intraward_shared.modeling import AdaptedModel
+from intraward_shared.stages import ON_POLICY
 
 Row = TypeVar("Row")
 Progress = Callable[[float], None] | None
@@ -24,6 +25,12 @@ def step_count(inputs: TrainingInputs) -> int:
     """Steps of the round: the charged mechanism's own, or the plan's for a free stage."""
     mechanism = inputs.plan.mechanism
     return inputs.plan.training.steps if mechanism is None else mechanism.steps
+
+
+def optimizer_steps(inputs: TrainingInputs) -> int:
+    """Steps of the optimiser at most: a public batch of rollouts is passed over several times."""
+    passes = inputs.plan.training.epochs if inputs.plan.stage in ON_POLICY and not inputs.private else 1
+    return step_count(inputs) * passes
 
 
 def draw_batches(inputs: TrainingInputs, noise: NoiseSource) -> Iterator[list[list[Any]]]:
@@ -60,7 +67,7 @@ def open_engine(
     """
     plan = inputs.plan
     parameters = model.parameters_of(plan.trained_input, inputs.trained)
-    settings = OptimizerSettings.of(plan.training)
+    settings = OptimizerSettings.of(plan.training, optimizer_steps(inputs))
     micro_batch = plan.training.micro_batch
     if plan.mechanism is None:
         return PublicEngine(model, parameters, settings, micro_batch)
