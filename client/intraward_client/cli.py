@@ -152,15 +152,20 @@ def outbox(home: Home = Path("site"), as_json: Json = False) -> None:
 def curves(
     home: Home = Path("site"),
     last: Annotated[int, typer.Option(min=1, help="How many of the newest rounds.")] = 1,
+    plot: Annotated[Path | None, typer.Option(help="Draw them, as .svg or .png.")] = None,
     as_json: Json = False,
 ) -> None:
     """Training curves kept in the ward, as lines of bars. Private data: look, and do not pass them on.
 
-    Example: intraward-client curves --home /srv/intraward --last 2
+    Example: intraward-client curves --home /srv/intraward --last 2 --plot curves.png
     """
+    from intraward_client.training.curve_picture import draw_curves
     from intraward_client.training.tracking import read_curves, sparkline
 
-    found = read_curves(SiteHome(home).curves, last)
+    site = SiteHome(home)
+    found = read_curves(site.curves, last)
+    if plot is not None:
+        draw_curves(found, load_policy(site.policy).site, plot)
     lines = [
         f"{c.round}  {c.name:<18} {c.values[0]:>9.4g} {sparkline(c.values)} {c.values[-1]:.4g}" for c in found
     ]

@@ -1,40 +1,29 @@
 """The budget as a picture for the officer's wall: cumulative epsilon after each charge, against the cap.
 
 Item 3 of the privacy section. One bar a charged round, as high as everything charged up to it; the dark
-part at its top is what that round added. Colours are stages (Okabe and Ito's palette, told apart by the
-colour-blind and, with the hatching, on a grey print). Epsilon is by PLD, the auditor's accountant, because it
-is asked once a bar. matplotlib is imported when a picture is asked for, without pyplot and its global state.
+part at its top is what that round added. Colours are stages; with the hatching they are told apart on a grey
+print too. Epsilon is by PLD, the auditor's accountant, because it is asked once a bar.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from intraward_shared.errors import ConfigError
+from intraward_client.drawing import FAINT, INK, STAGE_COLOURS, plain_axes, sheet, title
 from intraward_shared.ledger_chain import BURNED, policy_entry
 from intraward_shared.ledger_entry import Kind, LedgerEntry
 from intraward_shared.privacy import events_to_epsilon
 from intraward_shared.protocol import Mechanism
 
-FORMATS = (".svg", ".png")
 MOST_BARS = 120
 """More charges than this are drawn as every n-th."""
-_COLOURS = {
-    "sft": "#0072B2",
-    "reward": "#E69F00",
-    "ppo": "#009E73",
-    "rloo": "#D55E00",
-    "dpo": "#CC79A7",
-    "label": "#56B4E9",
-    BURNED: "#4D4D4D",
-}
+_COLOURS = STAGE_COLOURS | {BURNED: "#4D4D4D"}
 _HATCHES = {"paid": "....", "open": "++++", "aborted": "xxxx", "burned": "////"}
 _MARKED = {"paid": "paid, not yet run", "open": "under way", "aborted": "aborted"}
-_CAP, _INK = "#B22222", "#222222"
+_CAP = "#B22222"
 _NAMES = {
     "sft": "SFT",
     "reward": "reward model",
@@ -110,32 +99,19 @@ def draw(entries: Sequence[LedgerEntry], cap: float, target: Path) -> int:
     Raises:
         ConfigError: another ending, the file cannot be written, or matplotlib is missing.
     """
-    if target.suffix.lower() not in FORMATS:
-        raise ConfigError(
-            "--plot", "", "is neither an .svg nor a .png file", remedy="give a name with that ending"
-        )
-    try:
-        import matplotlib
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ConfigError(
-            "--plot", "", "matplotlib is not installed", remedy="install intraward[client]"
-        ) from None
     terms = policy_entry(entries)
     every = charges_of(entries)
     charges = thinned(every, terms.delta)
-    with matplotlib.rc_context({"font.size": 10, "hatch.linewidth": 0.6}):
-        figure = Figure(figsize=(9.0, 5.0), dpi=160, layout="constrained")
+    with sheet(target, (9.0, 5.0), {"hatch.linewidth": 0.6}) as figure:
         axes = figure.subplots()
         _bars(axes, charges)
         _caps(axes, charges, cap)
         _frame(axes, charges, cap)
         _legend(figure, charges)
         stamp = "  SIMULATED, NOT PRIVATE" if terms.simulated else ""
-        figure.suptitle(f"Privacy budget of {terms.site}{stamp}", x=0.012, ha="left", weight="bold", size=13)
+        title(figure, f"Privacy budget of {terms.site}{stamp}")
         meaning = f"(epsilon, {terms.delta:g})-DP per patient within this hospital, add/remove; by PLD"
-        axes.set_title(meaning, loc="left", size=9, color="#555555")
-        _write(figure, target)
+        axes.set_title(meaning, loc="left", size=9, color=FAINT)
     return len(every)
 
 
@@ -190,15 +166,13 @@ def _frame(axes: Any, charges: Sequence[Charge], cap: float) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=14, min_n_ticks=1))
     else:
         axes.set_xticks([])
-    axes.grid(axis="y", color="#DDDDDD", linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    plain_axes(axes)
     if not charges:
         axes.text(1.0, highest / 2, "nothing is charged yet", ha="center", color="#777777", size=12)
         return
     note = f"{charges[-1].epsilon:.2f} spent"
     place = (len(charges), charges[-1].epsilon)
-    axes.annotate(note, place, (0, 5), textcoords="offset points", ha="center", weight="bold", color=_INK)
+    axes.annotate(note, place, (0, 5), textcoords="offset points", ha="center", weight="bold", color=INK)
 
 
 def _legend(figure: Any, charges: Sequence[Charge]) -> None:
@@ -217,18 +191,3 @@ def _legend(figure: Any, charges: Sequence[Charge]) -> None:
         figure.legend(
             handles, labels, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9
         )
-
-
-def _write(figure: Any, target: Path) -> None:
-    draft = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
-    kind = target.suffix.lower().lstrip(".")
-    metadata = {"Date": None} if kind == "svg" else None
-    try:
-        figure.savefig(draft, format=kind, metadata=metadata)
-        draft.replace(target)
-    except OSError:
-        raise ConfigError(
-            target, "", "the picture cannot be written", remedy="check folder and disk"
-        ) from None
-    finally:
-        draft.unlink(missing_ok=True)
