@@ -147,12 +147,7 @@ def proxy_terms(config: ProgramConfig, state: ProgramState) -> TrainingSpec | No
         return None
     if stage.stage in ON_POLICY:
         return training_of(stage, state)
-    return TrainingSpec(
-        learning_rate=stage.training.learning_rate,
-        heads=stage.training.heads,
-        score_clip=_UNCLIPPED,
-        missing_eos_penalty=0.0,
-    )
+    return stage.training.model_copy(update={"score_clip": _UNCLIPPED, "missing_eos_penalty": 0.0})
 
 
 def _nonce(config: ProgramConfig, run_id: str, number: int) -> str:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from intraward_server.calibration import brier, calibration_error, length_matched
+from intraward_server.calibration import brier, calibration_error, disagreement, length_matched
 
 
 def test_brier_is_the_mean_squared_doubt() -> None:
@@ -52,3 +52,17 @@ def test_only_pairs_of_like_length_count() -> None:
     rate = length_matched(pairs, [1.0, 1.0, -1.0, 0.0, 1.0])
     assert rate.total == 3 and rate.value == 0.5
     assert length_matched([], []).interval == [0.0, 1.0]
+
+
+def test_disagreement_of_an_ensemble_by_hand() -> None:
+    """Two members: they agree on the first pair, differ on the second (right) and the third (wrong)."""
+    found = disagreement(np.array([[1.0, 1.0], [3.0, -1.0], [-5.0, 1.0]]))
+    assert found == {
+        "members": 2,
+        "disagreement": pytest.approx((0 + 2 + 3) / 3),
+        "disagreement_right": pytest.approx(1.0),
+        "disagreement_wrong": pytest.approx(3.0),
+        "unanimous": pytest.approx(1 / 3),
+    }
+    assert disagreement(np.ones((3, 2)))["disagreement_wrong"] is None
+    assert disagreement(np.ones((3, 1))) == {} and disagreement(np.zeros((0, 2))) == {}

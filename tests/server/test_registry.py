@@ -129,3 +129,30 @@ def test_killed_while_writing_leaves_nothing(
     assert not registry.path(state_digest(state)).exists()
     assert Registry(tmp_path, KEY, LORA).put(state, lineage) == state_digest(state)
     assert [path.name for path in tmp_path.iterdir()] == [state_digest(state)[:16]]
+
+
+def test_the_card_of_a_reward_model_says_what_it_is_worth_and_is_signed(
+    tmp_path: Path, state: dict[str, Array], lineage: Lineage
+) -> None:
+    registry = Registry(tmp_path, KEY, LORA)
+    shares = {"accuracy": 0.75, "length_baseline": 0.6, "length_matched": None}
+    figures = shares | {f"{name}_interval": [0.5, 0.8] for name in shares}
+    figures |= {"pairs": 40, "brier": 0.19, "calibration_error": 0.061, "members": 3, "unanimous": 0.5}
+    figures |= {"disagreement": 0.25, "disagreement_right": 0.2, "disagreement_wrong": None}
+    name = registry.put(state, lineage, figures)
+    card = registry.path(name) / "README.md"
+    told = card.read_text(encoding="utf-8")
+    for line in (
+        "## Measured on 40 public pairs",
+        "| accuracy | 75.0 % (95 %: 50.0 to 80.0) |",
+        "| the longer answer wins | 60.0 % (95 %: 50.0 to 80.0) |",
+        "| accuracy where both are about as long | not measured |",
+        "| expected calibration error | 0.061 |",
+        "| disagreement of the 3 members | 0.250 |",
+        "| where they are right, and wrong | 0.200, none |",
+        "| pairs on which all of them agree | 50.0 % |",
+    ):
+        assert f"{line}\n" in told
+    card.write_text(told.replace("75.0", "95.0"), encoding="utf-8")
+    with pytest.raises(DigestError):
+        registry.load(name)
