@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.store.datasets import SftRecord, TrainingTable
@@ -18,9 +16,11 @@ from intraward_shared.adapters import State, apply_update, shapes, state_digest
 from intraward_shared.generation import encode_pairs
 from intraward_shared.modeling import AdaptedModel, BaseModel, Role
 from intraward_shared.protocol import LoraSpec, OutputSpec, RoundPlan, TrainingSpec
+from intraward_shared.scoring import combined_scores
 from intraward_shared.stages import Part, Stage, trained_names
 
 SITE = "study"
+JUDGED_AT_ONCE = 4
 Progress = Callable[[float], None]
 
 
@@ -70,20 +70,23 @@ def train_public(
 
 
 @torch.no_grad()
-def answer_states(
+def answer_scores(
     model: AdaptedModel, prompt: str, answers: Sequence[str], training: TrainingSpec
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Last hidden states ``(answers, width)`` and scores ``(answers,)`` at the end token."""
-    rows = encode_pairs(
-        model.base,
-        [(prompt, answer) for answer in answers],
-        training.max_prompt_tokens,
-        training.max_completion_tokens,
-    )
-    hidden = model.hidden(rows.ids, rows.mask)[0]
-    last = hidden[torch.arange(len(rows)), rows.mask.sum(-1) - 1].float()
-    scores = model.score(last).squeeze(-1)
-    return last.cpu().double().numpy(), scores.cpu().double().numpy()
+) -> list[float]:
+    """Raw score of each answer as a policy stage would take it: members' mean and weighted criteria.
+
+    Answers of like length share a forward pass.
+    """
+    scores = [0.0] * len(answers)
+    order = sorted(range(len(answers)), key=lambda place: len(answers[place]))
+    for start in range(0, len(order), JUDGED_AT_ONCE):
+        part = order[start : start + JUDGED_AT_ONCE]
+        texts = [(prompt, answers[place]) for place in part]
+        rows = encode_pairs(model.base, texts, training.max_prompt_tokens, training.max_completion_tokens)
+        found = combined_scores(model.appraise(rows.ids, rows.mask), model.heads, training.heads)
+        for place, score in zip(part, found.tolist(), strict=True):
+            scores[place] = score
+    return scores
 
 
 @torch.no_grad()

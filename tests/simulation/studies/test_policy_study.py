@@ -47,7 +47,8 @@ def data(tmp_path: Path) -> Path:
     rows.append({"prompt": "What?", "response": "What is it? It is this.", "focus": "x", "qtype": "causes"})
     _lay(folder / questions.FILE, rows)
     for source in judged.STEPS:
-        graded = [{"text": f"answer {grade}", "score": grade} for grade in (1, 2, 4)]
+        best = judged.GRADES[source][1]
+        graded = [{"text": f"answer {grade}", "score": best * grade / 4} for grade in (1, 2, 4)]
         ranked = [{"id": f"{source}-{n}", "prompt": f"ask {n}", "answers": graded} for n in range(8)]
         pairs = [{"prompt_id": row["id"], "chosen": "answer 4", "rejected": "answer 1"} for row in ranked]
         _lay(folder / source / "ranked.jsonl", ranked)
@@ -186,12 +187,17 @@ def test_the_table_has_seeds_apart_and_a_point_for_each_round() -> None:
     row = policy_table({"dpo": runs}, sft, seed=1)["dpo"]
     assert row["by_seed"] == {"gold": [0.0, 1.0], "rule": [0.5, 0.5], "proxy": [1.0, 1.0]}
     assert row["kl"] == 1.5 and row["words"] == 6.0
-    assert [(point["kl"], point["proxy"], point["gold"]) for point in row["curve"]] == [
-        (0.5, 1.0, 1.0),
-        (1.0, 2.0, -1.0),
-        (0.5, 1.0, 1.0),
-        (2.0, 3.0, 1.0),
+    points = row["curve"]["points"]
+    assert [(point["iteration"], point["round"], point["kl"], point["proxy"]) for point in points] == [
+        (1, 0, 0.0, 0.0),
+        (1, 1, 0.5, 1.0),
+        (1, 2, 1.0, 2.0),
+        (2, 0, 0.0, 0.0),
+        (2, 1, 0.5, 1.0),
+        (2, 2, 2.0, 3.0),
     ]
+    assert [point["gold"] for point in points] == [0.0, 1.0, -1.0, 0.0, 1.0, 1.0]
+    assert [verdict["outcome"] for verdict in row["curve"]["verdicts"]] == ["over-optimised", "not seen"]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +227,8 @@ def test_a_policy_study_is_resumed_and_writes_no_text(tmp_path: Path, data: Path
     first = run.run_study(path, out, data=data, say=told.append)
     assert told[0].startswith("estimate: ") and "5 policies" in told[0]
     assert set(first["sets"]) == {"sft", "dpo", "ppo", "rloo"}
-    assert len(first["sets"]["ppo"]["curve"]) == 4 and len(first["sets"]["rloo"]["curve"]) == 2
+    points = {method: len(first["sets"][method]["curve"]["points"]) for method in ("ppo", "rloo")}
+    assert points == {"ppo": 6, "rloo": 3}
     assert set(first["judges"]) == {"proxy", "gold", "correlation"}
     units = sorted((out / UNITS).iterdir())
     lost = [unit for unit in units if unit.name.startswith("dpo-seed-2-round-2")]

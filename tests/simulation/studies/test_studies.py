@@ -39,11 +39,14 @@ def data(tmp_path: Path) -> Path:
     """Both judged sets, the general pairs and both demonstration sets, a few rows each."""
     folder = tmp_path / "data"
     for source in judged.STEPS:
+        best = judged.GRADES[source][1]
         ranked = [
             {
                 "id": f"{source}-{p.name}",
                 "prompt": p.text,
-                "answers": [{"text": t, "score": s} for t, s in zip(p.answers, p.scores, strict=True)],
+                "answers": [
+                    {"text": t, "score": best * s / 4} for t, s in zip(p.answers, p.scores, strict=True)
+                ],
             }
             for p in PROMPTS
         ]
@@ -58,7 +61,9 @@ def data(tmp_path: Path) -> Path:
     _lay(folder / "hh_harmless_filtered" / "pairs.jsonl", general)
     for source, key in sft.SETS.items():
         rows = [
-            {key: f"u{n // 2}", "prompt": f"{source} note {n}", "response": f"rest {n}"} for n in range(80)
+            {key: f"u{n // 2}", "prompt": f"{source} note {n}", "response": f"It is {n}. It rests {n}."}
+            | {"focus": f"topic {n // 2}", "qtype": ("causes", "symptoms")[n % 2]}
+            for n in range(80)
         ]
         _lay(folder / source / "sft.jsonl", rows)
     return folder
@@ -175,7 +180,10 @@ def test_shipped_studies_are_whole(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "study", "training"),
-    [("reward", "folds = 2\nwarm_pairs = 2\n", ""), ("sft", "held_out = 4\n", "steps = 1\n")],
+    [
+        ("reward", "folds = 2\nwarm_pairs = 2\nwarm_rankings = 4\n", ""),
+        ("sft", "held_out = 4\n", "steps = 1\n"),
+    ],
 )
 def test_a_rerun_takes_finished_units_and_gives_the_same(
     tmp_path: Path, data: Path, small_llama: Path, kind: str, study: str, training: str
