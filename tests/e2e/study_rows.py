@@ -11,6 +11,11 @@ import tomli_w
 
 from intraward_simulation.studies import judged, sft
 
+FEW = {
+    "reward": {"folds": 2},
+    "sft": {"held_out": 4},
+    "policy": {"judge_questions": 2, "prompts": 2, "held_out": 2, "rounds": 1},
+}
 ANSWERS = {"Rest it and cool it.": 4.0, "No.": 1.0, "Rest it.": 2.0}
 
 
@@ -19,10 +24,11 @@ def lay_study(folder: Path, shipped: Path, model: Path) -> Path:
     raw = tomllib.loads(shipped.read_text(encoding="utf-8"))
     raw["run"] |= {"model": str(model), "threads": 1}
     raw["study"] |= {"seeds": [1], "first_block": 0, "blocks": 1}
-    raw["study"] |= {"folds": 2} if raw["study"]["kind"] == "reward" else {"held_out": 4}
-    raw["training"] |= {"max_prompt_tokens": 16, "max_completion_tokens": 16}
-    if "steps" in raw["training"]:
-        raw["training"]["steps"] = 1
+    raw["study"] |= FEW[raw["study"]["kind"]]
+    for training in raw.get("stages", {"": raw.get("training")}).values():
+        training |= {"max_prompt_tokens": 16, "max_completion_tokens": 16}
+        if "steps" in training:
+            training |= {"steps": 1, "batch": 2}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "study.toml"
     path.write_text(tomli_w.dumps(raw), encoding="utf-8")
@@ -32,9 +38,10 @@ def lay_study(folder: Path, shipped: Path, model: Path) -> Path:
 
 def lay_rows(data: Path) -> None:
     """A dozen judged questions a set, general pairs and demonstrations."""
-    answers = [{"text": text, "score": score} for text, score in ANSWERS.items()]
     best, *others = ANSWERS
     for source in judged.STEPS:
+        most = judged.GRADES[source][1] / 4
+        answers = [{"text": text, "score": score * most} for text, score in ANSWERS.items()]
         ranked = [{"id": f"{source}-{n}", "prompt": f"Question {n}?", "answers": answers} for n in range(12)]
         pairs = [
             {"prompt_id": row["id"], "chosen": best, "rejected": other} for row in ranked for other in others
@@ -46,7 +53,12 @@ def lay_rows(data: Path) -> None:
     ]
     _write(data / "hh_harmless_filtered" / "pairs.jsonl", general)
     for source, key in sft.SETS.items():
-        rows = [{key: f"u{n // 2}", "prompt": f"Note {n}.", "response": f"Rest {n}."} for n in range(80)]
+        told = "Rest, and call if it is worse after day"
+        rows = [
+            {key: f"u{n // 2}", "prompt": f"Note {n}.", "response": f"{told} {n}."}
+            | {"focus": f"topic {n // 2}", "qtype": "information"}
+            for n in range(80)
+        ]
         _write(data / source / "sft.jsonl", rows)
 
 

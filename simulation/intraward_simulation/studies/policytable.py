@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from intraward_server.overoptimisation import Point, verdicts
 from intraward_simulation.studies.answers import AnswerFigures
 from intraward_simulation.studies.winrates import Figures, outcomes, win_rate
 
@@ -31,13 +33,23 @@ def policy_row(runs: Sequence[AnswerFigures], sft: AnswerFigures, seed: int) -> 
     return row | {name: _mean(runs, name) for name in ("kl", "words", "ended", "rule")}
 
 
-def curve(runs: Sequence[Sequence[AnswerFigures]], sft: AnswerFigures) -> list[dict[str, float]]:
-    """One point a measured policy of each seed: KL, and gain over SFT by each judge in SFT's deviations."""
-    return [
-        _point(measured, sft) | {"seed_place": place, "round": number}
-        for place, run in enumerate(runs)
-        for number, measured in enumerate(run, start=1)
+def curve(runs: Sequence[Sequence[AnswerFigures]], sft: AnswerFigures) -> dict[str, Any]:
+    """Proxy and gold over KL, one iteration a seed, and what the coordinator would say of it.
+
+    Both are in standard deviations of the same judge over the SFT policy's answers, whose mean is 0.
+
+    Args:
+        runs: by seed, then round of training.
+    """
+    points = [
+        _point(place, number, measured, sft)
+        for place, run in enumerate(runs, start=1)
+        for number, measured in enumerate([sft, *run])
     ]
+    return {
+        "points": [asdict(point) for point in points],
+        "verdicts": [asdict(verdict) for verdict in verdicts(points)],
+    }
 
 
 def policy_table(
@@ -55,16 +67,16 @@ def policy_table(
     return table
 
 
-def _point(measured: AnswerFigures, sft: AnswerFigures) -> dict[str, float]:
-    gains = {}
-    for judge in ("proxy", "gold"):
-        ours, theirs = np.array(getattr(measured, judge)), np.array(getattr(sft, judge))
-        gains[judge] = float((ours - theirs).mean() / (theirs.std() or 1.0))
-    return {
-        "kl": _mean([measured], "kl"),
-        "words": _mean([measured], "words"),
-        "rule": _mean([measured], "rule"),
-    } | gains
+def _point(place: int, number: int, measured: AnswerFigures, sft: AnswerFigures) -> Point:
+    proxy, gold = (_standardised(measured, sft, judge) for judge in ("proxy", "gold"))
+    error = float(gold.std(ddof=1) / np.sqrt(len(gold)))
+    return Point(place, number, _mean([measured], "kl"), float(proxy.mean()), float(gold.mean()), error)
+
+
+def _standardised(measured: AnswerFigures, sft: AnswerFigures, judge: str) -> Figures:
+    start = np.array(getattr(sft, judge))
+    found: Figures = (np.array(getattr(measured, judge)) - start.mean()) / (start.std() or 1.0)
+    return found
 
 
 def _mean(runs: Sequence[AnswerFigures], name: str) -> float:
