@@ -13,9 +13,12 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from intraward_client.config import TrackingTerms
 from intraward_shared.config import Strict, load_toml
 from intraward_shared.errors import ConfigError
+from intraward_shared.program import GoldTerms
 from intraward_shared.protocol import LoraSpec, Name
+from intraward_simulation.ratings import CRITERIA, FLAGS, unknown_heads
 
 
 class RunTerms(Strict):
@@ -87,6 +90,7 @@ class EvaluationTerms(Strict):
     limit: int = Field(default=512, ge=1)
     calibration_prompts: int = Field(default=256, ge=8)
     preferences: str | None = Field(default=None, description="JSONL of prompt, chosen, rejected")
+    gold: GoldTerms | None = Field(default=None, description="judge of policies beside the reward model")
 
 
 class Scenario(Strict):
@@ -99,12 +103,20 @@ class Scenario(Strict):
     lora: LoraSpec
     stages: tuple[dict[str, Any], ...] = Field(min_length=1)
     evaluation: EvaluationTerms = EvaluationTerms()
+    tracking: TrackingTerms = TrackingTerms()
     deid_workers: int = Field(default=2, ge=1, le=64)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.hospitals is None) == (self.files is None):
             raise ValueError("give either [hospitals] (synthetic) or [files] (real data)")
+        return self
+
+    @model_validator(mode="after")
+    def _heads_are_known(self) -> Self:
+        if self.hospitals is not None and (unknown := unknown_heads(self.lora.reward)):
+            known = ", ".join((*CRITERIA, *FLAGS))
+            raise ValueError(f"simulated clinicians give {known}, and nothing called {unknown[0]!r}")
         return self
 
 

@@ -34,6 +34,7 @@ def site_policy(scenario: Scenario, site: str, model: Path, coordinator: str) ->
         "model": {"path": str(model), "sha256": model_digest(model), "max_tokens": scenario.run.max_tokens},
         "coordinator": {"public_key": coordinator},
         "deid": {"workers": scenario.deid_workers},
+        "tracking": scenario.tracking.model_dump(),
         "simulation": {"allowed": True},
     }
     return parse(raw, SitePolicy, f"policy of {site}")
@@ -106,6 +107,10 @@ def program_table(scenario: Scenario, world: World, model: Path, keys: Mapping[s
             stage["public"] = f"{stage['public']}.jsonl"
     limits = [stage.get("training", {}) for stage in stages]
     evaluation: dict[str, Any] = {name: f"evaluation-{name}.jsonl" for name in world.evaluation}
+    if (gold := scenario.evaluation.gold) is not None:
+        evaluation["gold"] = gold.model_dump(mode="json", exclude_none=True)
+        if gold.adapter is not None:
+            evaluation["gold"]["adapter"] = str(Path(gold.adapter).resolve())
     evaluation |= {
         "samples": scenario.evaluation.samples,
         "max_prompt_tokens": max(int(t.get("max_prompt_tokens", 64)) for t in limits),
