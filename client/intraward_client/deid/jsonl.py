@@ -7,8 +7,10 @@ the second value would silently win.
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,14 +26,18 @@ class Rejected(Exception):
 def lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Number and bytes of every line that is not blank; lines are read as they are asked for.
 
+    A byte order mark at the start, as Windows programs write it, is passed over. Of a line that is too long
+    no more is read than shows that it is.
+
     Raises:
         InputError: the file is missing or cannot be read.
     """
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, line
+            for number, line in enumerate(iter(partial(file.readline, _MAX_LINE + 1), b""), start=1):
+                text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+                if text.strip():
+                    yield number, text
     except FileNotFoundError:
         raise InputError(path.name, 0, "no such file", remedy="check the path") from None
     except OSError:

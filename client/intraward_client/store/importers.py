@@ -8,8 +8,9 @@ Kinds: notes ``{"id", "patient", "text", "known"?}``, demonstrations ``{"patient
 "completion", "id"?}``, preferences ``{"patient", "prompt", "chosen", "rejected", "margin"?, "ratings"?,
 "flags"?, "id"?}``. Without an id a row is named by its place among equal rows of its content. Ratings and
 flags are ``{"chosen"?: {name: mark}, "rejected"?: {name: mark}}``, a number from 1 (worst) to 5 and a true or
-false; what is not there was not judged. A preference needs two different answers with words in them: the
-same answer twice says nothing. Raters who contradict each other are kept, each as a row of its own.
+false; what is not there was not judged. A demonstration needs words in both texts; a preference needs two
+different answers with words in them: the same answer twice says nothing. Raters who contradict each other are
+kept, each as a row of its own; together they train what a tie would.
 """
 
 from __future__ import annotations
@@ -39,8 +40,12 @@ _OPTIONAL = {
     "demonstrations": {"id", "known"},
     "preferences": {"id", "known", "margin", "ratings", "flags"},
 }
+_FILLED = {"id", "patient", "prompt", "completion"}
+"""What may not be empty or white space; a note may, and then says nothing."""
 _MARK = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _MOST_MARKS = 16
+_HIGHEST_MARGIN = 100
+"""Of the reward difference; strengths are 1 to 3 in the vault and grades up to 5 in the open sets."""
 _REMEDY = "mend the line; nothing of the file was stored"
 
 
@@ -100,8 +105,10 @@ def _parse(line: bytes, kind: Kind, seen: set[str]) -> RawRow:
     if values.keys() - required - _OPTIONAL[kind]:
         raise Rejected("there is an unknown key")
     for key in required | ({"id"} & values.keys()):
-        if not isinstance(values[key], str) or (key in {"id", "patient"} and not values[key].strip()):
+        if not isinstance(values[key], str) or (key in _FILLED and not values[key].strip()):
             raise Rejected(f"the value of {key!r} is not a non-empty string")
+        if key in {"id", "patient"} and not _encodable(values[key]):
+            raise Rejected(f"the value of {key!r} is not valid Unicode")
     if kind == "preferences":
         _check_answers(values["chosen"], values["rejected"])
     known = parse_known(values.get("known", {}))
@@ -121,9 +128,17 @@ def _check_answers(chosen: str, rejected: str) -> None:
         raise Rejected("both answers are the same")
 
 
+def _encodable(text: str) -> bool:
+    """Whether a text can be written as UTF-8; a lone half of a surrogate pair cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _margin(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise Rejected("'margin' is not a finite number")
+    """How much better: whoever means the other answer writes it as the chosen one."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise Rejected("'margin' is not a number")
+    if not 0 <= value <= _HIGHEST_MARGIN or not math.isfinite(value):
+        raise Rejected(f"'margin' is not from 0 to {_HIGHEST_MARGIN}")
     return float(value)
 
 

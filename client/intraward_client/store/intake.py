@@ -2,7 +2,8 @@
 
 Keeps rules 2 and 10 of DESIGN.md. The file is checked as a whole first. Each batch is one transaction, so
 killing the process at any moment loses at most the batch under way, and the next run does only what is
-not there. A row of several texts is released whole or quarantined whole.
+not there. A row of several texts is released whole or quarantined whole. What says nothing once it is
+de-identified (answers that differed by a name alone, or a text of invisible characters) is held back too.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def run_import(
         finished = [(row, [next(outcomes) for _ in row.texts]) for row in batch]
         _commit(vault, finished, kind)
         for _, parts in finished:
-            tally.add(parts)
+            tally.add(parts, _held_back(parts, kind))
     with vault.transaction() as connection:
         entry = {"file_tag": vault.tag("file", file_digest(path)), "kind": kind, "rows": len(rows)}
         connection.execute(insert(imports).prefix_with("OR REPLACE").values(**entry))
@@ -78,8 +79,7 @@ class _Tally:
         self.by_class: Counter[str] = Counter()
         self.by_reason: Counter[str] = Counter()
 
-    def add(self, parts: Sequence[DeidentifiedNote | Quarantined]) -> None:
-        reason = next((part.reason for part in parts if isinstance(part, Quarantined)), None)
+    def add(self, parts: Sequence[DeidentifiedNote | Quarantined], reason: str | None) -> None:
         if reason is not None:
             self.by_reason[reason] += 1
             return
@@ -114,6 +114,17 @@ def _remaining(vault: Vault, rows: Sequence[RawRow], kind: Kind) -> list[RawRow]
     ]
 
 
+def _held_back(parts: Sequence[DeidentifiedNote | Quarantined], kind: Kind) -> str | None:
+    """Why a row is quarantined; None if it is released."""
+    for part in parts:
+        if isinstance(part, Quarantined):
+            return part.reason
+    texts = [part.text.split() for part in parts if isinstance(part, DeidentifiedNote)]
+    if kind != "notes" and not all(texts):
+        return "empty-text"
+    return "same-answers" if kind == "preferences" and texts[1] == texts[2] else None
+
+
 def _commit(
     vault: Vault, finished: list[tuple[RawRow, list[DeidentifiedNote | Quarantined]]], kind: Kind
 ) -> None:
@@ -122,8 +133,7 @@ def _commit(
         return
     for row, parts in finished:
         clean = [part for part in parts if isinstance(part, DeidentifiedNote)]
-        if len(clean) < len(parts):
-            reason = next(part.reason for part in parts if isinstance(part, Quarantined))
+        if (reason := _held_back(parts, kind)) is not None:
             store_outcomes(vault, [Quarantined(row.row_id, row.patient_id, reason)])
         elif kind == "demonstrations":
             add_sft(vault, row.row_id, clean[0], clean[1])
