@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from intraward_client.store.datasets import AnswerMarks, PromptRecord
 from intraward_client.store.importers import Kind
 from intraward_client.store.preferences import add_judgment
 from intraward_client.store.prompts import unlabelled
 from intraward_client.store.vault import Vault
 from intraward_client.ward import Labeller
 from intraward_shared.errors import ConfigError
+from intraward_shared.reward_heads import RewardHeads
 from intraward_simulation import corpus, data, hospitals
 from intraward_simulation.clinicians import SimulatedClinician, true_reward
+from intraward_simulation.ratings import mark_answer
 from intraward_simulation.scenario import Scenario
 
 Row = Mapping[str, Any]
@@ -53,10 +56,13 @@ class World:
 
 
 class ClinicianLabeller:
-    """A simulated clinician at a site: judges every candidate pair in the vault that nobody has judged."""
+    """A simulated clinician at a site: judges every candidate pair in the vault that nobody has judged.
 
-    def __init__(self, seed: int, noise: float) -> None:
-        self._clinician = SimulatedClinician(seed, noise)
+    heads: of the program's reward model; the clinician also marks both answers under their names.
+    """
+
+    def __init__(self, seed: int, noise: float, heads: RewardHeads) -> None:
+        self._clinician, self._heads = SimulatedClinician(seed, noise), heads
 
     def __call__(self, vault: Vault) -> None:
         """Judge; ties are left unjudged."""
@@ -64,10 +70,25 @@ class ClinicianLabeller:
             answers = [candidate.answer for candidate in task.candidates]
             judgment = self._clinician.judge(task.prompt.prompt_id, task.prompt.prompt, answers)
             if judgment is not None:
-                chosen, rejected = (
-                    task.candidates[i].candidate_id for i in (judgment.chosen, judgment.rejected)
+                pair = [task.candidates[place] for place in (judgment.chosen, judgment.rejected)]
+                add_judgment(
+                    vault,
+                    task.prompt.prompt_id,
+                    pair[0].candidate_id,
+                    pair[1].candidate_id,
+                    judgment.strength,
+                    "simulated",
+                    marks=self._marks(task.prompt, [candidate.answer for candidate in pair]),
                 )
-                add_judgment(vault, task.prompt.prompt_id, chosen, rejected, judgment.strength, "simulated")
+
+    def _marks(self, prompt: PromptRecord, answers: Sequence[str]) -> tuple[AnswerMarks, ...]:
+        if not self._heads.marked:
+            return ()
+        seed, noise = self._clinician.seed, self._clinician.noise
+        return tuple(
+            mark_answer(seed, noise, self._heads, prompt.prompt_id, prompt.prompt, answer)
+            for answer in answers
+        )
 
 
 def make_world(scenario: Scenario, folder: Path | None) -> World:
@@ -93,7 +114,8 @@ def labeller_of(scenario: Scenario, site: str) -> Labeller | None:
     """The simulated clinician of a site; None where judgments come from files."""
     if scenario.hospitals is None:
         return None
-    return ClinicianLabeller(site_seed(scenario, site), scenario.hospitals.clinician_noise)
+    noise = scenario.hospitals.clinician_noise
+    return ClinicianLabeller(site_seed(scenario, site), noise, scenario.lora.reward)
 
 
 def site_seed(scenario: Scenario, site: str) -> int:

@@ -90,6 +90,12 @@ def test_one_answer_has_one_reward(program: dict[str, Any], base: BaseModel, sta
     np.testing.assert_allclose(ours, theirs.tolist(), atol=1e-6)
     vetoed = sum(score == -20.0 for score in ours)
     assert 0 < vetoed < len(PROMPTS) and len({round(score, 3) for score in ours}) > 5
+    rule_only = plan.training.heads.model_copy(update={"veto_criterion": None, "veto_flag": None})
+    lenient = proxy.model_copy(update={"heads": rule_only})
+    with adapted(base, config.lora, ("policy", "reference", "reward")) as model:
+        inputs.load(model)
+        spared = sample_answers(model, "policy", PROMPTS, limits, 5, terms=lenient).rewards
+        assert sum(score == -20.0 for score in spared) < vetoed  # the heads' own veto was among them
     plain = replace(inputs, plan=plan.model_copy(update={"training": config.stages[0].training}))
     with adapted(base, config.lora, ("policy", "reference", "reward")) as model:
         plain.load(model)

@@ -83,7 +83,8 @@ class AnswerMarks:
         return "AnswerMarks(<redacted>)"
 
 
-def _check_marks(marks: tuple[AnswerMarks, ...], answers: int) -> None:
+def check_marks(marks: tuple[AnswerMarks, ...], answers: int) -> None:
+    """Refuse marks of some of a row's answers only."""
     if marks and len(marks) != answers:
         raise VaultError("marks are given for all answers of a row or for none", remedy="rate again")
 
@@ -104,7 +105,7 @@ class PairRecord:
     marks: tuple[AnswerMarks, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
-        _check_marks(self.marks, 2)
+        check_marks(self.marks, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ class RankingRecord:
     marks: tuple[AnswerMarks, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
-        _check_marks(self.marks, len(self.answers))
+        check_marks(self.marks, len(self.answers))
         if len(self.answers) < 2 or len(self.answers) != len(self.ranks):
             raise VaultError("a ranking needs two answers or more, and a rank for each", remedy="rank again")
         if max(self.ranks.count(rank) for rank in self.ranks) > MOST_TIED:

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select
 
 from intraward_client.deid.note import DeidentifiedNote
-from intraward_client.store.datasets import AnswerMarks, PairRecord, SftRecord, TrainingTable
+from intraward_client.store.datasets import AnswerMarks, PairRecord, SftRecord, TrainingTable, check_marks
 from intraward_client.store.schema import candidates, demonstrations, judgments, preferences, prompts
 from intraward_client.store.vault import Vault
 from intraward_shared.errors import VaultError
@@ -29,12 +29,18 @@ def add_judgment(
     strength: int,
     rater: str,
     rationale: DeidentifiedNote | None = None,
+    marks: tuple[AnswerMarks, ...] = (),
 ) -> str:
     """Store a rater's choice between two candidates of one prompt; returns the judgment's id.
 
+    Args:
+        marks: ratings and failure flags of the chosen, then of the rejected answer, or none.
+
     Raises:
-        VaultError: the candidates are not two answers to this prompt, or strength is not 1 to 3.
+        VaultError: the candidates are not two answers to this prompt, strength is not 1 to 3, or one
+            answer alone is marked.
     """
+    check_marks(marks, 2)
     if not 1 <= strength <= 3 or chosen_candidate == rejected_candidate:
         raise VaultError("a judgment needs two answers and a strength of 1 to 3", remedy="judge again")
     pair = sorted((chosen_candidate, rejected_candidate))
@@ -43,6 +49,7 @@ def add_judgment(
         unit = _common_unit(connection, prompt_id, pair)
         where = ("judgments", judgment_id, "rater")
         why = ("judgments", judgment_id, "rationale")
+        marked = ("judgments", judgment_id, "marks")
         row = {
             "judgment_id": judgment_id,
             "unit": unit,
@@ -52,6 +59,7 @@ def add_judgment(
             "strength": strength,
             "rater": vault.seal_field(connection, unit, where, rater),
             "rationale": vault.seal_field(connection, unit, why, rationale.text) if rationale else None,
+            "marks": vault.seal_field(connection, unit, marked, _encode(marks)) if marks else None,
         }
         connection.execute(insert(judgments).prefix_with("OR REPLACE").values(**row))
     return judgment_id
@@ -190,7 +198,9 @@ def _judged(vault: Vault, connection: Connection, judgment_id: str) -> PairRecor
     chosen, rejected = (
         _answer(vault, connection, row.unit, which) for which in (row.chosen_id, row.rejected_id)
     )
-    return PairRecord(row.unit, prompt, chosen, rejected, float(row.strength), judgment_id)
+    where = ("judgments", judgment_id, "marks")
+    marks = _decode(vault.open_field(connection, row.unit, where, row.marks)) if row.marks else ()
+    return PairRecord(row.unit, prompt, chosen, rejected, float(row.strength), judgment_id, marks)
 
 
 def _answer(vault: Vault, connection: Connection, unit: str, candidate_id: str) -> str:

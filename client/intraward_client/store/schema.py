@@ -20,7 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 metadata = MetaData()
 
 meta = Table(
@@ -94,6 +94,7 @@ judgments = Table(
     Column("strength", Integer, nullable=False),
     Column("rater", LargeBinary, nullable=False),
     Column("rationale", LargeBinary, nullable=True),
+    Column("marks", LargeBinary, nullable=True),
 )
 
 demonstrations = Table(
