@@ -2,8 +2,8 @@
 
 Prompt and completion are tokenised apart and the end token appended, so that no merge crosses the
 boundary (facts on PPO, A.3). Prompts are padded on the left with position ids from the mask; scored
-sequences on the right. Sampling draws from an explicit ``torch.Generator``, never a global one;
-there is no top-k or top-p, so the behaviour policy is the one whose log-probabilities are computed.
+sequences on the right. Sampling draws by given uniforms or an explicit ``torch.Generator``, never a global
+one; there is no top-k or top-p, so the behaviour policy is the one whose log-probabilities are computed.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
+from intraward_shared.decoding import OpenRows, draw
 from intraward_shared.modeling import AdaptedModel, BaseModel
 
 
@@ -85,7 +85,8 @@ class Rollout:
 
     prompts, prompt_mask: ``(rows, prompt tokens)`` left padded; completions, completion_mask:
     ``(rows, new tokens)``, mask true up to and including the first end token; logprobs ``(rows, new
-    tokens)`` under the sampling distribution (temperature applied), zero outside the mask.
+    tokens)`` under the sampling distribution (temperature applied), zero outside the mask. states: the
+    hidden state that each token was drawn from ``(rows, new tokens, width)``, if asked for.
     """
 
     prompts: Tensor
@@ -93,14 +94,14 @@ class Rollout:
     completions: Tensor
     completion_mask: Tensor
     logprobs: Tensor
+    states: Tensor | None
+    _eos: int
 
     @property
     def ended(self) -> Tensor:
         """``(rows,)`` true where the end token was sampled."""
         eos_at_end = self.completions.gather(1, (self.completion_mask.sum(1, keepdim=True) - 1).clamp(min=0))
         return eos_at_end.squeeze(1) == self._eos
-
-    _eos: int = -1
 
 
 def left_pad(base: BaseModel, rows: Sequence[list[int]], width: int | None = None) -> tuple[Tensor, Tensor]:
@@ -114,57 +115,87 @@ def left_pad(base: BaseModel, rows: Sequence[list[int]], width: int | None = Non
     return ids.to(base.device), mask.to(base.device)
 
 
+@dataclass(frozen=True, repr=False)
+class _BlankRollout:
+    """A rollout that is being filled in, column by column."""
+
+    completions: Tensor
+    mask: Tensor
+    logprobs: Tensor
+    states: Tensor | None
+
+    @classmethod
+    def of(cls, rows: int, new: int, pad: int, width: int, device: torch.device) -> _BlankRollout:
+        """Nothing but padding; ``width`` of the hidden states, 0 for none."""
+        return cls(
+            torch.full((rows, new), pad, device=device),
+            torch.zeros((rows, new), dtype=torch.bool, device=device),
+            torch.zeros((rows, new), device=device),
+            torch.zeros((rows, new, width), device=device) if width else None,
+        )
+
+    def put(self, column: int, rows: OpenRows, ids: Tensor, logprobs: Tensor, states: Tensor) -> None:
+        """The tokens ``(rows,)`` just drawn in the open rows."""
+        self.completions[rows.place, column] = ids
+        self.mask[rows.place, column] = rows.alive
+        self.logprobs[rows.place, column] = torch.where(rows.alive, logprobs, 0.0)
+        if self.states is not None:
+            self.states[rows.place, column] = states.float()
+
+    def rollout(self, start: tuple[Tensor, Tensor], columns: int, eos: int) -> Rollout:
+        """The columns that were filled, behind their prompts and mask."""
+        states = None if self.states is None else self.states[:, :columns]
+        filled = self.completions[:, :columns], self.mask[:, :columns], self.logprobs[:, :columns]
+        return Rollout(*start, *filled, states, eos)
+
+
 @torch.no_grad()
 def sample(
     model: AdaptedModel,
     prompts: Sequence[list[int]],
     max_new: int,
-    generator: torch.Generator | Tensor,
+    source: torch.Generator | Tensor,
     temperature: float = 1.0,
     *,
     width: int | None = None,
+    states: bool = False,
 ) -> Rollout:
     """Sample one completion per row of prompt ids with the model's active adapter.
 
     Args:
         prompts: ids of each prompt, ragged.
         max_new: most tokens to sample, the end token included.
-        generator: source of randomness (on the CPU), or uniform draws on [0, 1) of each row
-            ``(rows, max_new)``, by which a row's answer does not depend on the rows beside it.
+        source: uniform draws on [0, 1) of each row ``(rows, max_new)``, fp64, or a generator (on the CPU)
+            that makes them: a row's answer does not depend on the rows beside it.
         temperature: 0 means greedy.
-        width: of the padded prompts. With it ``max_new`` tokens are always sampled, so that no shape, and so
-            no rounding, depends on the rows beside a row.
+        width: of the padded prompts. With it ``max_new`` tokens of every row are always computed, so that no
+            shape, and so no rounding, depends on the rows beside a row. Without it rows that have ended are
+            left out.
+        states: whether the rollout keeps the hidden states.
     """
-    eos, pad = int(model.base.tokenizer.eos_token_id), int(model.base.tokenizer.pad_token_id)
-    ids, mask = left_pad(model.base, prompts, width)
-    start, start_mask, cache = ids, mask, DynamicCache()
-    alive = torch.ones(len(ids), dtype=torch.bool, device=ids.device)
-    tokens, kept, scores = [], [], []
-    for position in range(max_new):
-        hidden, cache = model.hidden(ids, mask, cache)
-        logits = model.logits(hidden[:, -1]) / (temperature or 1.0)
-        logprobs = logits.log_softmax(-1)
+    tokenizer = model.base.tokenizer
+    eos, pad = int(tokenizer.eos_token_id), int(tokenizer.pad_token_id)
+    start = left_pad(model.base, prompts, width)
+    if isinstance(source, torch.Generator):
+        source = torch.rand(len(prompts), max_new, generator=source, dtype=torch.float64)
+    rows = OpenRows.begin(*start, source, max_new)
+    out = _BlankRollout.of(
+        len(prompts), max_new, pad, model.base.hidden_size if states else 0, rows.ids.device
+    )
+    length = 0
+    while length < max_new and len(rows.place):
+        hidden = model.hidden(rows.ids, rows.seen(), rows.cache)[0][:, -1]
+        logits = model.logits(hidden) / (temperature or 1.0)
+        logprobs = logits - logits.logsumexp(-1, keepdim=True)
         if temperature:
-            chosen = _draw(logprobs.exp().cpu(), generator, position).to(ids.device)
+            chosen = draw(logprobs.exp(), rows.uniforms[:, length, None])
         else:
             chosen = logits.argmax(-1, keepdim=True)
-        tokens.append(torch.where(alive[:, None], chosen, pad))
-        scores.append(torch.where(alive[:, None], logprobs.gather(1, chosen), 0.0))
-        kept.append(alive[:, None].clone())
-        alive = alive & (chosen.squeeze(1) != eos)
-        ids, mask = tokens[-1], torch.cat([mask, kept[-1].long()], dim=1)
-        if width is None and not alive.any():
-            break
-    return Rollout(start, start_mask, torch.cat(tokens, 1), torch.cat(kept, 1), torch.cat(scores, 1), eos)
-
-
-def _draw(probabilities: Tensor, source: torch.Generator | Tensor, position: int) -> Tensor:
-    """One token per row ``(rows, 1)``, by multinomial or, with uniforms, by inverting the distribution."""
-    if isinstance(source, torch.Generator):
-        return torch.multinomial(probabilities, 1, generator=source)
-    cumulative = probabilities.double().cumsum(-1)
-    target = source[:, position : position + 1] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, target, right=True).clamp(max=probabilities.shape[-1] - 1)
+        ids = torch.where(rows.alive[:, None], chosen, pad)
+        out.put(length, rows, ids[:, 0], logprobs.gather(1, chosen)[:, 0], hidden)
+        length += 1
+        rows.go_on(ids, eos, shrink=width is None)
+    return out.rollout(start, length, eos)
 
 
 def decode(base: BaseModel, rollout: Rollout) -> list[str]:

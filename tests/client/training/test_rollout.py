@@ -114,7 +114,7 @@ def test_scores_are_the_reward_models_own(inputs_of: Any) -> None:
     ids = [[4, 5], [6]]
     completions = torch.tensor([[7, 8, 3], [9, 10, 11]])  # the first stops by itself, the second is cut off
     mask = torch.ones_like(completions, dtype=torch.bool)
-    rollout = Rollout(torch.zeros(2, 2), torch.ones(2, 2), completions, mask, torch.zeros(2, 3), 3)
+    rollout = Rollout(torch.zeros(2, 2), torch.ones(2, 2), completions, mask, torch.zeros(2, 3), None, 3)
     with loaded(inputs) as model:
         found = appraise_rollout(model, ids, rollout).score
         assert model.role == "policy"
