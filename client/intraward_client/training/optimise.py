@@ -47,6 +47,8 @@ def optimise(
             rolled = len(experience) // group_of(inputs)
             places = iter(range(len(records)))
             units = [[next(places) for _ in unit] for unit in batch]
+            if not inputs.private:  # length buckets
+                units.sort(key=lambda unit: experience.tokens(unit[0] * group_of(inputs), group_of(inputs)))
             filler = len(records) if rolled > len(records) else 0
             for each in range(1 if inputs.private else inputs.plan.training.epochs):
                 figures = PassFigures(len(records))

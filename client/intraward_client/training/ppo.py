@@ -17,7 +17,7 @@ from intraward_client.training.guards import PassFigures
 from intraward_client.training.inputs import TrainingInputs
 from intraward_client.training.losses.policy import PpoTerms, ppo_terms
 from intraward_client.training.optimise import optimise
-from intraward_client.training.rollout import Experience, evaluate_policy
+from intraward_client.training.rollout import Experience, chosen_rows, evaluate_policy
 from intraward_client.training.schedule import Progress
 from intraward_shared.modeling import AdaptedModel
 
@@ -35,7 +35,7 @@ def losses(
     figures: PassFigures | None = None,
 ) -> RowLosses:
     """PPO's loss of some rollouts: policy loss plus ``vf_coef`` times value loss."""
-    rows = experience.rows(index)
+    rows = chosen_rows(inputs, experience, index)
     terms = rollout_terms(inputs, model, rows)
     if figures is not None:
         figures.add(index, terms.ratio, rows.mask, inputs.plan.training.cliprange, terms.policy, terms.value)

@@ -18,7 +18,7 @@ from intraward_client.training.guards import PassFigures
 from intraward_client.training.inputs import TrainingInputs
 from intraward_client.training.losses.policy import probability_ratio, rloo_loss
 from intraward_client.training.optimise import optimise
-from intraward_client.training.rollout import Experience, answer_logprobs
+from intraward_client.training.rollout import Experience, answer_logprobs, chosen_rows
 from intraward_client.training.schedule import Progress
 from intraward_shared.modeling import AdaptedModel
 
@@ -37,7 +37,8 @@ def losses(
 ) -> RowLosses:
     """Loss of each group: the mean over its answers. ``index`` counts groups; each has ``group`` rows."""
     spec = inputs.plan.training
-    rows = experience.rows([place * spec.group + member for place in index for member in range(spec.group)])
+    members = [place * spec.group + member for place in index for member in range(spec.group)]
+    rows = chosen_rows(inputs, experience, members)
     logprobs = answer_logprobs(model, rows.ids, rows.attention, rows.mask.shape[1], spec.temperature)
     loss = rloo_loss(logprobs, rows.logprobs, rows.advantages[:, 0], rows.mask, spec.cliprange)
     if figures is not None:

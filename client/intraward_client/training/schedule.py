@@ -12,6 +12,7 @@ from intraward_client.privacy.engine import LossRows, PrivateEngine, PublicEngin
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.privacy.optimizer import OptimizerSettings
 from intraward_client.privacy.sampler import PatientSampler
+from intraward_client.training.buckets import bucketed
 from intraward_client.training.inputs import FILLERS, TrainingInputs
 from intraward_shared.modeling import AdaptedModel
 from intraward_shared.stages import ON_POLICY
@@ -112,7 +113,8 @@ def run_steps(
     """
 
     with open_engine(inputs, model, noise) as engine:
-        for done, batch in enumerate(draw_batches(inputs, noise), start=1):
+        for done, drawn in enumerate(draw_batches(inputs, noise), start=1):
+            batch = bucketed(inputs, drawn)
             figures = _StepFigures(inputs, losses, sum(map(len, batch)))
             engine.step(batch, figures.losses_of, FILLERS[inputs.plan.stage])
             inputs.track(done - 1, figures.means())
