@@ -90,7 +90,8 @@ def test_no_topic_is_on_two_sides_and_headings_are_left_out(data: Path) -> None:
 
 
 def test_constructed_pairs_prefer_the_reference_of_the_same_question() -> None:
-    others = [question("b", "information", "wrong topic"), question("a", "causes", "same topic")]
+    others = [question("a", answer="same topic"), question("c", "causes", "other kind")]
+    others += [question("b", answer="wrong topic"), question("a", answer="same topic again")]
     pairs = questions.constructed_pairs(question("a"), others, seed=1)
     assert [(pair.chosen, pair.rejected) for pair in pairs] == [
         ("a b c d", "a b"),
@@ -126,6 +127,7 @@ def test_constants_are_mean_and_deviation() -> None:
 
 def test_unigram_f1_in_literal_numbers() -> None:
     assert winrates.unigram_f1("The flu, the flu.", "the flu") == pytest.approx(2 * 2 / 6)
+    assert winrates.unigram_f1("flu flu", "flu flu the") == pytest.approx(2 * 2 / 5)
     assert winrates.unigram_f1("", "the flu") == 0.0
     assert winrates.unigram_f1("Flu the", "the flu") == 1.0
 
