@@ -37,8 +37,8 @@ def add_judgment(
         marks: ratings and failure flags of the chosen, then of the rejected answer, or none.
 
     Raises:
-        VaultError: the candidates are not two answers to this prompt, strength is not 1 to 3, or one
-            answer alone is marked.
+        VaultError: the candidates are not two different answers to this prompt, strength is not 1 to 3,
+            or one answer alone is marked.
     """
     check_marks(marks, 2)
     if not 1 <= strength <= 3 or chosen_candidate == rejected_candidate:
@@ -47,6 +47,9 @@ def add_judgment(
     judgment_id = vault.tag("judgment", "|".join((prompt_id, *pair, rater)))
     with vault.transaction() as connection:
         unit = _common_unit(connection, prompt_id, pair)
+        texts = [_answer(vault, connection, unit, candidate).split() for candidate in pair]
+        if texts[0] == texts[1]:
+            raise VaultError("both answers are the same", remedy="skip the task; there is nothing to judge")
         where = ("judgments", judgment_id, "rater")
         why = ("judgments", judgment_id, "rationale")
         marked = ("judgments", judgment_id, "marks")

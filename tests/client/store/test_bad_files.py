@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
-from intraward_client.store import intake, notes, preferences
+from intraward_client.store import intake, notes, preferences, prompts
 from intraward_client.store.importers import Kind, read_rows
 from intraward_client.store.vault import Vault
-from intraward_shared.errors import InputError
+from intraward_shared.errors import InputError, VaultError
 
 PAIR: dict[str, Any] = {"patient": "p", "prompt": "cough?", "chosen": "see a doctor", "rejected": "wait"}
 DEMO: dict[str, Any] = {"patient": "p", "prompt": "cough?", "completion": "rest"}
@@ -122,3 +122,19 @@ def test_an_invisible_completion_is_held_back(vault: Vault, engine: Deidentifier
     path = write(tmp_path / "rows.jsonl", DEMO | {"completion": "\u200b\u2060"}, DEMO)
     assert intake.run_import(path, vault, engine, kind="demonstrations").by_reason == {"empty-text": 1}
     assert len(preferences.sft_table(vault).rows) == 1
+
+
+def test_a_judgment_between_equal_answers_is_refused_and_a_second_one_corrects_the_first(
+    vault: Vault, engine: Deidentifier, tmp_path: Path
+) -> None:
+    rows = [{"id": "n", "patient": "p", "text": "Question: cough for two days?"}]
+    intake.run_import(write(tmp_path / "notes.jsonl", *rows), vault, engine)
+    prompts.add_prompts(vault)
+    (task,) = prompts.prompt_records(vault)
+    one, same, two = prompts.add_candidates(vault, {task.prompt_id: ["rest", " rest\n", "call"]}, "adapter")
+    with pytest.raises(VaultError, match="both answers are the same"):
+        preferences.add_judgment(vault, task.prompt_id, one, same, 1, "rater")
+    for chosen, rejected, rater in ((one, two, "a"), (two, one, "a"), (one, two, "b")):
+        preferences.add_judgment(vault, task.prompt_id, chosen, rejected, 1, rater)
+    found = sorted(row.chosen for row in preferences.preference_table(vault).rows)
+    assert found == ["call", "rest"]  # rater a's second judgment, and rater b's that contradicts it
