@@ -208,9 +208,11 @@ class Ward:
         sealed = egress.seal(update, plan, self.policy.site, (entry.sequence, entry.hash), self._key)
         write_durably(self._sealed_path(plan), sealed)
         self._ledger.ensure_released(plan.digest, sealed)
-        note = "a gradient was not finite and counted as zero" if update.flagged else ""
+        notes = ["a gradient was not finite and counted as zero"] if update.flagged else []
+        if update.left_out:
+            notes.append(f"{update.left_out} public records were left out: longer than the plan's texts")
         event = {"time": plan.slot_time, "plan": plan.digest, "code": "OK", "bytes": len(sealed)}
-        self._log(event | ({"operator": note} if note else {}))
+        self._log(event | ({"operator": "; ".join(notes)} if notes else {}))
         return sealed
 
     def _train(self, request: Request, entry: LedgerEntry, track: Track) -> LocalUpdate:

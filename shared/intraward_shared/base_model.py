@@ -136,6 +136,7 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 
 _FETCH = "fetch the pinned model again"
+_SAID = "Where does it hurt?"
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,7 @@ def load_base(
         _check_safetensors(file)
     network, tokenizer = read_model(path, device=device, dtype=dtype)
     _check_network(path, network, tokenizer)
+    _check_template(path, tokenizer)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token_id = tokenizer.eos_token_id  # the mask, not the id, says what is padding
     network.requires_grad_(False)
@@ -270,6 +272,22 @@ def _check_network(path: Path | str, network: Any, tokenizer: Any) -> None:
         raise ModelError(
             f"{path}: the tokenizer has tokens beyond the model's embeddings",
             remedy="use the tokenizer that the model was trained with",
+        )
+
+
+def _check_template(path: Path | str, tokenizer: Any) -> None:
+    """A chat template must say what the user said, or every prompt of a charged round would be lost."""
+    if not tokenizer.chat_template:
+        return
+    turn = [{"role": "user", "content": _SAID}]
+    try:
+        text = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
+    except Exception:  # a template is a program: it raises of every kind, and its text is the model maker's
+        text = ""
+    if _SAID not in text:
+        raise ModelError(
+            f"{path}: the chat template cannot be rendered, or leaves out what the user says",
+            remedy="mend chat_template.jinja or tokenizer_config.json, or remove the template, and pin anew",
         )
 
 

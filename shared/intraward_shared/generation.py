@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,15 +20,31 @@ from intraward_shared.modeling import AdaptedModel, BaseModel
 
 
 def prompt_ids(base: BaseModel, prompt: str, limit: int) -> list[int]:
-    """Ids of a prompt, through the chat template where the tokenizer has one; keeps the last ``limit``."""
+    """Ids of a prompt, at most ``limit``, through the chat template where the tokenizer has one.
+
+    Of a longer prompt the first tokens are left out, because its question stands last; the template around
+    it stays whole, unless it alone is longer than ``limit``: then the last tokens of all are kept.
+    """
     tokenizer = base.tokenizer
+    ids = _as_turn(tokenizer, prompt)
+    if len(ids) > limit and tokenizer.chat_template:
+        own = list(tokenizer(prompt, add_special_tokens=False)["input_ids"])
+        kept = len(own) - (len(ids) - limit)
+        while kept > 0 and len(ids) > limit:  # again where other merges at the cut made a token more
+            ids = _as_turn(tokenizer, tokenizer.decode(own[-kept:]).lstrip("\ufffd"))
+            kept -= max(1, len(ids) - limit)
+    return ids[-limit:] or [
+        int(tokenizer.eos_token_id)
+    ]  # no text may leave a row without a token to start from
+
+
+def _as_turn(tokenizer: Any, prompt: str) -> list[int]:
+    """Ids of a prompt as the user's turn, ready for the answer; as it is without a chat template."""
+    text = prompt
     if tokenizer.chat_template:
         turn = [{"role": "user", "content": prompt}]
         text = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
-    else:
-        text = prompt
-    ids = list(tokenizer(text, add_special_tokens=False)["input_ids"])[-limit:]
-    return ids or [int(tokenizer.eos_token_id)]  # no text may leave a row without a token to start from
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def completion_ids(base: BaseModel, completion: str, limit: int) -> list[int]:

@@ -81,6 +81,8 @@ class TrainingSpec(Strict):
     statistics, DESIGN.md section 6). ``group`` is the number of answers that rloo samples a prompt.
     ``loss_type`` is dpo's. Under ``ranking`` the reward model learns a ranking by its pairs or as a whole;
     a tie counts as half won, or with ``tie_nu`` as an outcome of its own (Davidson's nu).
+    A record with an answer longer than ``max_completion_tokens`` (the end token comes on top) is left out, or
+    with ``overlong = "cut"`` the answer is cut and ended there. A longer prompt keeps its last tokens.
     ``target_kl`` and ``max_ratio`` end the passes over a batch of public rollouts early; a stage that is
     charged has neither.
     """
@@ -93,6 +95,7 @@ class TrainingSpec(Strict):
     weight_decay: Real = Field(default=0.0, ge=0, le=1)
     max_prompt_tokens: int = Field(default=64, ge=1, le=32_768)
     max_completion_tokens: int = Field(default=32, ge=1, le=32_768)
+    overlong: Literal["leave_out", "cut"] = "leave_out"
     micro_batch: int = Field(default=64, ge=1, le=65_536)
     micro_batches: int = Field(default=1, ge=1, le=65_536)
     checkpointing: bool = False

@@ -132,6 +132,28 @@ def _unfilled(folder: Path) -> str:
     return "do not fill the architecture"
 
 
+def _config_alone(folder: Path) -> str:
+    for file in (*folder.glob("*.safetensors"), folder / INDEX):
+        file.unlink()
+    return "needs config.json and *.safetensors"
+
+
+def _empty_shard(folder: Path) -> str:
+    shard = _shard(folder)
+    shard.write_bytes(b"")
+    return shard.name
+
+
+def _template_that_fails(folder: Path) -> str:
+    (folder / "chat_template.jinja").write_text("{{ raise_exception('zebra') }}")
+    return "chat template"
+
+
+def _template_that_drops_the_user(folder: Path) -> str:
+    (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m.role }}{% endfor %}")
+    return "chat template"
+
+
 def _few_embeddings(folder: Path) -> str:
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
     tokenizer["model"]["vocab"]["w99"] = 24
@@ -156,6 +178,10 @@ BREAKS: tuple[Callable[[Path], str], ...] = (
     _no_tokenizer,
     _no_end,
     _unfilled,
+    _config_alone,
+    _empty_shard,
+    _template_that_fails,
+    _template_that_drops_the_user,
     _few_embeddings,
     _bad_json,
 )
@@ -167,7 +193,7 @@ def test_damaged_model_is_refused_by_name(copy: Path, damage: Callable[[Path], s
     named = damage(copy)
     with pytest.raises(ModelError) as refusal:
         load_base(copy)
-    assert named in str(refusal.value) and refusal.value.remedy
+    assert named in str(refusal.value) and refusal.value.remedy and "zebra" not in str(refusal.value)
 
 
 def test_other_bytes_are_not_the_pinned_model(copy: Path) -> None:
@@ -183,6 +209,16 @@ def test_without_pad_or_chat_template_it_loads_and_tokenises(sharded: Path) -> N
     base = load_base(sharded)
     assert base.tokenizer.pad_token_id == base.tokenizer.eos_token_id == 3
     assert prompt_ids(base, "w1 w2", 8) == [5, 6]
+
+
+def test_a_long_prompt_loses_its_first_words_and_never_the_template(copy: Path) -> None:
+    (copy / "chat_template.jinja").write_text("w10 {{ messages[0]['content'] }} w11")
+    base = load_base(copy)
+    assert base.tokenizer.chat_template
+    assert prompt_ids(base, "w1 w2", 8) == [14, 5, 6, 15]
+    assert prompt_ids(base, "w1 w2 w3 w4", 4) == [14, 7, 8, 15]
+    assert prompt_ids(base, " ".join(f"w{n % 10}" for n in range(500)), 5) == [14, 11, 12, 13, 15]
+    assert prompt_ids(base, "w1 w2", 2) == [6, 15]  # no room for the template: the end of all
 
 
 def test_files_that_no_digest_covers_are_not_read(copy: Path) -> None:

@@ -259,11 +259,18 @@ class PublicEngine:
         records = [record for unit in units for record in unit]
         if not records:
             raise TrainingAborted("a public step has no records", remedy="give public data with rows")
+        usable = False
         for start in range(0, len(records), self._micro_batch):
             losses = self._usable(records[start : start + self._micro_batch], loss_rows)
             self._optimizer.check_armed()
             if losses is not None:
+                usable = True
                 (losses.sum() / len(records)).backward()  # type: ignore[no-untyped-call]
+        if not usable:
+            raise TrainingAborted(
+                "no record of a public step has a finite loss",
+                remedy="lower the learning rate, check the data",
+            )
         self._optimizer.apply(self._clipped())
 
     def _usable(self, records: Sequence[Record], loss_rows: LossRows[Record]) -> Tensor | None:

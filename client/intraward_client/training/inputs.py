@@ -93,12 +93,40 @@ class TrainingInputs:
         return found
 
     def completion_ids(self, completion: str) -> list[int]:
-        """Token ids of an answer with the end token, at most the plan's length; tokenised once a round."""
+        """Token ids of an answer with the end token, at most ``longest``; tokenised once a round."""
         found = self._tokens.get(("completion", completion))
         if found is None:
-            found = completion_ids(self.base, completion, self.plan.training.max_completion_tokens)
+            found = completion_ids(self.base, completion, self.longest)
             self._tokens["completion", completion] = found
         return found
+
+    @property
+    def longest(self) -> int:
+        """Most tokens of an answer with its end token: one more than the plan's, unless it is cut there."""
+        spec = self.plan.training
+        return spec.max_completion_tokens + (spec.overlong == "leave_out")
+
+    @cached_property
+    def fitting(self) -> TrainingTable[Any]:
+        """The table without the records of which an answer would have to be cut, unless the plan has it cut.
+
+        Whether a record stays is a function of it and of the plan, so no patient's row depends on another's.
+        """
+        if self.plan.training.overlong == "cut":
+            return self.table
+        return TrainingTable(tuple(row for row in self.table.rows if all(map(self._fits, _answers(row)))))
+
+    @property
+    def left_out(self) -> int:
+        """How many public records are longer than the plan's texts; patients' are not counted."""
+        return 0 if self.private else len(self.table.rows) - len(self.fitting.rows)
+
+    def _fits(self, answer: str) -> bool:
+        found = completion_ids(self.base, answer, self.longest + 1)
+        if len(found) > self.longest:
+            return False
+        self._tokens["completion", answer] = found
+        return True
 
     def check(self, noise: NoiseSource) -> None:
         """Refuse inputs that do not fit the stage, before any row is used.
@@ -124,6 +152,11 @@ class TrainingInputs:
             raise ContractError("target_kl and max_ratio may not stop a round on patients' rows")
         if noise.simulated and not self.plan.simulated:
             raise ContractError("a seeded noise source needs a simulated plan")
+        if self.left_out and not self.fitting.rows:
+            raise ContractError(
+                "every public record has an answer longer than training.max_completion_tokens",
+                remedy='ask for longer texts, or for training.overlong = "cut"',
+            )
 
     def load(self, model: AdaptedModel) -> None:
         """Copy each role's LoRA tensors, and the heads that belong to the stage, into ``model``."""
@@ -137,3 +170,12 @@ class TrainingInputs:
             model.load(role, {name: array for name, array in self.adapters[role].items() if name in wanted})
         model.autocast = self.plan.training.bf16
         model.checkpointing = self.plan.training.checkpointing
+
+
+def _answers(row: SftRecord | PairRecord | RankingRecord | PromptRecord) -> tuple[str, ...]:
+    """Texts of a record that are trained on as answers."""
+    if isinstance(row, SftRecord):
+        return (row.completion,)
+    if isinstance(row, PairRecord):
+        return row.chosen, row.rejected
+    return row.answers if isinstance(row, RankingRecord) else ()

@@ -40,10 +40,10 @@ def draw_batches(inputs: TrainingInputs, noise: NoiseSource) -> Iterator[list[li
     if mechanism is not None:
         sampler = PatientSampler(noise, mechanism)
         for step in range(steps):
-            yield sampler.draw(step, inputs.table.by_unit)
+            yield sampler.draw(step, inputs.fitting.by_unit)
     else:
         generator = noise.generator("batches")
-        yield from shuffled_batches(inputs.table.rows, inputs.plan.training.batch, steps, generator)
+        yield from shuffled_batches(inputs.fitting.rows, inputs.plan.training.batch, steps, generator)
 
 
 def shuffled_batches(

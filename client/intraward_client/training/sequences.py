@@ -19,13 +19,13 @@ from intraward_shared.modeling import AdaptedModel
 
 def most_scored(inputs: TrainingInputs) -> int | None:
     """``completion_logprobs``' bound of a private round; None for public rows."""
-    return inputs.plan.training.max_completion_tokens if inputs.private else None
+    return inputs.longest if inputs.private else None
 
 
 def encode_texts(inputs: TrainingInputs, texts: Sequence[tuple[str, str]]) -> Sequences:
     """Right-padded rows of (prompt, completion) texts."""
     spec = inputs.plan.training
-    length = spec.max_prompt_tokens + spec.max_completion_tokens if inputs.private else None
+    length = spec.max_prompt_tokens + inputs.longest if inputs.private else None
     rows = [(inputs.prompt_ids(prompt), inputs.completion_ids(completion)) for prompt, completion in texts]
     return pad_sequences(inputs.base, rows, length)
 

@@ -54,7 +54,7 @@ def train(
         before = model.state(role, inputs.trained)
         flagged = _run(inputs, model, noise, progress)
         after = model.state(role, inputs.trained)
-    return LocalUpdate(inputs.plan.digest, difference(after, before), flagged)
+    return LocalUpdate(inputs.plan.digest, difference(after, before), flagged, inputs.left_out)
 
 
 def _run(

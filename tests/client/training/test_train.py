@@ -229,5 +229,5 @@ def test_a_public_record_without_a_finite_loss_counts_as_zero_and_is_flagged(inp
     update = train(inputs_of(Stage.REWARD, spoiled, **options), noise())
     assert update.flagged and all(np.isfinite(array).all() for array in update.tensors.values())
     assert not train(inputs_of(Stage.REWARD, good, **options), noise()).flagged
-    with pytest.raises(TrainingAborted, match="no part in the loss"):
+    with pytest.raises(TrainingAborted, match="no record of a public step has a finite loss"):
         train(inputs_of(Stage.REWARD, [spoiled[4]], **(options | {"batch": 1})), noise())
