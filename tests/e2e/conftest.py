@@ -20,7 +20,12 @@ from intraward_simulation.run import run_scenario
 HERE = Path(__file__).parent
 ROOTS = ("client", "server", "shared", "simulation")
 SITES = ("alder", "birch", "cedar")
-LENGTHS = {"learning_rate": 0.002, "max_prompt_tokens": 16, "max_completion_tokens": 12}
+LENGTHS = {
+    "learning_rate": 0.002,
+    "max_prompt_tokens": 16,
+    "max_completion_tokens": 12,
+    "overlong": "cut",  # the tiny tokenizer makes some 35 tokens of an answer
+}
 MECHANISM = {
     "sample_rate": 0.2,
     "noise_multiplier": 1.0,
