@@ -74,17 +74,23 @@ def test_a_records_loss_is_the_same_alone_and_among_others(
             assert float(alone) == pytest.approx(float(together[index]), rel=1e-5)
 
 
+@pytest.mark.parametrize("rewards", ["inputs_of", "rewarded_of"])
 @pytest.mark.parametrize("stage", ON_POLICY)
 def test_a_rollout_and_its_loss_are_the_same_alone_and_among_others(
-    stage: Stage, inputs_of: Any, record_of: Any
+    stage: Stage, rewards: str, record_of: Any, request: pytest.FixtureRequest
 ) -> None:
+    """With the reward model alone, and with heads, veto, uncertainty penalty, rules, critique and length."""
     records = [record_of(stage, f"u{index}", index) for index in range(5)]
-    inputs = inputs_of(stage, records, scale=0.2, mechanism=mechanism(), micro_batch=8)
+    made = request.getfixturevalue(rewards)
+    inputs = made(stage, records, scale=0.2, mechanism=mechanism(), micro_batch=8)
     group, loss_of = rollout.group_of(inputs), (ppo if stage is Stage.PPO else rloo).losses
     with adapted(inputs.base, inputs.plan.lora, ROLES[stage]) as model:
         inputs.load(model)
         model.use("policy")
         together = rollout.collect(inputs, model, noise(), 0, records)
+        if rewards == "rewarded_of":
+            vetoed = together.scores[: 5 * group] == inputs.plan.training.shaping.veto_reward
+            assert 0 < int(vetoed.sum()) < len(vetoed)
         losses = loss_of(inputs, model, together, range(5)).losses
         for index in (0, 4):
             alone = rollout.collect(inputs, model, noise(), 0, [records[index]])

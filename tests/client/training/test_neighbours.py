@@ -159,6 +159,52 @@ def test_some_neighbours(stage: Stage, chosen: dict[str, Any], inputs_of: Any) -
     assert 0.99 * BOUND < largest <= BOUND * (1 + 1e-5)
 
 
+def moves_of_rewards(stage: Stage, trial: int, rewarded_of: Any) -> list[float]:
+    """Changes of the clipped sum over neighbours, each rolled out and rewarded anew with every term on.
+
+    In odd trials the reward heads overflow, so that scores are infinite or not a number, and vetoed.
+    """
+    draw = random.Random(f"rewards/{trial}/{stage}")
+    units = table(stage, draw)[:6]
+    scale = {"heads_scale": 1e37} if trial % 2 else {}
+    inputs = rewarded_of(stage, [], mechanism=mechanism, micro_batch=16, **scale)
+    module = ppo if stage is Stage.PPO else rloo
+
+    def fresh() -> NoiseSource:
+        return NoiseSource.seeded(trial, "north", "0" * 64, 1)
+
+    with adapted(inputs.base, inputs.plan.lora, ROLES[stage]) as model:
+        inputs.load(model)
+        model.use("policy")
+        with open_engine(inputs, model, fresh()) as engine:
+            assert isinstance(engine, PrivateEngine)
+
+            def summed(present: list[list[PromptRecord]]) -> Tensor:
+                records = [record for unit in present for record in unit]
+                seen = rollout.collect(inputs, model, fresh(), 0, records)
+                places, last = iter(range(len(records))), len(seen) // rollout.group_of(inputs) - 1
+                index = [[next(places) for _ in unit] for unit in present]
+                return flat(engine.clipped_sum(index, partial(module.losses, inputs, model, seen), last))
+
+            whole = summed(units)
+            assert bool(whole.isfinite().all())
+            return [float((whole - summed(units[:u] + units[u + 1 :])).norm()) for u in range(len(units))]
+
+
+@pytest.mark.parametrize("stage", ON_POLICY)
+def test_some_neighbours_under_every_term_of_a_reward(stage: Stage, rewarded_of: Any) -> None:
+    """Heads, vetoes, uncertainty penalty, rules, critique and length: no reward is anybody else's affair."""
+    moves = [move for trial in range(2) for move in moves_of_rewards(stage, trial, rewarded_of)]
+    assert 0.99 * BOUND < max(moves) <= BOUND * (1 + 1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ON_POLICY)
+def test_many_neighbours_under_every_term_of_a_reward(stage: Stage, rewarded_of: Any) -> None:
+    moves = [move for trial in range(2, 14) for move in moves_of_rewards(stage, trial, rewarded_of)]
+    assert len(moves) == 72 and max(moves) <= BOUND * (1 + 1e-5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("stage", "chosen"), CHOSEN)
 def test_a_thousand_neighbours(stage: Stage, chosen: dict[str, Any], inputs_of: Any) -> None:
