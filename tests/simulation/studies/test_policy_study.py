@@ -62,7 +62,7 @@ def _lay(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 
 
 def _file(folder: Path, model: Path, change: tuple[str, str] = ("", "")) -> Path:
-    sampled = "max_prompt_tokens = 16\nmax_completion_tokens = 6\ntemperature = 0.7\n"
+    sampled = "max_prompt_tokens = 16\nmax_completion_tokens = 6\noverlong = 'cut'\ntemperature = 0.7\n"
     common = f"learning_rate = 0.01\nsteps = 1\nbatch = 2\nmicro_batch = 4\n{sampled}"
     stages = "".join(f"[stages.{name}]\n{common}" for name in ("sft", "reward", "dpo", "ppo", "rloo"))
     text = (

@@ -17,7 +17,8 @@ from intraward_simulation.studies.judged import Prompt
 from intraward_simulation.studies.terms import is_study
 
 TRAINING = (
-    "learning_rate = 0.001\nbatch = 2\nmicro_batch = 2\nmax_prompt_tokens = 16\nmax_completion_tokens = 16\n"
+    "learning_rate = 0.001\nbatch = 2\nmicro_batch = 2\n"
+    "max_prompt_tokens = 16\nmax_completion_tokens = 16\noverlong = 'cut'\n"
 )
 
 
