@@ -2,7 +2,7 @@
 #
 #   make install   .venv with exact versions; quick when nothing changed
 #   make lint      ruff, mypy --strict, import-linter
-#   make test      fast tests, with the coverage gate of the four rooms that guard privacy
+#   make test      fast tests, with the coverage gate of the four rooms that guard privacy (WORKERS=2)
 #   make e2e       slow tests and tests that start real processes
 #   make bench     timings and studies over seeds
 #   make demo      three hospitals train one model, and a report (MODEL=tiny or MODEL=smollm2)
@@ -14,6 +14,7 @@ SHELL := /bin/sh
 
 PYTHON ?= python3
 MODEL ?= tiny
+WORKERS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 STAMP := .venv/installed
@@ -52,7 +53,8 @@ lint: install
 	$(BIN)/lint-imports
 
 test: install
-	$(BIN)/python -m pytest -m 'not slow and not e2e and not bench and not gpu' --cov --cov-report=
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow and not e2e and not bench and not gpu' \
+		--cov --cov-report=
 	@for room in $(GATED); do \
 		echo "coverage of $$room (floor $(COVERAGE_FLOOR) %)"; \
 		case $$room in *.py) files="*/$$room" ;; *) files="*/$$room/*" ;; esac; \

@@ -156,14 +156,14 @@ def study_reward(scenario: RewardScenario, setting: Setting) -> dict[str, Any]:
         told = partial(setting.show, f"seed {seed}", "start")
         made = partial(start_adapter, scenario, setting.base, rows.start, seed, told)
         start = folder.adapter(f"seed-{seed}-start", made)
-        judged_by_start = partial(judge, scenario, setting.base, start, rows.prompts)
-        started.append(folder.figures(f"seed-{seed}-start-scores", judged_by_start)["found"])
         whole: Scores = {}
         for fold in range(study.folds):
             told = partial(setting.show, f"seed {seed}", f"fold {fold + 1} of {study.folds}")
             work = partial(run_fold, scenario, setting.base, rows.prompts, start, seed, fold, told)
             whole |= folder.figures(f"seed-{seed}-fold-{fold}", work)["found"]
         trained.append(whole)
+        judged_by_start = partial(judge, scenario, setting.base, start, rows.prompts)
+        started.append(folder.figures(f"seed-{seed}-start-scores", judged_by_start)["found"])
     columns = {
         "reward_model": [outcomes_of(rows.prompts, scores) for scores in trained],
         "start_alone": [outcomes_of(rows.prompts, scores) for scores in started],
