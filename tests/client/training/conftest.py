@@ -55,6 +55,7 @@ def inputs_of(tiny: Any, plan_of: Any, adapter_of: Any) -> Callable[..., Trainin
 HEADS = RewardHeads(members=3, criteria=("safety", "clarity"), flags=("harmful",))
 VETO = -20.0
 EVERY_TERM: dict[str, Any] = {
+    "score_clip": 15.0,
     "heads": {
         "criteria": {"clarity": 0.5},
         "uncertainty_coef": 0.7,
