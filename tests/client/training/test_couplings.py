@@ -92,7 +92,7 @@ def test_a_rollout_and_its_loss_are_the_same_alone_and_among_others(
             vetoed = together.scores[: 5 * group] == inputs.plan.training.shaping.veto_reward
             assert 0 < int(vetoed.sum()) < len(vetoed)
         losses = loss_of(inputs, model, together, range(5)).losses
-        for index in (0, 4):
+        for index in range(5):
             alone = rollout.collect(inputs, model, noise(), 0, [records[index]])
             for field in dataclasses.fields(Experience):
                 own = slice(index * group, (index + 1) * group)
