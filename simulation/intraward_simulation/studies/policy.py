@@ -150,14 +150,17 @@ class Work:
         return self._train(stage, adapter, rows, spec, 100 * seed + number, told, beside)
 
     def _pairs(self, ground: Ground) -> list[PairRecord]:
-        """Best and worst by the proxy of several answers of the SFT policy to each training question."""
+        """Best and worst by the proxy of each training question's reference and several SFT answers."""
         if self._drawn is None:
             count = self.stages.dpo.candidates
             asked = [question for question in self.prompts for _ in range(count)]
             said = self._sample(ground.sft, asked, self.seed + _PAIRS_SEED)
-            texts = [(question.text, text) for question, text in zip(asked, said, strict=True)]
+            texts: list[tuple[str, str]] = []
+            for place, question in enumerate(self.prompts):
+                own = [question.answer, *said[place * count : (place + 1) * count]]
+                texts += [(question.text, text) for text in own]
             scores = score(self.base, self.lora, ground.judges.proxy, texts, self.stages.reward)
-            groups = (slice(at, at + count) for at in range(0, len(texts), count))
+            groups = (slice(at, at + count + 1) for at in range(0, len(texts), count + 1))
             self._drawn = [
                 pair for group in groups for pair in judges.best_and_worst(texts[group], scores[group])
             ]
