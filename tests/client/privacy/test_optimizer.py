@@ -13,7 +13,7 @@ def movements(settings: OptimizerSettings, steps: int) -> list[float]:
     """How far a weight moves in each step under a gradient that never changes."""
     model = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(model.weight)
-    optimizer = AdapterOptimizer(model, {"weight": model.weight}, settings)
+    optimizer = AdapterOptimizer(model, dict(model.named_parameters()), settings)
     moved = []
     for _ in range(steps):
         before = float(model.weight.detach())
