@@ -40,12 +40,13 @@ class PrivacyTerms(Strict):
 
 
 class ModelTerms(Strict):
-    """The pinned base model and the largest adapter and texts that a plan may use."""
+    """The pinned base model, and the largest adapter, texts and forward pass that a plan may use."""
 
     path: str
     sha256: Digest
     max_lora_r: int = Field(default=64, ge=1)
     max_tokens: int = Field(default=2048, ge=1)
+    max_rows: int = Field(default=1024, ge=1, description="records of a forward pass, rloo's answers apiece")
     device: str = "cpu"
     dtype: Literal["fp32", "bf16"] = "fp32"
 

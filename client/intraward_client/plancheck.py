@@ -79,7 +79,7 @@ def check_plan(
     if plan.mechanism is not None:
         check_mechanism(plan.mechanism, policy)
         _check_schedule(plan, schedule)
-    check_size(plan.lora, plan.training, policy)
+    check_size(plan.stage, plan.lora, plan.training, policy)
     _check_tensors(plan, inputs)
 
 
@@ -150,12 +150,14 @@ def _check_schedule(plan: RoundPlan, schedule: tuple[bytes, ProgramSchedule] | N
         raise _refuse("schedule", "the plan's mechanism is not the one its schedule fixed for this round")
 
 
-def check_size(lora: LoraSpec, training: TrainingSpec, policy: SitePolicy) -> None:
-    """Refuse an adapter or texts that are larger than the policy's bounds."""
+def check_size(stage: Stage, lora: LoraSpec, training: TrainingSpec, policy: SitePolicy) -> None:
+    """Refuse an adapter, texts or a forward pass that are larger than the policy's bounds."""
     if lora.r > policy.model.max_lora_r:
         raise _refuse("adapter", "lora.r is larger than policy.toml, model.max_lora_r")
     if training.max_prompt_tokens + training.max_completion_tokens > policy.model.max_tokens:
         raise _refuse("adapter", "texts are longer than policy.toml, model.max_tokens")
+    if training.micro_batch * (training.group if stage is Stage.RLOO else 1) > policy.model.max_rows:
+        raise _refuse("adapter", "training.micro_batch is larger than policy.toml, model.max_rows")
 
 
 def check_context(plan: RoundPlan, base: BaseModel) -> None:

@@ -37,7 +37,7 @@ from intraward_client.training.inputs import TrainingInputs
 from intraward_client.training.label import generate_candidates
 from intraward_client.training.publicrows import public_table
 from intraward_client.training.tracking import Track, check_store, open_track
-from intraward_client.training.train import train
+from intraward_client.training.train import rehearse, train
 from intraward_client.training.update import LocalUpdate
 from intraward_shared.base_model import BaseModel, load_base
 from intraward_shared.durable import write_durably
@@ -142,6 +142,8 @@ class Ward:
             check_plan(plan, self.policy, request.schedule, request.inputs, now)
             check_lineage(plan, request.manifests, self.policy.site, ledger)
             check_context(plan, self._load_base())
+            if plan.stage is not Stage.LABEL:
+                rehearse(plan, self._load_base(), request.inputs)
             entry = self._reserve(request)
         except Exception as error:
             return self._refused(error, plan), known

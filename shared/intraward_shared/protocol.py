@@ -29,6 +29,10 @@ RECEIPT_DOMAIN = "intraward/receipt/v1"
 UPDATE_MAGIC = b"IWSU0001"
 PARTS_MAGIC = b"IWPT0001"
 MAX_HEADER_BYTES = 1_000_000
+SLOWEST = 1e-9
+"""Least learning rate: below it no weight of fp32 moves, and a charged round would be for nothing."""
+LARGEST = 1e6
+"""Bound of scores, their scale and clips; beyond it fp32 arithmetic overflows in the middle of a round."""
 
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -87,7 +91,7 @@ class TrainingSpec(Strict):
     charged has neither.
     """
 
-    learning_rate: Real = Field(gt=0, le=1)
+    learning_rate: Real = Field(ge=SLOWEST, le=1)
     lr_schedule: Literal["constant", "linear"] = "constant"
     steps: int = Field(default=0, ge=0, le=100_000)
     batch: int = Field(default=32, ge=1, le=65_536)
@@ -112,15 +116,15 @@ class TrainingSpec(Strict):
     lam: Real = Field(default=0.95, ge=0, le=1)
     temperature: Real = Field(default=1.0, ge=0.01, le=10)
     missing_eos_penalty: Real = Field(default=1.0, ge=0, le=100)
-    score_mean: Real = Field(default=0.0)
-    score_std: Real = Field(default=1.0, gt=0)
-    score_clip: Real = Field(default=3.0, gt=0)
-    head_learning_rate: Real = Field(default=0.01, gt=0, le=1)
+    score_mean: Real = Field(default=0.0, ge=-LARGEST, le=LARGEST)
+    score_std: Real = Field(default=1.0, ge=1 / LARGEST, le=LARGEST)
+    score_clip: Real = Field(default=3.0, ge=1 / LARGEST, le=LARGEST)
+    head_learning_rate: Real = Field(default=0.01, ge=SLOWEST, le=1)
     candidates: int = Field(default=2, ge=2, le=8)
     group: int = Field(default=4, ge=2, le=16)
-    cliprange_value: Real = Field(default=0.2, gt=0)
-    target_kl: Real | None = Field(default=None, gt=0)
-    max_ratio: Real | None = Field(default=None, gt=1)
+    cliprange_value: Real = Field(default=0.2, ge=1 / LARGEST, le=LARGEST)
+    target_kl: Real | None = Field(default=None, gt=0, le=LARGEST)
+    max_ratio: Real | None = Field(default=None, gt=1, le=LARGEST)
     bf16: bool = False
     heads: HeadTerms = HeadTerms()
     shaping: ShapingTerms = ShapingTerms()
@@ -206,6 +210,12 @@ class RoundPlan(Strict):
     @model_validator(mode="after")
     def _heads_are_declared(self) -> Self:
         self.training.heads.check(self.lora.reward)
+        return self
+
+    @model_validator(mode="after")
+    def _patients_stop_nothing(self) -> Self:
+        if self.mechanism is not None and self.training.stops:
+            raise ValueError("target_kl and max_ratio may not stop a round on patients' rows")
         return self
 
     @property

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from intraward_client.config import SitePolicy
-from intraward_client.plancheck import check_plan
+from intraward_client.plancheck import check_plan, check_size
 from intraward_shared.errors import PlanRefused
 from intraward_shared.protocol import (
     LoraSpec,
@@ -49,7 +49,7 @@ def policy(**changes: object) -> SitePolicy:
             "max_steps_per_round": 50,
             "max_records_per_patient": 4,
         },
-        "model": {"path": "model", "sha256": "a" * 64, "max_lora_r": 8, "max_tokens": 128},
+        "model": {"path": "model", "sha256": "a" * 64, "max_lora_r": 8, "max_tokens": 128, "max_rows": 96},
         "coordinator": {"public_key": "d" * 64},
     }
     return SitePolicy.model_validate(raw | changes)
@@ -114,6 +114,7 @@ def test_a_plan_within_the_policy_passes() -> None:
         ("schedule", {"run_id": "run-2"}),
         ("adapter", {"lora": LoraSpec(r=16, lora_alpha=8, target_modules=("q_proj",))}),
         ("adapter", {"training": TrainingSpec(learning_rate=1e-3, max_prompt_tokens=120)}),
+        ("adapter", {"training": TrainingSpec(learning_rate=1e-3, micro_batch=97)}),
         ("inputs", {"inputs": {"policy": "b" * 64}}),
         ("outputs", {"outputs": ()}),
         ("outputs", {"part": Part.A}),
@@ -126,6 +127,13 @@ def test_each_rule_refuses(rule: str, changes: dict[str, object]) -> None:
         check_plan(plan(**changes), policy(), schedule(), {"reward": STATE}, NOW)
     assert refusal.value.rule == rule
     assert refusal.value.remedy
+
+
+def test_each_answer_of_a_group_is_a_row_of_the_forward_pass() -> None:
+    training = TrainingSpec(learning_rate=1e-3, micro_batch=24, group=5)
+    check_size(Stage.PPO, plan().lora, training, policy())
+    with pytest.raises(PlanRefused, match="max_rows"):
+        check_size(Stage.RLOO, plan().lora, training, policy())
 
 
 def test_a_stage_that_the_policy_leaves_out() -> None:

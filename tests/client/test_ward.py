@@ -106,6 +106,23 @@ def test_a_site_without_patients_cannot_be_told_from_one_with_five(
 
 
 @pytest.mark.parametrize(
+    "lora",
+    [{"target_modules": ("no_such_proj",)}, {"r": 3}, {"target_modules": ("q_proj", "k_proj", "v_proj")}],
+)
+def test_an_adapter_that_does_not_fit_the_model_is_refused_uncharged(
+    make_site: Any, open_ward: Any, rounds: Any, sealed_vault: Any, lora: dict[str, Any]
+) -> None:
+    home = make_site(2)
+    before = home.ledger.read_bytes()
+    request = rounds(lora=rounds().plan.lora.model_copy(update=lora))
+    ward = open_ward(home)
+    sealed_vault()
+    code, update = parts(ward.execute(request.bytes_by()))
+    assert code in ("MODEL", "CONTRACT") and not update
+    assert home.ledger.read_bytes() == before
+
+
+@pytest.mark.parametrize(
     ("weaker", "rule"),
     [
         ({"noise_multiplier": 0.79}, "mechanism"),

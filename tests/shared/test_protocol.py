@@ -212,3 +212,20 @@ def test_what_each_round_trains() -> None:
     assert trained_names(Stage.LABEL, Part.BOTH, names) == ()
     with pytest.raises(ContractError):
         trained_names(Stage.SFT, Part.B, ("embed_tokens.weight",))
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"learning_rate": 1e-60},
+        {"head_learning_rate": 1e-60},
+        {"score_mean": 1e39},
+        {"score_std": 1e-46},
+        {"score_clip": 1e39},
+        {"cliprange_value": 1e39},
+        {"max_ratio": 1e39},
+    ],
+)
+def test_parameters_that_would_break_a_charged_round_are_refused(chosen: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(chosen))):
+        TrainingSpec(**({"learning_rate": 1e-3} | chosen))

@@ -241,8 +241,11 @@ class PublicEngine:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Raises ``TrainingAborted`` where every step's gradient was zero."""
         self._optimizer.clear()
+        if kind is None:
+            self._optimizer.check_moved()
 
     def step(
         self,

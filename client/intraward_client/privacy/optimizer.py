@@ -68,7 +68,7 @@ class AdapterOptimizer:
         self._schedule = None
         if settings.anneal_over is not None:
             self._schedule = LinearLR(self._adamw, 1.0, 0.0, settings.anneal_over)
-        self._checked = False
+        self._checked = self._applied = False
 
     def check_armed(self) -> None:
         """The given tensors want gradients; until the first step is done, nothing else of the model does.
@@ -92,9 +92,11 @@ class AdapterOptimizer:
         """One AdamW step with ``gradients`` (any float dtype), which must be noised or public.
 
         Raises:
-            TrainingAborted: after the first step no weight had moved.
+            TrainingAborted: the first step that had a gradient moved no weight.
         """
-        before = None if self._checked else [p.detach().clone() for p in self.parameters.values()]
+        self._applied = True
+        checking = not self._checked and any(bool(gradient.any()) for gradient in gradients.values())
+        before = [p.detach().clone() for p in self.parameters.values()] if checking else None
         for name, parameter in self.parameters.items():
             parameter.grad = gradients[name].to(parameter.dtype).to(parameter.device)
         self._adamw.step()
@@ -104,11 +106,24 @@ class AdapterOptimizer:
         if before is not None:
             self._check_moved(before)
 
+    def check_moved(self) -> None:
+        """At the end of a round that had steps: some step moved the weights.
+
+        Raises:
+            TrainingAborted: all gradients were zero, as of part A while B is zero, or of equal rewards.
+        """
+        if self._applied and not self._checked:
+            raise _unmoved()
+
     def _check_moved(self, before: list[Tensor]) -> None:
         after = self.parameters.values()
         if all(torch.equal(old, new.detach()) for old, new in zip(before, after, strict=True)):
-            raise TrainingAborted(
-                "no trained weight moved in the first step",
-                remedy="train part B before part A, and see that the rows differ in what they teach",
-            )
+            raise _unmoved()
         self._checked = True
+
+
+def _unmoved() -> TrainingAborted:
+    return TrainingAborted(
+        "no trained weight moved",
+        remedy="train part B before part A, and see that the rows differ in what they teach",
+    )

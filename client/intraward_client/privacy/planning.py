@@ -264,7 +264,7 @@ def _refusals(policy: SitePolicy, program: ProgramConfig) -> list[str]:
         if stage.stage not in policy.stages:
             found.append(f"{key}: stage {stage.stage.value} is not in policy.toml, stages")
         try:
-            check_size(program.lora, stage.training, policy)
+            check_size(stage.stage, program.lora, stage.training, policy)
             if stage.mechanism is not None:
                 check_mechanism(stage.mechanism, policy)
         except PlanRefused as refusal:

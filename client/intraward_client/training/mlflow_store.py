@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import subprocess
 import sys
@@ -44,7 +45,8 @@ class MlflowRun:
 
     def add(self, step: int, figures: Mapping[str, float]) -> None:
         """Keep a step's figures."""
-        self._figures.append((step, dict(figures)))
+        kept = {name: value if math.isfinite(value) else math.nan for name, value in figures.items()}
+        self._figures.append((step, kept))  # MLflow would make an infinite figure the largest number
 
     def close(self) -> None:
         """Write the run.

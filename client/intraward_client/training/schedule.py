@@ -98,9 +98,10 @@ class _StepFigures:
         return found
 
     def means(self) -> dict[str, float]:
-        """Means by name; nothing for a step that drew nobody."""
+        """Means by name over what is finite; nothing for a step that drew nobody."""
         joined = {name: torch.cat(parts) for name, parts in self._noted.items()}
-        return {name: float(values.mean()) for name, values in joined.items() if len(values)}
+        finite = {name: values[values.isfinite()] for name, values in joined.items()}
+        return {name: float(values.mean()) for name, values in finite.items() if len(values)}
 
 
 def run_steps(

@@ -8,9 +8,12 @@ a value, gets further (section 2, rule 1).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+import torch
 
 from intraward_client.privacy.noise import NoiseSource
+from intraward_client.store.datasets import TrainingTable
 from intraward_client.training.dpo import train_dpo
 from intraward_client.training.inputs import ROLES, TrainingInputs
 from intraward_client.training.ppo import train_ppo
@@ -18,9 +21,10 @@ from intraward_client.training.reward import train_reward
 from intraward_client.training.rloo import train_rloo
 from intraward_client.training.sft import train_sft
 from intraward_client.training.update import LocalUpdate
-from intraward_shared.adapters import difference
+from intraward_shared.adapters import State, difference
 from intraward_shared.errors import IntrawardError, TrainingAborted
-from intraward_shared.modeling import AdaptedModel, adapted
+from intraward_shared.modeling import AdaptedModel, BaseModel, adapted
+from intraward_shared.protocol import RoundPlan
 from intraward_shared.stages import Stage
 
 TRAINERS: dict[Stage, Callable[..., bool]] = {
@@ -55,6 +59,22 @@ def train(
         flagged = _run(inputs, model, noise, progress)
         after = model.state(role, inputs.trained)
     return LocalUpdate(inputs.plan.digest, difference(after, before), flagged, inputs.left_out)
+
+
+def rehearse(plan: RoundPlan, base: BaseModel, adapters: Mapping[str, State]) -> None:
+    """Lay out a round's model and adapters, without rows, so that what cannot fit is refused uncharged.
+
+    Raises:
+        ContractError, ModelError: modules that the model lacks, tensors of another shape, or blocks that
+            cannot be recomputed.
+    """
+    inputs = TrainingInputs(plan, base, adapters, TrainingTable(()))
+    with adapted(base, plan.lora, ROLES[plan.stage]) as model:
+        inputs.load(model)
+        model.use(plan.trained_input)
+        model.state(plan.trained_input, inputs.trained)
+        token = torch.zeros((1, 1), dtype=torch.long, device=base.device)
+        model.hidden(token, torch.ones_like(token))
 
 
 def _run(

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from intraward_client.training.losses.advantage import gae
+from intraward_client.training.losses.advantage import gae, leave_one_out
 from intraward_client.training.losses.divergence import kl_k1, kl_k2, kl_k3
 from intraward_client.training.losses.policy import ppo_terms
 from intraward_client.training.losses.preference import (
@@ -185,3 +185,9 @@ def test_ppo_value_loss_takes_the_worse_of_clipped_and_not(value: float, expecte
 
 def test_ppo_ratio_cannot_overflow() -> None:
     assert ppo(1e6, 1.0, 0.0)[2] == pytest.approx(math.exp(20))
+
+
+@pytest.mark.parametrize("group", [2, 3, 4, 8])
+def test_equal_rewards_have_no_advantage_at_all(group: int) -> None:
+    rewards = torch.tensor([0.1, 0.7, 1 / 3, -2.9]).repeat_interleave(group)
+    assert not leave_one_out(rewards, group).any()
