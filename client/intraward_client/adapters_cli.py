@@ -13,7 +13,11 @@ from intraward_client.home import SiteHome
 from intraward_shared.command import show
 from intraward_shared.signed_adapter import read_signed_adapter
 
-app = typer.Typer(no_args_is_help=True, help="Released adapters: verify, install, list.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Released adapters: verify, install, list.\n\n"
+    "Example: intraward-client adapter install release/ --home /srv/intraward",
+)
 
 Home = Annotated[Path, typer.Option("--home", help="The site's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]

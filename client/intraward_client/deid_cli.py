@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from intraward_client.deid.deidentifier import Deidentifier
     from intraward_client.deid.evaluate import DeidReport, Share
 
-app = typer.Typer(no_args_is_help=True, help="De-identify files, and measure how well it goes.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="De-identify files, and measure how well it goes.\n\n"
+    "Example: intraward-client deid run notes.jsonl --output clean.jsonl",
+)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]
 Profile = Literal["safe-harbor", "research"]

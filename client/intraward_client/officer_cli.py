@@ -15,7 +15,11 @@ from intraward_shared.command import show
 from intraward_shared.ledger_entry import LedgerEntry
 from intraward_shared.protocol import Mechanism
 
-app = typer.Typer(no_args_is_help=True, help="The privacy officer: key, recorded terms, lost ledger entries.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="The privacy officer: key, recorded terms, lost ledger entries.\n\n"
+    "Example: intraward-client officer key officer.key",
+)
 
 Home = Annotated[Path, typer.Option("--home", help="The site's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]

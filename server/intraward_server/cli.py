@@ -19,7 +19,12 @@ from intraward_shared.errors import ConfigError, RoundFailed
 from intraward_shared.program import ProgramConfig, load_program
 from intraward_shared.signing import SigningKey
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The coordinator of a federated program.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="The coordinator of a federated program.\n\n"
+    "Example: intraward-server status --home /srv/coordinator",
+)
 Home = Annotated[Path, typer.Option("--home", help="The coordinator's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]
 _DEFAULT = Path("coordinator")

@@ -33,7 +33,11 @@ from intraward_shared.signed_adapter import read_signed_adapter
 ACCOUNTANTS = "intraward.accountants"
 Accountant = Callable[[Sequence[Mechanism], float], float]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Check privacy ledgers and adapters.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Check privacy ledgers and adapters.\n\nExample: intraward-audit verify ledger.jsonl",
+)
 
 Ledgers = Annotated[
     list[Path], typer.Argument(metavar="LEDGER...", help="ledger.jsonl of one or more sites.")

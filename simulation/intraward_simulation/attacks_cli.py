@@ -20,7 +20,9 @@ from intraward_shared.errors import ConfigError
 from intraward_simulation.progress import show_progress
 
 app = typer.Typer(
-    no_args_is_help=True, help="Attack what a hospital releases, with privacy off and on; exit 1 on a leak."
+    no_args_is_help=True,
+    help="Attack what a hospital releases, with privacy off and on; exit 1 on a leak.\n\n"
+    "Example: intraward-simulate attack gauge --out attacks/gauge.json",
 )
 
 Epsilon = Annotated[

@@ -10,10 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from intraward_shared.command import err, out, run, show
+from intraward_shared.errors import ConfigError
 from intraward_simulation import attacks_cli
 from intraward_simulation.progress import show_progress
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Run the whole federation on one machine.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Run the whole federation on one machine.\n\nExample: intraward-simulate demo --out runs/demo",
+)
 app.add_typer(attacks_cli.app, name="attack")
 
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
@@ -63,7 +68,7 @@ def run_command(
 ) -> None:
     """Run a scenario, or go on with an interrupted one in the same folder.
 
-    A file with a [study] table is a study of the training stages on open data.
+    A file with a \\[study] table is a study of the training stages on open data.
 
     Example: intraward-simulate run clinical --data DIR --out runs/clinical
     """
@@ -71,8 +76,10 @@ def run_command(
     from intraward_simulation.studies.terms import is_study
 
     path = scenario_path(scenario)
-    if is_study(path):
-        _run_study(path, out_, model=model, data=data, processes=processes, fresh=fresh, as_json=as_json)
+    study = is_study(path)
+    _check_run(study=study, data=data, processes=processes)
+    if study:
+        _run_study(path, out_, model=model, data=data, fresh=fresh, as_json=as_json)
         return
     _run(
         path,
@@ -106,6 +113,8 @@ def score(
 
     Example: intraward-simulate score runs/demo my-preferences.jsonl
     """
+    if not (folder / "server").is_dir():
+        raise ConfigError(folder, "", "no such run", remedy="give the folder (--out) of a finished run")
     from intraward_server.session import score_preferences
 
     show(score_preferences(folder / "server", preferences), as_json=True, text="")
@@ -115,7 +124,7 @@ def score(
 def critique_command(
     answers: Annotated[Path, typer.Argument(help="JSONL of prompt, answer.")],
     shaping: Annotated[
-        Path | None, typer.Option(help="TOML with the keys of [stages.training.shaping].")
+        Path | None, typer.Option(help="TOML with the keys of \\[stages.training.shaping] at its top.")
     ] = None,
 ) -> None:
     """Ask the critique's questions, and a program's rules, of any answers; prints scores as JSON, no text.
@@ -146,6 +155,21 @@ def ward(
     scenario = load_scenario(run_folder / "scenario.toml")
     torch.set_num_threads(scenario.run.threads)
     serve(open_ward(scenario, SiteHome(home)))
+
+
+def _check_run(*, study: bool, data: Path | None, processes: bool) -> None:
+    """The command line by itself, before anything slow is imported."""
+    if study and processes:
+        raise ConfigError("--processes", "", "a study has no hospitals", remedy="leave it out")
+    if study and data is None:
+        raise ConfigError(
+            "--data",
+            "",
+            "is missing: a study reads open data",
+            remedy="name the folder of the open data sets",
+        )
+    if data is not None and not data.is_dir():
+        raise ConfigError("--data", "", f"{data}: no such folder", remedy="name the folder of the data sets")
 
 
 def _announce(model: str | None, quiet: bool) -> None:
@@ -189,15 +213,11 @@ def _run_study(
     *,
     model: str | None,
     data: Path | None,
-    processes: bool,
     fresh: bool,
     as_json: bool,
 ) -> None:
-    from intraward_shared.errors import ConfigError
     from intraward_simulation.studies.run import run_study
 
-    if processes:
-        raise ConfigError(path, "study", "has no hospitals", remedy="leave --processes out")
     with show_progress(quiet=as_json) as tell:
         result = run_study(
             path, folder, model=model, data=data, fresh=fresh, show=tell, say=lambda text: err.print(text)
