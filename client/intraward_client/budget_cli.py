@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from intraward_client.config import load_policy
+from intraward_client.drawing import check_format
 from intraward_client.home import SiteHome
 from intraward_client.progress import bar
 from intraward_client.site_ledger import read_site
@@ -50,6 +51,8 @@ def budget(
     from intraward_client.privacy.picture import draw
     from intraward_client.privacy.statement import statement
 
+    if plot is not None:
+        check_format(plot)
     entries, cap, refused = _ledger(SiteHome(home))
     with bar("accounting", quiet=as_json) as tell:
         value = statement(entries, cap)

@@ -19,7 +19,10 @@ from intraward_shared.command import out, run, show
 from intraward_shared.errors import ConfigError, IntrawardError
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="A hospital's node: data in, sealed updates out."
+    no_args_is_help=True,
+    add_completion=False,
+    help="A hospital's node: data in, sealed updates out.\n\n"
+    "Example: intraward-client doctor --home /srv/intraward",
 )
 app.add_typer(budget_cli.app, name="budget")
 app.add_typer(deid_cli.app, name="deid")
@@ -159,13 +162,17 @@ def curves(
 
     Example: intraward-client curves --home /srv/intraward --last 2 --plot curves.png
     """
+    from intraward_client.drawing import check_format
     from intraward_client.training.curve_picture import draw_curves
     from intraward_client.training.tracking import read_curves, sparkline
 
-    site = SiteHome(home)
-    found = read_curves(site.curves, last)
     if plot is not None:
-        draw_curves(found, load_policy(site.policy).site, plot)
+        check_format(plot)
+    site = SiteHome(home)
+    policy = load_policy(site.policy)
+    found = read_curves(site.curves, last, policy.tracking.store)
+    if plot is not None:
+        draw_curves(found, policy.site, plot)
     lines = [
         f"{c.round}  {c.name:<18} {c.values[0]:>9.4g} {sparkline(c.values)} {c.values[-1]:.4g}" for c in found
     ]

@@ -26,6 +26,18 @@ STAGE_COLOURS = {
 INK, FAINT = "#222222", "#555555"
 
 
+def check_format(target: Path) -> None:
+    """Refuse a name that no picture can have, before anything else is done for it.
+
+    Raises:
+        ConfigError: another ending.
+    """
+    if target.suffix.lower() not in FORMATS:
+        raise ConfigError(
+            "--plot", "", "is neither an .svg nor a .png file", remedy="give a name with that ending"
+        )
+
+
 @contextmanager
 def sheet(
     target: Path, size: tuple[float, float], style: Mapping[str, Any], *, private: bool = False
@@ -40,10 +52,7 @@ def sheet(
     Raises:
         ConfigError: another ending, the file cannot be written, or matplotlib is missing.
     """
-    if target.suffix.lower() not in FORMATS:
-        raise ConfigError(
-            "--plot", "", "is neither an .svg nor a .png file", remedy="give a name with that ending"
-        )
+    check_format(target)
     try:
         import matplotlib
         from matplotlib.figure import Figure

@@ -55,8 +55,11 @@ def draw_curves(curves: Sequence[Curve], site: str, target: Path) -> int:
     size = (max(6.4, 3.7 * columns), 1.5 + 2.1 * rows)
     with sheet(target, size, {"font.size": 8.5}, private=True) as figure:
         grid = figure.subplots(rows, columns, squeeze=False, sharex=True).flatten()
-        for axes, name in zip(grid, panels, strict=False):
+        for at, (axes, name) in enumerate(zip(grid, panels, strict=False)):
             _panel(axes, name, [curve for curve in curves if curve.name == name], starts)
+            if at >= len(panels) - columns:  # the last of its column
+                axes.set_xlabel("step", color=FAINT)
+        grid[0].set_xlim(0.5, sum(steps.values()) + 0.5)
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
         _legend(figure, rounds)
@@ -101,10 +104,25 @@ def _panel(axes: Any, name: str, curves: Sequence[Curve], starts: dict[str, int]
         axes.axvline(start + 0.5, color="#BBBBBB", linewidth=0.8, linestyle=(0, (3, 3)))
     if name in _SHARES:
         axes.set_ylim(-0.03, 1.03)
+    elif (around := flat_range(value for curve in curves for value in curve.values)) is not None:
+        axes.set_ylim(*around)
     axes.set_title(_NAMES.get(name, name.replace("_", " ")), loc="left", size=9.5, weight="bold", color=INK)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.tick_params(labelbottom=True)
     plain_axes(axes)
+
+
+def flat_range(values: Iterable[float]) -> tuple[float, float] | None:
+    """Range of the axis where all finite values are the same: half of it to each side, so that it looks flat.
+
+    None where they differ (or there is none): then matplotlib's own range is the right one.
+    """
+    known = {value for value in values if math.isfinite(value)}
+    if len(known) != 1:
+        return None
+    (value,) = known
+    reach = abs(value) / 2 or 1.0
+    return value - reach, value + reach
 
 
 def moving_mean(values: Sequence[float]) -> list[float]:

@@ -153,20 +153,22 @@ class _EventFiles:
         self._summary.close()
 
 
-def read_curves(folder: Path, last: int = 1) -> list[Curve]:
+def read_curves(folder: Path, last: int = 1, store: Store = "none") -> list[Curve]:
     """Curves of the newest ``last`` rounds, oldest first, whichever store kept them.
+
+    Args:
+        store: the policy's own, for the words where nothing is kept.
 
     Raises:
         InputError: nothing is kept here, or the package that kept it is not installed to read it.
     """
     rounds = sorted([*_event_rounds(folder), *_mlflow_rounds(folder, last)], key=lambda found: found[0])
     if not rounds:
-        raise InputError(
-            folder,
-            0,
-            "no curves are kept",
-            remedy="set tracking.store in policy.toml to tensorboard or mlflow",
-        )
+        told, remedy = "no curves are kept", "set tracking.store in policy.toml to tensorboard or mlflow"
+        if store != "none":
+            told = "no round has been trained yet since curves are kept, or forget removed them"
+            remedy = f"come again after the next round: tracking.store is {store}"
+        raise InputError(folder, 0, told, remedy=remedy)
     return [curve for _, read in rounds[-last:] for curve in read()]
 
 

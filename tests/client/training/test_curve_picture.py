@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ import matplotlib
 import pytest
 
 from intraward_client import cli
-from intraward_client.training.curve_picture import draw_curves, moving_mean, words_of
+from intraward_client.training.curve_picture import draw_curves, flat_range, moving_mean, words_of
 from intraward_client.training.tracking import Curve, open_track
-from intraward_shared.errors import ConfigError
+from intraward_shared.errors import ConfigError, InputError
 
 NAMES = ("ratio", "length", "entropy", "clip_fraction", "loss", "kl", "reward")
 
@@ -67,3 +68,34 @@ def test_the_command_draws_what_it_prints(make_site: Any, tmp_path: Path) -> Non
         track(0, {"loss": 1.5})
     cli.curves(home.root, plot=tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 60])
+def test_steps_are_whole_numbers_with_a_name(tmp_path: Path, steps: int) -> None:
+    target = tmp_path / "curves.svg"
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        draw_curves([Curve("r-0001-sft-1", "loss", (1.5,) * steps)], "north", target)
+    axis = target.read_text(encoding="utf-8").split('id="matplotlib.axis_2"')[0]
+    told = re.findall(r"<text[^>]*>([^<]+)</text>", axis)
+    assert told[-1] == "step" and len(told) > 1
+    assert all(1 <= int(number) <= steps for number in told[:-1])
+
+
+def test_one_value_lies_in_a_range_of_its_own_size() -> None:
+    assert flat_range([40.0, math.nan, 40.0]) == (20.0, 60.0)
+    assert flat_range([-2.0]) == (-3.0, -1.0) and flat_range([0.0, 0.0]) == (-1.0, 1.0)
+    assert flat_range([1.0, 1.1]) is None and flat_range([math.inf]) is None
+
+
+def test_the_name_of_the_picture_is_refused_before_the_site_is_looked_at(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"neither an \.svg"):
+        cli.curves(tmp_path / "nosite", plot=tmp_path / "curves.pdf")
+
+
+def test_nothing_kept_yet_is_told_from_nothing_to_be_kept(make_site: Any) -> None:
+    with pytest.raises(InputError, match=r"set tracking\.store"):
+        cli.curves(make_site(patients=1).root)
+    keeping = make_site(patients=1, name="keeping", more={"tracking": {"store": "tensorboard"}})
+    with pytest.raises(InputError, match="no round has been trained yet") as caught:
+        cli.curves(keeping.root)
+    assert "set tracking.store" not in str(caught.value)
