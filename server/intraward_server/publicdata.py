@@ -7,6 +7,7 @@ after. Only the fields that a stage needs are kept.
 
 from __future__ import annotations
 
+import codecs
 import json
 from pathlib import Path
 
@@ -32,30 +33,50 @@ def read_records(path: Path, fields: tuple[str, ...], *, limit: int | None = Non
         ConfigError: the file cannot be read, or holds no row.
         InputError: a line is not a JSON object with these fields as non-empty strings.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError):
-        raise ConfigError(
-            path, "", "public data cannot be read as UTF-8", remedy="check the path in the program"
-        ) from None
-    rows = [_row(path, number, line, fields) for number, line in enumerate(lines, start=1) if line.strip()]
-    if not rows:
-        raise ConfigError(path, "", "public data holds no record", remedy="give at least one line")
+    rows = [row for _, row in numbered_records(path, fields)]
     return rows if limit is None else rows[:limit]
 
 
-def _row(path: Path, number: int, line: str, fields: tuple[str, ...]) -> Record:
+def numbered_records(path: Path, fields: tuple[str, ...]) -> list[tuple[int, Record]]:
+    """The same with the line of each row; a byte order mark is passed over.
+
+    Raises:
+        ConfigError, InputError: as ``read_records``.
+    """
+    lines = _bytes(path).removeprefix(codecs.BOM_UTF8).split(b"\n")
+    rows = [(n, _row(path, n, line, fields)) for n, line in enumerate(lines, start=1) if line.strip()]
+    if not rows:
+        raise ConfigError(path, "", "holds no record", remedy="give at least one line")
+    return rows
+
+
+def _bytes(path: Path) -> bytes:
+    if path.is_dir():
+        raise ConfigError(path, "", "is a folder", remedy="name a JSONL file in it")
     try:
-        row = json.loads(line)
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(path, "", "no such file", remedy="check the path") from None
+    except OSError:
+        raise ConfigError(path, "", "cannot be read", remedy="check permissions") from None
+
+
+def _row(path: Path, number: int, line: bytes, fields: tuple[str, ...]) -> Record:
+    try:
+        row = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise InputError(path, number, "not UTF-8 text", remedy="save the file as UTF-8") from None
     except (ValueError, RecursionError):
         raise InputError(path, number, "not a JSON object", remedy="one object a line") from None
     if not isinstance(row, dict):
         raise InputError(path, number, "not a JSON object", remedy="one object a line")
     for name in fields:
-        if not isinstance(row.get(name), str) or not row[name].strip():
+        if not isinstance(row.get(name), str):
             raise InputError(
                 path, number, f"field {name!r} is missing or not text", remedy="add it, or drop the line"
             )
+        if not row[name].strip():
+            raise InputError(path, number, f"field {name!r} is empty", remedy="fill it, or drop the line")
     return {name: row[name] for name in fields}
 
 

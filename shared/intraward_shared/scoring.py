@@ -105,10 +105,8 @@ def judged_scores(
 def judged_score(terms: ShapingTerms, score: float, prompt: str, answer: str) -> float:
     """One answer's ``score`` under critique and rules."""
     verdict = judge(terms.rules, prompt, answer)
-    if verdict.vetoed and terms.veto_reward is not None:
-        return terms.veto_reward
     praise = critique(terms.critique, prompt, answer).score if terms.critique else 0.0
-    return score + terms.critique_coef * praise - verdict.penalty
+    return terms.reward(score, praise, verdict.penalty, vetoed=verdict.vetoed)
 
 
 def apply_veto(scores: Tensor, found: Appraisal, heads: RewardHeads, terms: HeadTerms) -> Tensor:

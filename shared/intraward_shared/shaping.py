@@ -148,6 +148,12 @@ class ShapingTerms(Strict):
             raise ValueError("overlong_tokens and overlong_penalty are given together")
         return self
 
+    def reward(self, score: float, praise: float, penalty: float, *, vetoed: bool) -> float:
+        """One answer's reward from its ``score``, what the critique gives it and what rules cost it."""
+        if vetoed and self.veto_reward is not None:
+            return self.veto_reward
+        return score + self.critique_coef * praise - penalty
+
     def check(
         self,
         score_clip: float,

@@ -129,6 +129,8 @@ def critique_command(
 ) -> None:
     """Ask the critique's questions, and a program's rules, of any answers; prints scores as JSON, no text.
 
+    Phrases are looked for, not meaning: an answer can say the right words and be wrong.
+
     Example: intraward-simulate critique answers.jsonl --shaping shaping.toml
     """
     from intraward_simulation.critique import critique_file
