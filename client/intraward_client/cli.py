@@ -88,17 +88,19 @@ def import_notes(
 
     Example: intraward-client import notes.jsonl --home /srv/intraward
     """
-    from intraward_client.importing import import_file
+    from intraward_client.importing import check_file, import_file
     from intraward_client.progress import bar
 
     site = SiteHome(home)
+    policy = load_policy(site.policy)
+    check_file(notes, kind)
     with bar(f"importing {kind}", quiet=as_json) as tell:
-        report = import_file(site, load_policy(site.policy), notes, kind, tell)
-    show(
-        report,
-        as_json=as_json,
-        text=f"{report['rows']} rows: {report['released']} in the vault, {report['quarantined']} quarantined",
-    )
+        report = import_file(site, policy, notes, kind, tell)
+    held = "".join(f"\n  {reason}: {count}" for reason, count in report["by_reason"].items())
+    text = f"{report['rows']} rows: {report['released']} in the vault, {report['quarantined']} quarantined"
+    if report["skipped"]:
+        text += f", {report['skipped']} left out (imported before, or forgotten)"
+    show(report, as_json=as_json, text=text + held)
 
 
 @app.command()

@@ -11,9 +11,10 @@ from typing import Any
 from intraward_client.config import SitePolicy
 from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
 from intraward_client.home import SiteHome
-from intraward_client.store.importers import Kind
+from intraward_client.store.importers import Kind, read_rows
 from intraward_client.store.intake import run_import
 from intraward_client.store.vault import Vault
+from intraward_shared.errors import InputError
 
 
 def make_deidentifier(vault: Vault, policy: SitePolicy) -> Deidentifier:
@@ -23,6 +24,17 @@ def make_deidentifier(vault: Vault, policy: SitePolicy) -> Deidentifier:
         DeidError: model or rule pack is missing or not the pinned one.
     """
     return Deidentifier(DeidSettings(profile=policy.deid.profile), vault.derive("deid"))
+
+
+def check_file(path: Path, kind: Kind) -> None:
+    """Refuse a file that an import would refuse, or that holds nothing, before anything slow is opened.
+
+    Raises:
+        InputError: the file is missing, empty, or a line is wrong.
+    """
+    if not read_rows(path, kind):
+        remedy = "an export that was cut off? export it again; nothing was stored"
+        raise InputError(path.name, 0, f"is empty: it holds no {kind}", remedy=remedy)
 
 
 def import_file(

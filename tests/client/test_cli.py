@@ -197,6 +197,19 @@ def test_an_unsigned_adapter_is_never_taken_in(call: Any, tmp_path: Path, make_s
     assert code == 1 and "not signed" in err and out == ""
 
 
+def test_an_import_says_why_rows_are_held_back(call: Any, make_site: Any, tmp_path: Path) -> None:
+    home = make_site(0)
+    row = {"patient": "p", "prompt": "cough?", "chosen": "Call Dr. Varga.", "rejected": "Call Dr. Moreau."}
+    file = write(tmp_path / "pairs.jsonl", json.dumps(row))
+    options = ("--kind", "preferences", "--home", home.root)
+    code, out, _ = call("import", file, *options)
+    assert code == 0 and "1 rows: 0 in the vault, 1 quarantined" in out and "same-answers: 1" in out
+    code, out, _ = call("import", file, *options, "--json")
+    assert code == 0 and json.loads(out)["by_reason"] == {} and json.loads(out)["skipped"] == 1
+    code, out, err = call("import", write(tmp_path / "empty.jsonl"), *options)
+    assert (code, out) == (1, "") and "empty.jsonl: is empty" in err
+
+
 @pytest.mark.parametrize(
     ("table", "key", "value"),
     [

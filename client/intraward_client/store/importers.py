@@ -2,7 +2,8 @@
 
 Keeps rules 1 and 2 of DESIGN.md. One JSON object a line. A bad line is an `InputError` with file and line
 number and never the line; so are a duplicate id, a key given twice (a row that names two patients) and an
-unknown key. An empty file is a site without patients and is fine.
+unknown key. An empty file has no rows here; a site's import refuses it
+(``importing.check_file``), because it is likelier an export that was cut off.
 
 Kinds: notes ``{"id", "patient", "text", "known"?}``, demonstrations ``{"patient", "prompt",
 "completion", "id"?}``, preferences ``{"patient", "prompt", "chosen", "rejected", "margin"?, "ratings"?,
@@ -80,13 +81,14 @@ def read_rows(path: Path | str, kind: Kind) -> tuple[RawRow, ...]:
     """
     path = Path(path)
     rows: list[RawRow] = []
-    seen: set[str] = set()
+    seen: dict[str, int] = {}
     for number, line in lines(path):
         try:
             row = _parse(line, kind, seen)
         except Rejected as refusal:
-            raise InputError(path.name, number, str(refusal), remedy=_REMEDY) from None
-        seen.add(row.row_id)
+            hint = "" if rows else _likely(line, kind)
+            raise InputError(path.name, number, str(refusal), remedy=hint + _REMEDY) from None
+        seen[row.row_id] = number
         rows.append(row)
     return tuple(rows)
 
@@ -96,7 +98,23 @@ def file_digest(path: Path | str) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def _parse(line: bytes, kind: Kind, seen: set[str]) -> RawRow:
+def _likely(line: bytes, kind: Kind) -> str:
+    """What a file may be whose first row is refused, in a fixed sentence; empty where nothing is likely."""
+    if line.lstrip().startswith(b"["):
+        return "a JSON array is not read: write one object a line; "
+    try:
+        keys = parse_object(line).keys()
+    except Rejected as refusal:
+        table = b"," in line or b";" in line or b"\t" in line
+        likely = str(refusal) == "the line is not JSON" and table and not line.lstrip().startswith(b"{")
+        return "a table (CSV) is not read: export JSON Lines, one object a line; " if likely else ""
+    if keys >= set(TEXT_FIELDS[kind]):
+        return ""
+    others = [name for name, fields in TEXT_FIELDS.items() if keys >= set(fields)]
+    return f"its keys are those of --kind {others[0]}; " if others else ""
+
+
+def _parse(line: bytes, kind: Kind, seen: Mapping[str, int]) -> RawRow:
     values = parse_object(line)
     fields = TEXT_FIELDS[kind]
     required = {"patient", *fields, *(("id",) if kind == "notes" else ())}
@@ -114,7 +132,7 @@ def _parse(line: bytes, kind: Kind, seen: set[str]) -> RawRow:
     known = parse_known(values.get("known", {}))
     row_id = values.get("id") or _content_id(values, fields, seen)
     if row_id in seen:
-        raise Rejected("the id was used before in this file")
+        raise Rejected(f"the id was used before in this file, on line {seen[row_id]}")
     patient = values["patient"]
     names = [row_id] if kind == "notes" else [f"{row_id}|{name}" for name in fields]
     texts = tuple(ingest(name, patient, values[key], known) for name, key in zip(names, fields, strict=True))
@@ -180,7 +198,7 @@ def _flag(value: object) -> bool:
     return value
 
 
-def _content_id(values: Mapping[str, str], fields: tuple[str, ...], seen: set[str]) -> str:
+def _content_id(values: Mapping[str, str], fields: tuple[str, ...], seen: Mapping[str, int]) -> str:
     """A name from the row's own content, so that reading the file again gives the same one."""
     joined = json.dumps([values["patient"], *(values[name] for name in fields)]).encode()
     digest = hashlib.sha256(joined).hexdigest()

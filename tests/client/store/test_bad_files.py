@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
+from intraward_client.importing import check_file
 from intraward_client.store import intake, notes, preferences, prompts
 from intraward_client.store.importers import Kind, read_rows
 from intraward_client.store.vault import Vault
@@ -92,7 +93,7 @@ def test_a_line_that_cannot_be_read_is_named_and_never_shown(
         ("preferences", PAIR | {"margin": "2"}, "'margin' is not a number"),
         ("preferences", PAIR | {"patient": "zebra\ud800"}, "'patient' is not valid Unicode"),
         ("demonstrations", DEMO | {"id": "\udfff"}, "'id' is not valid Unicode"),
-        ("demonstrations", DEMO | {"id": "used"}, "used before"),
+        ("demonstrations", DEMO | {"id": "used"}, "used before in this file, on line 1"),
     ],
 )
 def test_a_row_that_teaches_nothing_or_wrongly_is_refused_by_its_line(
@@ -103,6 +104,34 @@ def test_a_row_that_teaches_nothing_or_wrongly_is_refused_by_its_line(
     with pytest.raises(InputError, match=r"rows\.jsonl: line 2: ") as caught:
         read_rows(path, kind)
     assert words in str(caught.value) and "zebra" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        ("patient,prompt,chosen,rejected\np,zebra,a,b\n", "a table (CSV) is not read"),
+        (json.dumps([PAIR]), "a JSON array is not read"),
+        ("[\n" + json.dumps(PAIR) + "\n]", "a JSON array is not read"),
+        (json.dumps({"id": "n", "patient": "p", "text": "zebra"}), "those of --kind notes"),
+        (json.dumps(DEMO), "those of --kind demonstrations"),
+    ],
+)
+def test_the_likely_mistake_is_named_for_a_file_of_another_sort(
+    tmp_path: Path, content: str, hint: str
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match="line 1") as caught:
+        read_rows(path, "preferences")
+    assert hint in str(caught.value) and "zebra" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "\ufeff", "\n \n"])
+def test_an_empty_file_is_refused_before_the_vault_is_opened(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"rows\.jsonl: is empty: it holds no preferences"):
+        check_file(path, "preferences")
 
 
 def test_answers_that_de_identification_makes_alike_are_held_back_and_counted(
