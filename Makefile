@@ -62,7 +62,7 @@ test: install
 	done
 
 e2e: install
-	$(BIN)/python -m pytest -m '(slow or e2e) and not bench and not gpu'
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m '(slow or e2e) and not bench and not gpu'
 
 bench: install
 	$(BIN)/python -m pytest -m bench -s tests/benchmarks
