@@ -34,7 +34,6 @@ SLOWEST = 1e-9
 LARGEST = 1e6
 """Bound of scores, their scale and clips; beyond it fp32 arithmetic overflows in the middle of a round."""
 
-
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TensorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.]{1,200}$")]
 
