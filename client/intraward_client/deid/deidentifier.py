@@ -11,12 +11,15 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
+from itertools import islice
 from typing import Literal
 
 import regex
 from presidio_analyzer import RecognizerResult
+from presidio_analyzer.nlp_engine import NlpArtifacts
 from presidio_anonymizer import AnonymizerEngine
 from presidio_anonymizer.entities import OperatorConfig
 from presidio_anonymizer.entities import RecognizerResult as AnonymizerSpan
@@ -27,7 +30,7 @@ from intraward_client.deid.filters import is_eponym, keep
 from intraward_client.deid.intake_checks import normalise, reason_to_refuse
 from intraward_client.deid.known import KnownIdentifiers
 from intraward_client.deid.lexicon import is_clinical, is_word
-from intraward_client.deid.model import MODEL_NAME, MODEL_SHA256, load_engine
+from intraward_client.deid.model import BATCH, MODEL_NAME, MODEL_SHA256, load_engine
 from intraward_client.deid.note import DeidentifiedNote, DeidReceipt, Quarantined, seal_note
 from intraward_client.deid.offsets import original_spans
 from intraward_client.deid.raw import RawNote, reveal
@@ -53,6 +56,14 @@ class DeidSettings(Strict):
     timeout_seconds: float = Field(default=10.0, gt=0)
     reference_year: int = Field(default_factory=lambda: date.today().year, ge=2000, le=2200)
     canaries: tuple[str, ...] = Field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Read:
+    """A normalised text that was found fit, with what the model found in it."""
+
+    plain: str
+    artifacts: NlpArtifacts = field(repr=False)
 
 
 class Deidentifier:
@@ -121,43 +132,83 @@ class Deidentifier:
         """De-identify text a person typed (rationale, correction, draft), by the same way."""
         return self._run("", patient_id, text, known)
 
-    def deidentify_many(
-        self, notes: Sequence[RawNote], workers: int = 1, progress: Progress | None = None
-    ) -> Iterator[Outcome]:
-        """De-identify ``notes`` in order; ``workers`` > 1 uses that many processes, one engine each."""
-        if workers > 1 and len(notes) > 1:
-            from intraward_client.deid.pool import deidentify_in_pool
+    def deidentify_batch(self, notes: Sequence[RawNote]) -> Iterator[Outcome]:
+        """De-identify a few notes in order; the model reads them together, the rest is one by one."""
+        texts = [reveal(note) for note in notes]
+        for note, (text, known), read in zip(notes, texts, self._read([t for t, _ in texts]), strict=True):
+            yield self._run(note.note_id, note.patient_id, text, known, read)
 
-            outcomes = deidentify_in_pool(self._settings, self._secret, notes, workers)
-        else:
-            outcomes = (self.deidentify(note) for note in notes)
+    def deidentify_many(
+        self,
+        notes: Iterable[RawNote],
+        workers: int = 1,
+        progress: Progress | None = None,
+        total: int | None = None,
+    ) -> Iterator[Outcome]:
+        """De-identify ``notes`` in order, taking them a few at a time.
+
+        Args:
+            workers: more than one uses that many processes, one engine each.
+            progress: told notes done and ``total`` (the length of ``notes``, where it has one).
+        """
+        expected = total if total is not None else len(notes) if isinstance(notes, Sequence) else 0
+        outcomes = self._outcomes(iter(notes), workers if expected != 1 else 1)
         for done, outcome in enumerate(outcomes, start=1):
             if progress is not None:
-                progress(done, len(notes))
+                progress(done, max(done, expected))
             yield outcome
+
+    def _outcomes(self, notes: Iterator[RawNote], workers: int) -> Iterator[Outcome]:
+        if workers > 1:
+            from intraward_client.deid.pool import deidentify_in_pool
+
+            yield from deidentify_in_pool(self._settings, self._secret, notes, workers)
+            return
+        while batch := tuple(islice(notes, BATCH)):
+            yield from self.deidentify_batch(batch)
 
     def find(self, text: str, known: Mapping[str, str] | None = None) -> tuple[Span, ...]:
         """Non-overlapping spans ``(start, end, class)`` in ``text``; for the evaluation."""
         return self._detect(text, KnownIdentifiers(known or {}, self._words))
 
-    def _run(self, note_id: str, patient_id: str, text: str, known: Mapping[str, str]) -> Outcome:
+    def _read(self, texts: Sequence[str]) -> list[_Read | None]:
+        """What the model finds in each text; None where it must be read alone, and its error be its own."""
+        started = time.monotonic()
         try:
-            return self._clean(note_id, patient_id, text, known)
+            plains = [self._fit(text) for text in texts]
+            found = self._engine.read([plain for plain in plains if plain is not None])
+            read = [None if plain is None else _Read(plain, next(found)) for plain in plains]
+        except Exception:
+            return [None] * len(texts)
+        slow = time.monotonic() - started > self._settings.timeout_seconds
+        return [None] * len(texts) if slow else read
+
+    def _fit(self, text: str) -> str | None:
+        plain = normalise(text)
+        return None if reason_to_refuse(plain, self._settings.max_chars, self._words) else plain
+
+    def _run(
+        self, note_id: str, patient_id: str, text: str, known: Mapping[str, str], read: _Read | None = None
+    ) -> Outcome:
+        try:
+            return self._clean(note_id, patient_id, text, known, read)
         except TimeoutError:
             return Quarantined(note_id, patient_id, "timeout")
         except Exception:
             return Quarantined(note_id, patient_id, "error")
 
-    def _clean(self, note_id: str, patient_id: str, text: str, known: Mapping[str, str]) -> Outcome:
+    def _clean(
+        self, note_id: str, patient_id: str, text: str, known: Mapping[str, str], read: _Read | None
+    ) -> Outcome:
         started = time.monotonic()
-        plain = normalise(text)
-        refusal = reason_to_refuse(plain, self._settings.max_chars, self._words)
+        plain = normalise(text) if read is None else read.plain
+        refusal = None if read else reason_to_refuse(plain, self._settings.max_chars, self._words)
         if refusal:
             return Quarantined(note_id, patient_id, refusal)
         identifiers = KnownIdentifiers(
             {key: normalise(value) for key, value in known.items()}, self._words, patient_id
         )
-        spans = self._detect(plain, identifiers)
+        spans = self._detect(plain, identifiers, read.artifacts if read else None)
         output, replaced = self._replace(plain, spans, patient_id, identifiers)
         reason = residue.second_look(residue.mask(output, replaced), identifiers, self._settings.canaries)
         if reason is None and any(map(residue.squash(output).__contains__, self._canaries())):
@@ -180,13 +231,15 @@ class Deidentifier:
     def _canaries(self) -> Iterator[str]:
         return filter(None, map(residue.squash, self._settings.canaries))
 
-    def _detect(self, text: str, known: KnownIdentifiers) -> tuple[Span, ...]:
-        spans = [*self._model_spans(text), *known.find(text)]
+    def _detect(
+        self, text: str, known: KnownIdentifiers, artifacts: NlpArtifacts | None = None
+    ) -> tuple[Span, ...]:
+        spans = [*self._model_spans(text, artifacts), *known.find(text)]
         spans += self._other_mentions(text, spans)
         return tuple(unite(spans, text))
 
-    def _model_spans(self, text: str) -> list[Span]:
-        found: list[RecognizerResult] = self._analyzer.analyze(text, language="en")
+    def _model_spans(self, text: str, artifacts: NlpArtifacts | None = None) -> list[Span]:
+        found: list[RecognizerResult] = self._analyzer.analyze(text, "en", nlp_artifacts=artifacts)
         return [
             (result.start, result.end, CLASS_OF.get(result.entity_type, "ID"))
             for result in found

@@ -23,6 +23,11 @@ _PLAIN = str.maketrans(
     }
 )
 _MOJIBAKE = regex.compile(r"\u00c3[\u0080-\u00bf]|\u00e2\u0080|\u00e2\u20ac|\ufffd|\u00c2[\u00a0-\u00bf]")
+_ODD = regex.compile(
+    r"[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Cs}\p{Nd}--\n0-9]",
+    regex.VERSION1,
+)
+"""Control characters, unassigned or private code points, lone surrogates, digits of another script."""
 _MIXED = regex.compile(r"(?=\w*\p{Latin})(?=\w*[\p{Cyrillic}\p{Greek}])\w*[\p{Cyrillic}\p{Greek}]\w*")
 _GREEK_UNIT = regex.compile(r"[\u03bc\u00b5\u03b1-\u03c9\u0391-\u03a9]")
 _WORD = regex.compile(r"\p{L}[\p{L}'-]+")
@@ -40,7 +45,7 @@ def reason_to_refuse(text: str, max_chars: int, words: frozenset[str]) -> str | 
     """``too-long``, ``encoding`` or ``language`` when the (normalised) text cannot be judged, else None."""
     if len(text) > max_chars:
         return "too-long"
-    if any(_odd(character) for character in text) or _MOJIBAKE.search(text):
+    if _ODD.search(text) or _MOJIBAKE.search(text):
         return "encoding"
     if any(not _GREEK_UNIT.search(match.group()) for match in _MIXED.finditer(text)):
         return "encoding"
@@ -53,11 +58,3 @@ def reason_to_refuse(text: str, max_chars: int, words: frozenset[str]) -> str | 
         if share < _ENGLISH_SHARE:
             return "language"
     return None
-
-
-def _odd(character: str) -> bool:
-    """Control characters, unassigned or private code points, lone surrogates, digits of another script."""
-    if character.isascii():
-        return (character < " " and character != "\n") or character == "\x7f"
-    category = unicodedata.category(character)
-    return category in {"Cc", "Cf", "Cn", "Co", "Cs"} or category == "Nd"

@@ -17,13 +17,13 @@ from presidio_analyzer.predefined_recognizers import (
     IpRecognizer,
     MacAddressRecognizer,
     MedicalLicenseRecognizer,
-    PhoneRecognizer,
     SpacyRecognizer,
     UsMbiRecognizer,
 )
 
 from intraward_client.deid import lexicon
 from intraward_client.deid.dates import AGES, DATES
+from intraward_client.deid.lean import NoContext, PhoneWindows
 from intraward_client.deid.model import LeanSpacyEngine
 from intraward_client.deid.names import NAMES, UnknownCapitals
 from intraward_client.deid.patterns import CONTACT, IDENTIFIERS, PLACES
@@ -36,10 +36,11 @@ _SHIPPED = (
     IpRecognizer,
     MacAddressRecognizer,
     MedicalLicenseRecognizer,
-    PhoneRecognizer,
+    PhoneWindows,
     UsMbiRecognizer,
 )
-SCORE_THRESHOLD = 0.35
+SCORE_THRESHOLD = 0.25
+"""Below every pattern that is taken; words nearby raise no score (``lean.NoContext``)."""
 
 CLASS_OF = {
     "PERSON": "NAME",
@@ -104,4 +105,5 @@ def build_analyzer(engine: LeanSpacyEngine, words: frozenset[str]) -> AnalyzerEn
         nlp_engine=engine,
         supported_languages=["en"],
         default_score_threshold=SCORE_THRESHOLD,
+        context_aware_enhancer=NoContext(),
     )

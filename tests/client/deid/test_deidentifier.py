@@ -106,10 +106,10 @@ def test_doubt_quarantines(deidentifier: Deidentifier, reason: str, given: str) 
 def test_errors_and_timeouts_quarantine_without_text(
     deidentifier: Deidentifier, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(text: str) -> None:
+    def fail(text: str, *_rest: object) -> None:
         raise ValueError(text)
 
-    def stall(_text: str) -> None:
+    def stall(*_rest: object) -> None:
         raise TimeoutError
 
     with caplog.at_level(logging.DEBUG):
@@ -125,7 +125,7 @@ def test_errors_and_timeouts_quarantine_without_text(
 def test_second_look_catches_what_detection_missed(
     deidentifier: Deidentifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deidentifier, "_model_spans", lambda _text: [])
+    monkeypatch.setattr(deidentifier, "_model_spans", lambda *_rest: [])
     for given, reason in (
         ("SSN given as 947-49-5527", "residue:ssn"),
         ("code 12345678", "residue:digits"),
