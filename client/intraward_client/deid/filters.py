@@ -12,20 +12,14 @@ import regex
 from presidio_analyzer import RecognizerResult
 
 from intraward_client.deid.dates import MONTH
-from intraward_client.deid.lexicon import (
-    EPONYMS,
-    HEADED,
-    POSSESSIVE,
-    STANDALONE,
-    is_clinical,
-    is_inflected,
-    is_word,
-)
+from intraward_client.deid.lexicon import EPONYMS, HEADED, OF_ONE, PERSON_AFTER, STANDALONE, is_inflected
+from intraward_client.deid.wordkinds import NAMES, Kind, WordKinds, word_kinds
+from intraward_client.deid.wordlists import fold
 
 _DATED = regex.compile(rf"\b{MONTH}|\d{{1,4}}[/.-]\d{{1,2}}[/.-]\d{{1,4}}")
 _WORD = regex.compile(r"\p{L}[\p{L}\p{M}'-]*")
 _MEASURE = regex.compile(r"[\d.,]+[ ]?(?:mg|mcg|g|ml|mL|L|mmHg|bpm|%|units?|C|F|kg|cm|mm|mmol|IU)\b")
-_STATISTICAL = frozenset({"SpacyRecognizer", "IntrawardUnknownCapitals"})
+_STATISTICAL = frozenset({"SpacyRecognizer"})
 _FILTERED = frozenset({"PERSON", "LOCATION", "FACILITY", "DATE_TIME"})
 
 
@@ -39,34 +33,46 @@ def keep(result: RecognizerResult, text: str, words: frozenset[str]) -> bool:
     span = text[result.start : result.end]
     if result.entity_type == "DATE_TIME":
         return _DATED.search(span) is not None
-    return _names_someone(span, text, result.end, words)
+    return _names_someone(span, text, result.start, word_kinds(words))
 
 
-def _names_someone(span: str, text: str, end: int, words: frozenset[str]) -> bool:
+def _names_someone(span: str, text: str, start: int, kinds: WordKinds) -> bool:
     """Whether a model's PERSON, LOCATION or FACILITY span can be a name at all."""
-    tokens = _WORD.findall(span)
+    tokens = list(_WORD.finditer(span))
     if not tokens or _MEASURE.search(span):
         return False
-    capitals = [token for token in tokens if token[0].isupper()]
-    if not capitals or (len(capitals) == 1 and capitals[0].isupper() and len(capitals[0]) <= 5):
+    capitals = [token for token in tokens if token.group()[0].isupper()]
+    if not capitals or (
+        len(capitals) == 1 and capitals[0].group().isupper() and len(capitals[0].group()) <= 5
+    ):
         return False
-    if is_eponym(capitals[-1], text, end) and len(capitals) == 1:
+    words = [token.group() for token in capitals]
+    if all(is_eponym(token.group(), text, start + token.end()) for token in capitals):
         return False
-    if len(capitals) == 1:
-        return not (is_clinical(capitals[0]) or is_inflected(capitals[0], words))
-    if all(is_clinical(token) or token.lower() in STANDALONE for token in capitals):
-        return False
-    common = all(is_word(token, words) for token in capitals)
-    return not (common and any(is_clinical(token) or is_inflected(token, words) for token in capitals))
+    found = [kinds.of(word) for word in words]
+    if any(kind in NAMES or kind is Kind.UNKNOWN for kind in found):
+        return True
+    if len(found) > 1 and Kind.CLINICAL not in found:
+        return found[0] is Kind.WORD_GIVEN or not any(is_inflected(word, kinds.words) for word in words)
+    return False
 
 
 def is_eponym(token: str, text: str, end: int) -> bool:
-    """Whether ``token``, which ends at ``end``, is an eponym beside what it names, or a test or device."""
-    bare = token.lower().removesuffix("'s").removesuffix("'")
+    """Whether ``token``, which ends at ``end``, is an eponym beside what it names, or a test or device.
+
+    A cue of a person behind it (a credential, a deed, a relative) wins over every list.
+    """
+    bare = fold(token)
+    if PERSON_AFTER.match(text, end - 2 if token.endswith("'s") else end):
+        return False
     if bare in STANDALONE:
         return True
     parts = bare.split("-")
     if not all(part in EPONYMS for part in parts):
         return False
+    if any(part in STANDALONE for part in parts):
+        return True
     tail_from = end - 2 if token.endswith("'s") else end
-    return bool(HEADED.match(text, tail_from) or POSSESSIVE.match(text, tail_from))
+    return bool(
+        HEADED.match(text, tail_from) or OF_ONE.search(text, max(0, end - len(token) - 24), end - len(token))
+    )

@@ -5,9 +5,13 @@ section 6 forbids site vocabularies and gazetteers). An eponym is spared only be
 and never behind a title or a first name: "Parkinson's disease" stays, "Dr. Parkinson" goes.
 """
 
+# ruff: noqa: E501 -- an expression is read as a whole
+
 from __future__ import annotations
 
 import regex
+
+from intraward_client.deid.wordlists import word_list
 
 MONTHS = tuple(
     [
@@ -33,68 +37,85 @@ def listed(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-EPONYMS = listed(
-    """parkinson alzheimer crohn hodgkin foley hartmann graves hashimoto cushing addison bell babinski
-    murphy mcburney glasgow apgar romberg down marfan turner klinefelter huntington raynaud sjogren
-    sjögren behcet kawasaki wilson barrett meniere ménière dupuytren paget ewing kaposi wernicke
-    korsakoff tourette guillain barre barré lyme doppler holter gleason braden morse wells child pugh
-    ranson kocher swan ganz hickman trendelenburg fowler colles pott baker mohs whipple nissen roux
-    billroth heimlich valsalva lasegue tinel phalen kernig brudzinski chvostek trousseau homans virchow
-    osler janeway roth bouchard heberden charcot marie tooth duchenne becker friedreich lewy gehrig
-    epstein barr coombs gram kussmaul cheyne stokes bishop asperger still reiter felty gilbert rotor
-    conn takayasu buerger burger wegener churg strauss henoch schonlein goodpasture alport fanconi
-    bartter wilms burkitt waldenstrom merkel bowen hirschsprung meckel zollinger ellison mallory weiss
-    boerhaave zenker peyronie bartholin brenner krukenberg asherman sheehan nelson carney horner adie
-    argyll robertson brown sequard bence jones heinz howell jolly auer reed sternberg philadelphia rinne
-    weber snellen ishihara schober lachman mcmurray thompson hawkins neer spurling schatzker salter
-    harris lisfranc maisonneuve monteggia galeazzi bankart hill sachs osgood schlatter legg calve
-    perthes scheuermann ludwig vincent quincke stevens johnson lyell sweet kaplan cobb hamilton beck
-    barthel rankin norton waterlow killip wagner breslow clark dukes hinchey forrest rockall blatchford
-    alvarado ottawa canadian bruce ramsey hunt bowel fallot ebstein eisenmenger brugada wolff parkinson
-    white wenckebach mobitz starling kerley kirschner steinmann penrose jackson pratt yankauer guedel
-    macintosh mapleson allen ryle sengstaken blakemore malecot tenckhoff broviac schirmer tzanck mantoux
-    papanicolaou pap"""
-)
+EPONYMS = word_list("eponyms_rare") | word_list("eponyms_common")
 """Eponyms that are spared beside a head noun such as "disease" or "sign"."""
 
-STANDALONE = listed(
-    """doppler holter apgar glasgow gleason foley babinski romberg kernig brudzinski valsalva trendelenburg
-    braden waterlow barthel gram pap mantoux snellen mohs whipple nissen lachman mcmurray coombs tinel
-    phalen ryle kirschner hartmann tylenol advil motrin aspirin lasix lipitor plavix coumadin xarelto
-    eliquis ventolin symbicort advair lantus humalog novolog ozempic januvia jardiance farxiga zoloft
-    prozac lexapro cymbalta wellbutrin xanax ativan valium ambien seroquel zyprexa risperdal keppra
-    lyrica neurontin topamax imitrex prilosec nexium pepcid zantac zofran reglan augmentin zithromax
-    cipro levaquin keflex bactrim flagyl diflucan tamiflu humira enbrel remicade keytruda opdivo
-    herceptin synthroid norvasc zestril lopressor toprol coreg diovan cozaar entresto spiriva singulair
-    flonase claritin zyrtec benadryl epipen narcan suboxone vicodin percocet oxycontin ultram toradol
-    celebrex voltaren calpol paracetamol codydramol gaviscon movicol fortisip betadine dettol januvia
-    glucophage metformin insulin"""
-)
+STANDALONE = word_list("eponyms_rare") | word_list("brands")
 """Scores, devices and brand names that are spared alone, unless a title or first name stands beside."""
 
-_HEAD = (
-    r"(?:'s|s')?[ -](?:(?:and|or|[\p{L}]+)[ -])?(?:disease|syndrome|signs?|palsy|test|score|scale|criteria|"
-    r"catheter|"
-    r"thyroiditis|lymphoma|sarcoma|tumou?r|tetralogy|fracture|phenomenon|esophagus|oesophagus|contracture|dementia|"
-    r"encephalopathy|chorea|ulcer|nodes?|point|manoeuvre|maneuver|procedure|position|solution|stain|monitor|probe|"
-    r"ultrasound|studies|study|drain|tube|line|wires?|classification|stage|grade|index|body|bodies|virus|anomaly|"
-    r"purpura|cells?|reflex|pupil|breathing|respiration|respirations|cyst|hernia|diverticulum|operation|repair|"
-    r"smear|spots?|rash|arthritis|granulomatosis|vasculitis|atrophy|ataxia|dystrophy|neuropathy|fasciitis|gangrene|"
-    r"angina|cirrhosis|law|effect|forceps|splint|collar|screw|plate|protein|antibod\w+|titre|titer)\b"
+_HEADS = listed(
+    """abscess agar allograft amputation amyotrophy anaemia anastomosis anemia aneurysm angina angle anomaly antibodies
+    antibody aphasia apparatus approach area arteritis artery arthritis arthroplasty aspect ataxia atrophy attack
+    bag bandage barbe basin biopsy bite block blocks bodies body breathing brace cannula canal capsule cardiomyopathy
+    cast catheter catheters cell cells chair choledocholithiasis chorea circle cirrhosis clamp classification closure
+    coma collar colitis contracture corpuscles count crisis criteria crossing curettage cyst cysts deformity degeneration
+    dementia device diagnosis dialysis diet dilators disease diseases disorder dissector diverticulum drain drainage
+    drains drape duct dysphagia dysplasia dystrophy edema effect effusion elevator embolectomy encephalitis
+    encephalopathy endocarditis enterocolitis epilepsy equation exercise exercises esophagus fasciitis fever filter
+    fissure fistula flap foramen forceps formula fracture fractures frame fundoplication gangrene gait ganglion gland
+    glands glomerulonephritis granuloma granulomatosis graft grade gyrus hallucinations hemorrhage hepatitis hernia
+    hernias histiocytosis hook incision index inclusion infarct infection intubation iridocyclitis island islet islets
+    jelly joint keratitis knot law leads lesion leukemia ligament ligaments line lines liver lobe loop loops lymphoma
+    lymphomas maculopathy maneuver manoeuvre membrane metastasis microphthalmia migraine model monitor myelitis
+    myopathy needle neoplasm nephritis nephropathy neuralgia neuritis neuroma neuropathy node nodes nodule nodules
+    nucleus nystagmus oesophagus operation organ orchitis outlet pain palsy pancreatitis paralysis patch pattern
+    phenomenon plane plaques plate plexus plication point pneumonia poisoning position pouch powder probe procedure
+    procedures protein protocol pseudotumor psychosis pterygium puncture pupil pupils purpura pyramid pyramids quotient
+    rash reaction recess reduction reflex reflexes reagent regimen repair resection respiration respirations retinitis
+    retinopathy retraction retractor rhinitis ring rings rod rods rule rules salt salts sarcoma scale scales scan scar
+    schema scissors sclerosis score scores screen screening screw segment sign signs sinus solution speculum sphincter
+    spine splint splints spot spots stage staging stain stains stenosis stent stitch stockings strain striae stroke
+    studies study sulcus suture sutures swab symphysis syndrome syndromes system tap technique tendinopathy tendon test
+    tests tetralogy theorem therapy thyroiditis tic titer titre tongue tophi toxin tracheostomy traction transform
+    trap triad triangle trial tube tubes tubercle tubules tumor tumors tumour tumours type ulcer ulcers ultrasonography
+    ultrasound urticaria uveitis valve vasculitis vein velocity venography view virus wart warts waves wheal wire
+    wires wort zone negative positive absent present inserted removed placed draining bag sensation sequence
+    colonization carcinoma cancer catheterization immunoassay blot mole hypothermia reflux anaesthesia anesthesia
+    thyroid goiter goitre orbitopathy ophthalmopathy dermopathy storm axis hormone deficiency mutation gene genes
+    chromosome inheritance trait heart lung kidney hip knee shoulder finger foot hand toe palate bowel rectum"""
 )
-HEADED = regex.compile(_HEAD)
-POSSESSIVE = regex.compile(r"(?:'s|s')(?!\w)")
+"""Nouns that an eponym names: "Parkinson disease", "Foley catheter", "Wells score"."""
+
+_LINK = r"(?:'s|s'|'|s)?(?:[ -](?:and |or |[&-] ?)?(?:\p{Lu}[\p{L}'-]+|von)){0,3}[ -](?:\p{Ll}[\p{L}-]*[ -]){0,2}?"
+HEADED = regex.compile(rf"{_LINK}(?i:{'|'.join(sorted(_HEADS, key=len, reverse=True))})\b")
+"""What follows an eponym that is one: at most three more eponyms, two small words, and the noun."""
+
+_PARTS = (
+    "ampulla|angle|anomaly|area|artery|bundle|canal|circle|classification|crest|criteria|crypts?|cyst|disease|duct|"
+    "fascia|fibers?|fibres?|fissure|fold|foramen|fossa|frenulum|gland|islets?|law|layer|ligament|line|loop|node|nodule|"
+    "organ|plane|plexus|point|pouch|rule|septum|sign|sinus|space|sphincter|sulcus|symptom|syndrome|test|tetralogy|"
+    "triangle|triad|tubercle|valve|vein|wort|zone"
+)
+OF_ONE = regex.compile(
+    rf"\b(?:{_PARTS}|(?i:positive|negative|modified|reverse|bilateral)) (?:of )?(?:von )?$"
+)
+"""What stands before an eponym that is one: "circle of Willis"."""
+
+PERSON_AFTER = regex.compile(
+    r"(?:'s)? ?(?:,? (?:M\.?D|D\.?O|R\.?N|N\.?P|PA|PhD|MBBS|FRC\w+|Jr|Sr)\b|[(,]? ?(?:aged? )?\d{1,3} ?(?:y|M\b|F\b)|"
+    r",? (?:who|whom|(?:says?|said|reports?|reported|states?|stated|called|calls|wants?|wanted|asks?|asked|complains?|"
+    r"denies|denied|lives?|agreed|agrees|feels?|felt|told|requests?|requested|missed|tolerated|underwent|presented|"
+    r"presents|arrived|came|comes|went|is a \d|is an? (?:\d|\w+ (?:man|woman|lady|gentleman))|was (?:seen|admitted|"
+    r"discharged|transferred|counselled|counseled|born|told|asked|given|started|referred|advised|educated))\b)|"
+    r"'s (?:wife|husband|son|daughter|mother|father|sister|brother|partner|family|chart|room|appointment|labs|"
+    r"medications?|meds|results|sats|mother|care|office|clinic|nurse|creatinine|potassium|blood|scan|wound|pain|"
+    r"vitals|insurance|pharmacy|history|discharge|admission|surgery)\b|(?: \((?:MRN|DOB|mrn|dob))|,? (?:MRN|DOB)\b)"
+)
+"""What follows a person and no eponym: a credential, an age, a deed, a relative, a record number."""
 
 _DRUG_ENDINGS = regex.compile(
-    r"(?i)\p{L}{2,}(?:mab|nib|pril|prilat|olol|alol|statin|azole|oxacin|floxacin|cillin|mycin|micin|cycline|sartan|"
-    r"dipine|tidine|prazole|formin|gliptin|gliflozin|glutide|gliptin|glitazone|triptan|setron|pam|lam|zepam|barbital|"
-    r"oxetine|traline|pramine|triptyline|apine|idone|peridol|azine|caine|profen|coxib|sone|solone|onide|terol|"
-    r"tropium|lukast|parin|xaban|gatran|grel|thiazide|semide|lactone|zosin|afil|vir|vudine|fovir|quine|quin|fungin|"
-    r"cef\w*|ceph\w*|penem|bactam|sulfa\w*|amide|amine|idine|oxin|toin|pentin|gabalin|racetam|zepine|platin|taxel|"
-    r"rubicin|bicin|trexate|abine|uracil|fosfamide|ciclib|parib|tinib|zomib|lidomide|imus|prine|feron|poetin|"
-    r"grastim|sulin|tide|dronate|calcitol|ferol|thyroxine|iodarone|arone|digoxin|warfarin|morphine|codone|codeine|"
-    r"orphan|tadol|fentanil|fentanyl|done|phylline|relin|steride|mide|micin|ole|ine|itis|osis|oma|emia|aemia|uria|"
-    r"ectomy|otomy|ostomy|plasty|scopy|graphy|gram|pathy|algia|plegia|paresis|rrhea|rrhoea|penia|megaly|trophy)"
+    r"(?i)\p{L}{2,}(?:mab|[^l]nib|pril|prilat|olol|statin|azole|oxacin|cillin|mycin|micin|cycline|sartan|"
+    r"dipine|tidine|prazole|formin|gliptin|gliflozin|glutide|glitazone|triptan|setron|zepam|zolam|barbital|"
+    r"oxetine|traline|pramine|triptyline|apine|idone|peridol|azine|caine|profen|coxib|solone|onide|terol|"
+    r"tropium|lukast|parin|xaban|gatran|grel|thiazide|semide|lactone|zosin|afil|ciclovir|tegravir|navir|buvir|previr|"
+    r"vudine|fovir|quine|fungin|penem|bactam|sulfa\w*|toin|pentin|gabalin|racetam|zepine|platin|taxel|"
+    r"rubicin|trexate|tabine|uracil|fosfamide|ciclib|parib|tinib|zomib|lidomide|limus|tropin|poetin|"
+    r"grastim|sulin|tirelin|relix|dronate|calcitol|ferol|thyroxine|darone|codone|morphone|"
+    r"orphan|tadol|fentanil|fentanyl|phylline|steride|itis|osis|aemia|emia|uria|vastatin|cept|lukin|stim|tide|kinra|"
+    r"ectomy|otomy|ostomy|plasty|scopy|scopic|graphy|graphic|gram|pathy|pathic|algia|plegia|paresis|rrhea|rrhoea|penia|"
+    r"megaly|trophy|trophic|coccus|cocci|bacter|bacteria|bacterium|virus|viridae|myces|phyta|monas|ella|"
+    r"cardia|pnea|pnoea|phagia|phasia|kinesia|esthesia|lysis|blastoma|sarcoma|carcinoma|adenoma|lymphoma|"
+    r"glycemia|kalemia|natremia|thorax|derma|dermal|genic|cyte|cytes|cytic|phil|philia|phobia|mycosis|ectasis|stenosis)"
 )
 _CLINICAL = listed(
     """abdomen abdominal admission admitted advice age aged airway allergies allergy alert anxiety
@@ -144,7 +165,13 @@ NOT_A_NAME = sorted(word.capitalize() for word in _CLINICAL if word.isalpha())
 def is_clinical(token: str) -> bool:
     """A word of clinical prose, a drug or a test by its ending: never a name on its own."""
     lowered = token.lower().removesuffix("'s")
-    return lowered in _CLINICAL or lowered in STANDALONE or _DRUG_ENDINGS.fullmatch(token) is not None
+    return (
+        lowered in _CLINICAL
+        or lowered in word_list("clinical")
+        or lowered in word_list("abbreviations")
+        or lowered in word_list("brands")
+        or (len(lowered) > 6 and _DRUG_ENDINGS.fullmatch(lowered) is not None)
+    )
 
 
 def is_word(token: str, words: frozenset[str]) -> bool:

@@ -1,22 +1,16 @@
-"""Names: cue rules, and a recognizer for capitalised words that English does not know.
+"""Names by cue: titles, labels, kin, credentials and phrases of meeting.
 
-The small NER model finds about 71 % of patients' names in notes (facts, section 4). Titles, labels,
-kin, credentials and phrases of meeting find most of the others; what is left is a capitalised word that
-is no English word, no drug and no eponym, in the middle of a sentence or beside another capital.
+The small NER model finds about 71 % of patients' names in notes (facts, section 4). A cue needs no list:
+what stands behind "Dr." or "Patient:" is a name, also when it is an eponym or an English word. Names
+without a cue are left to ``capitals``.
 """
 
 # ruff: noqa: E501 -- an expression is read as a whole
 
 from __future__ import annotations
 
-from typing import Any
-
-import regex
-from presidio_analyzer import LocalRecognizer, RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
-
-from intraward_client.deid.lexicon import EPONYMS, HEADED, NOT_A_NAME, is_clinical, is_word, listed
-from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS, Rule
+from intraward_client.deid.lexicon import NOT_A_NAME
+from intraward_client.deid.rules import Rule
 
 _NOT = (
     r"(?!(?:"
@@ -166,71 +160,3 @@ NAMES = (
         rf"{_NOT}{TOKEN}(?:[ ]{TOKEN})?(?:'s)?(?=,?[ ](?:\(|is |was )?(?:the|her|his|their|my)[ ](?:{_KIN})\b)",
     ),
 )
-
-_SPEAKING = listed(
-    """reports reported states stated says said denies denied complains complained presented presents lives
-    lived works worked called calls visits visited came comes went goes asked asks wants wanted
-    feels felt agreed agrees told tells lost requests requested underwent remains recalls explained
-    understands consented declined drove drives walked attended arrived phoned writes"""
-)
-_UNKNOWN = "IntrawardUnknownCapitals"
-_WORDS = regex.compile(r"\p{L}[\p{L}\p{M}'-]*|[.!?:;]|\n|\d[\d.,]*|[^\s\p{L}\d]")
-
-
-class UnknownCapitals(LocalRecognizer):
-    """Capitalised words outside the English word list: two together, one inside a sentence, or one who speaks."""
-
-    def __init__(self, words: frozenset[str]) -> None:
-        self._words = words
-        super().__init__(supported_entities=["PERSON"], name=_UNKNOWN)
-
-    def load(self) -> None:
-        """Nothing to load; the word list came with the model."""
-
-    def analyze(
-        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
-    ) -> list[RecognizerResult]:
-        """Spans of unknown capitalised words, each with the capitalised words beside it."""
-        tokens = list(_WORDS.finditer(text, timeout=RULE_TIMEOUT_SECONDS))
-        results, index = [], 0
-        while index < len(tokens):
-            run = self._run(text, tokens, index)
-            if run and self._suspect(text, tokens, index, run):
-                results.append(self._result(tokens[index].start(), tokens[index + run - 1].end()))
-            index += max(run, 1)
-        return results
-
-    def _run(self, text: str, tokens: list[regex.Match[str]], index: int) -> int:
-        """How many capitalised name-like words stand side by side from ``index``."""
-        length = 0
-        while index + length < len(tokens) and self._namelike(text, tokens[index + length]):
-            if length and text[tokens[index + length - 1].end() : tokens[index + length].start()] != " ":
-                break
-            length += 1
-        return length
-
-    @staticmethod
-    def _namelike(text: str, token: regex.Match[str]) -> bool:
-        word = token.group()
-        if not (len(word) > 2 and word[0].isupper() and not word.isupper()) or is_clinical(word):
-            return False
-        return not (word.lower().removesuffix("'s") in EPONYMS and HEADED.match(text, token.end()))
-
-    def _suspect(self, text: str, tokens: list[regex.Match[str]], index: int, run: int) -> bool:
-        unknown = [not is_word(tokens[index + step].group(), self._words) for step in range(run)]
-        if not any(unknown):
-            return False
-        if run > 1:
-            return True
-        following = tokens[index + 1].group() if index + 1 < len(tokens) else "\n"
-        opens = index == 0 or tokens[index - 1].group() in {".", "!", "?", "\n", ":", "-", "*"}
-        if not opens:
-            return len(tokens[index].group()) > 3
-        return following in _SPEAKING or (following in {",", "'"} and len(tokens[index].group()) > 3)
-
-    def _result(self, start: int, end: int) -> RecognizerResult:
-        metadata: dict[str, Any] = {
-            RecognizerResult.RECOGNIZER_NAME_KEY: _UNKNOWN,
-            RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
-        }
-        return RecognizerResult("PERSON", start, end, 0.6, recognition_metadata=metadata)

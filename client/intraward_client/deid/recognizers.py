@@ -21,13 +21,15 @@ from presidio_analyzer.predefined_recognizers import (
     UsMbiRecognizer,
 )
 
-from intraward_client.deid import lexicon
+from intraward_client.deid.capitals import CapitalisedNames
 from intraward_client.deid.dates import AGES, DATES
 from intraward_client.deid.lean import NoContext, PhoneWindows
 from intraward_client.deid.model import LeanSpacyEngine
-from intraward_client.deid.names import NAMES, UnknownCapitals
+from intraward_client.deid.names import NAMES
 from intraward_client.deid.patterns import CONTACT, IDENTIFIERS, PLACES
 from intraward_client.deid.rules import Rule, RuleRecognizer, by_entity
+from intraward_client.deid.wordkinds import word_kinds
+from intraward_client.deid.wordlists import lists_digest
 
 PACK: tuple[Rule, ...] = (*IDENTIFIERS, *CONTACT, *PLACES, *DATES, *AGES, *NAMES)
 _SHIPPED = (
@@ -82,8 +84,7 @@ def pack_digest() -> str:
     content = {
         "rules": [(rule.entity, rule.name, rule.expression) for rule in PACK],
         "shipped": [recognizer.__name__ for recognizer in _SHIPPED],
-        "eponyms": sorted(lexicon.EPONYMS),
-        "standalone": sorted(lexicon.STANDALONE),
+        "lists": lists_digest(),
         "classes": sorted(CLASS_OF.items()),
         "threshold": SCORE_THRESHOLD,
     }
@@ -95,7 +96,7 @@ def build_analyzer(engine: LeanSpacyEngine, words: frozenset[str]) -> AnalyzerEn
     registry = RecognizerRegistry(recognizers=[], supported_languages=["en"])
     entities = sorted({*engine.get_supported_entities()})
     registry.add_recognizer(SpacyRecognizer(supported_entities=entities, supported_language="en"))
-    registry.add_recognizer(UnknownCapitals(words))
+    registry.add_recognizer(CapitalisedNames(word_kinds(words)))
     for recognizer in _SHIPPED:
         registry.add_recognizer(recognizer(supported_language="en"))
     for entity, rules in by_entity(PACK).items():

@@ -1,0 +1,239 @@
+"""Names by their capitals and by the name lists: the recognizer behind the cue rules.
+
+Reads runs of capitalised words ("Ottoline van der Berg", "LEE, SU-MIN", "T. Farah") and asks of each word
+what it can be (``wordkinds``). A run is a name when a listed name or an unknown word carries it; a word
+that is also English needs a listed name beside it, or the middle of a sentence. Eponyms beside their
+disease, drugs and words of the clinic carry nothing. Towns of the list are taken by the same walk. In a
+text without capitals (short queries) two name-like words side by side count, one alone needs a cue rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import regex
+from presidio_analyzer import LocalRecognizer, RecognizerResult
+from presidio_analyzer.nlp_engine import NlpArtifacts
+
+from intraward_client.deid.filters import is_eponym
+from intraward_client.deid.lexicon import listed
+from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS
+from intraward_client.deid.wordkinds import MAYBE, NAMES, Kind, WordKinds
+from intraward_client.deid.wordlists import fold, word_list
+
+NAME = "IntrawardCapitals"
+_SPEAKING = listed(
+    """reports reported states stated says said denies denied complains complained presented presents lives
+    lived works worked called calls visits visited came comes went goes asked asks wants wanted
+    feels felt agreed agrees told tells lost requests requested underwent remains recalls explained
+    understands consented declined drove drives walked attended arrived phoned writes missed tolerated
+    needs takes took was is has had will would should can slept ate weighs received noticed returns returned"""
+)
+_PARTICLES = listed(
+    "de del della da das dos do di du la le van von der den bin bint ibn al el ter ten zu y e dela"
+)
+_TOKEN = regex.compile(r"\p{L}[\p{L}\p{M}]*(?:['-]\p{L}[\p{L}\p{M}]*)*")
+_OPENERS = frozenset('.!?:;\n-*>|"(')
+_CASELESS_SHARE = 0.02
+_Word: TypeAlias = "regex.Match[str]"
+
+
+class CapitalisedNames(LocalRecognizer):
+    """PERSON and LOCATION by capitals and lists."""
+
+    def __init__(self, kinds: WordKinds) -> None:
+        self._kinds = kinds
+        super().__init__(supported_entities=["PERSON", "LOCATION"], name=NAME)
+
+    def load(self) -> None:
+        """Nothing to load; the lists come with the package and the model."""
+
+    def analyze(
+        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
+    ) -> list[RecognizerResult]:
+        """Spans of names and towns; `TimeoutError` when splitting the text takes over two seconds."""
+        tokens = list(_TOKEN.finditer(text, timeout=RULE_TIMEOUT_SECONDS))
+        caseless = sum(map(str.isupper, text)) <= _CASELESS_SHARE * len(text)
+        found: list[RecognizerResult] = []
+        index = 0
+        while index < len(tokens):
+            run = list(_run(text, tokens, index, caseless))
+            for entity, start, end in self._read(text, tokens, index, run, caseless):
+                found.append(self._result(entity, start, end))
+            index += max(len(run), 1)
+        return found
+
+    def _read(
+        self, text: str, tokens: list[_Word], index: int, run: list[_Word], caseless: bool
+    ) -> Iterator[tuple[str, int, int]]:
+        """The names and towns of one run."""
+        if not run:
+            return
+        yield from _towns(text, run, caseless)
+        pieces = list(self._pieces(text, run))
+        for first, last in pieces:
+            words = run[first : last + 1]
+            after = tokens[index + last + 1] if index + last + 1 < len(tokens) else None
+            if self._is_name(text, words, after, caseless):
+                yield "PERSON", words[0].start(), words[-1].end()
+
+    def _pieces(self, text: str, run: list[_Word]) -> Iterator[tuple[int, int]]:
+        """Stretches of ``run`` whose words may all belong to a name, first and last index."""
+        start: int | None = None
+        for index in range(len(run)):
+            if self._may_belong(run, index, start is not None):
+                start = index if start is None else start
+            elif start is not None:
+                yield start, index - 1
+                start = None
+        if start is not None:
+            yield start, len(run) - 1
+
+    def _may_belong(self, run: list[_Word], index: int, inside: bool) -> bool:
+        word = run[index].group()
+        if len(word) == 1:
+            return True
+        if word.lower() in _PARTICLES:
+            return inside or index + 1 < len(run)
+        kind = self._kinds.of(word)
+        if kind is Kind.CLINICAL:
+            return False
+        if kind is not Kind.WORD:
+            return True
+        return fold(word) in word_list("family_words")
+
+    def _is_name(self, text: str, words: list[_Word], after: _Word | None, caseless: bool) -> bool:
+        whole = [word for word in words if len(word.group()) > 1 and word.group().lower() not in _PARTICLES]
+        if not whole:
+            return False
+        if all(is_eponym(word.group(), text, word.end()) for word in whole):
+            return False
+        kinds = [self._kinds.of(word.group()) for word in whole]
+        if caseless:
+            return self._is_small_name(kinds, whole)
+        shouted = all(word.group().isupper() for word in whole)
+        if len(whole) == 1:
+            return self._is_single(text, words, whole[0], kinds[0], after, shouted)
+        if shouted and not (set(kinds) & NAMES):
+            return False
+        if Kind.GIVEN in kinds or (kinds[0] in {Kind.FAMILY, Kind.UNKNOWN}):
+            return True
+        if any(kind in NAMES or kind is Kind.UNKNOWN for kind in kinds):
+            return True
+        return kinds[0] is Kind.WORD_GIVEN and not _heading(text, words)
+
+    def _is_small_name(self, kinds: list[Kind], whole: list[_Word]) -> bool:
+        """In a text without capitals: a given name with a name or an unknown word, or two listed names."""
+        named = sum(kind in NAMES for kind in kinds)
+        if len(whole) == 1:
+            return kinds[0] is Kind.GIVEN and len(whole[0].group()) > 3
+        return named > 0 and all(kind in NAMES or kind is Kind.UNKNOWN or kind in MAYBE for kind in kinds)
+
+    def _is_single(
+        self, text: str, words: list[_Word], word: _Word, kind: Kind, after: _Word | None, shouted: bool
+    ) -> bool:
+        initial = len(words) > 1
+        token = word.group()
+        if shouted and (len(token) < 5 or kind not in NAMES or _shouting(text, word)):
+            return initial and len(token) > 2 and kind in NAMES
+        if kind is Kind.GIVEN or (initial and kind is not Kind.WORD):
+            return len(token) > 2
+        opens = _opens(text, word)
+        speaks = after is not None and after.group() in _SPEAKING and text[word.end() : after.start()] == " "
+        marked = speaks or text[word.end() : word.end() + 1] in {",", "'"}
+        if kind is Kind.FAMILY:
+            return (
+                not opens
+                or speaks
+                or text[word.end() : word.end() + 1] in {",", "'"}
+                or token.lower() not in self._kinds.words
+            )
+        if kind is Kind.UNKNOWN:
+            return len(token) > 3 and (not opens or marked)
+        if kind is Kind.WORD_GIVEN:
+            return (
+                not opens
+                and text[word.start() - 2 : word.start() - 1].islower()
+                and not _capital_next(text, word)
+            )
+        return False
+
+    def _result(self, entity: str, start: int, end: int) -> RecognizerResult:
+        metadata: dict[str, Any] = {
+            RecognizerResult.RECOGNIZER_NAME_KEY: NAME,
+            RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
+        }
+        return RecognizerResult(entity, start, end, 0.6, recognition_metadata=metadata)
+
+
+def _run(text: str, tokens: list[_Word], index: int, caseless: bool) -> Iterator[_Word]:
+    """Words side by side from ``index`` that look like parts of a name, particles between them included."""
+    length = 0
+    while index + length < len(tokens):
+        token = tokens[index + length]
+        word = token.group()
+        if length and not _joined(text, tokens[index + length - 1], token):
+            return
+        if not (caseless or word[0].isupper()):
+            following = tokens[index + length + 1] if index + length + 1 < len(tokens) else None
+            if not (
+                word in _PARTICLES
+                and following is not None
+                and _joined(text, token, following)
+                and (following.group()[0].isupper() or following.group() in _PARTICLES)
+            ):
+                return
+        yield token
+        length += 1
+
+
+def _joined(text: str, left: _Word, right: _Word) -> bool:
+    gap = text[left.end() : right.start()]
+    return gap in {" ", "  "} or (len(left.group()) <= 1 and gap in {".", ". "})
+
+
+def _towns(text: str, run: list[_Word], caseless: bool) -> Iterator[tuple[str, int, int]]:
+    """Towns of the list inside ``run``: of three words, two or one."""
+    towns = word_list("cities")
+    index = 0
+    while index < len(run):
+        for length in (3, 2, 1):
+            words = run[index : index + length]
+            if len(words) < length or (length == 1 and (caseless or run[index].group().isupper())):
+                continue
+            if " ".join(fold(word.group()) for word in words) in towns and not is_eponym(
+                words[0].group(), text, words[-1].end()
+            ):
+                yield "LOCATION", words[0].start(), words[-1].end()
+                index += length - 1
+                break
+        index += 1
+
+
+def _opens(text: str, word: _Word) -> bool:
+    """Whether ``word`` opens a sentence, a line or a list item."""
+    before = text[: word.start()].rstrip(" ")[-1:]
+    return before == "" or before in _OPENERS
+
+
+def _capital_next(text: str, word: _Word) -> bool:
+    following = text[word.end() + 1 : word.end() + 2]
+    return following.isupper()
+
+
+def _shouting(text: str, word: _Word) -> bool:
+    """Whether the line is in capitals throughout."""
+    start = text.rfind("\n", 0, word.start()) + 1
+    end = text.find("\n", word.end())
+    line = text[start : end if end >= 0 else len(text)]
+    return sum(map(str.islower, line)) < sum(map(str.isupper, line))
+
+
+def _heading(text: str, words: list[_Word]) -> bool:
+    """Whether the line is a heading: every longer word of it begins with a capital."""
+    start = text.rfind("\n", 0, words[0].start()) + 1
+    end = text.find("\n", words[-1].end())
+    line = text[start : end if end >= 0 else len(text)]
+    longer = [word for word in _TOKEN.findall(line) if len(word) > 3]
+    return all(word[0].isupper() for word in longer)

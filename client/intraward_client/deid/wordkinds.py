@@ -1,0 +1,84 @@
+"""What a single word can be: a given name, a family name, a word of the clinic, an English word, or unknown.
+
+The question that a list alone cannot answer ("Rose" the name, the flower or the past of "rise") is left
+to the caller, who sees what stands beside the word. Order matters: a word of the clinic is never a name
+on its own, a name that WordNet also prints ("john", "maria") is a name first.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from functools import lru_cache
+
+from intraward_client.deid.lexicon import is_clinical, is_word
+from intraward_client.deid.wordlists import fold, word_list
+
+
+class Kind(Enum):
+    """The kinds of word; ``WORD_*`` are names that are also everyday words."""
+
+    GIVEN = auto()
+    FAMILY = auto()
+    WORD_GIVEN = auto()
+    WORD_FAMILY = auto()
+    CLINICAL = auto()
+    WORD = auto()
+    UNKNOWN = auto()
+
+
+NAMES = frozenset({Kind.GIVEN, Kind.FAMILY})
+MAYBE = frozenset({Kind.WORD_GIVEN, Kind.WORD_FAMILY})
+
+
+class WordKinds:
+    """Looks words up, and remembers the answers; ``words`` is the English word list of the model."""
+
+    def __init__(self, words: frozenset[str]) -> None:
+        self.words = words
+        self._seen: dict[str, Kind] = {}
+
+    def of(self, token: str) -> Kind:
+        """The kind of ``token`` in any case; of a hyphenated token, the most name-like of its parts."""
+        kind = self._seen.get(token)
+        if kind is None:
+            kind = self._look_up(token)
+            if len(self._seen) < 50_000:
+                self._seen[token] = kind
+        return kind
+
+    def is_name(self, token: str) -> bool:
+        """Whether ``token`` is a name of the lists, or a word nobody knows."""
+        return self.of(token) in {Kind.GIVEN, Kind.FAMILY, Kind.UNKNOWN}
+
+    def _look_up(self, token: str) -> Kind:
+        folded = fold(token)
+        if folded in word_list("given_names"):
+            return Kind.GIVEN
+        if folded in word_list("family_names"):
+            return Kind.FAMILY
+        if "-" in folded:
+            return self._of_parts(folded)
+        if is_clinical(token) or folded in word_list("regions"):
+            return Kind.CLINICAL
+        if folded in word_list("given_words"):
+            return Kind.WORD_GIVEN
+        if folded in word_list("family_words"):
+            return Kind.WORD_FAMILY
+        if is_word(folded, self.words):
+            return Kind.WORD
+        return Kind.UNKNOWN
+
+    def _of_parts(self, folded: str) -> Kind:
+        kinds = {self.of(part) for part in folded.split("-") if len(part) > 1}
+        if Kind.CLINICAL in kinds:
+            return Kind.CLINICAL
+        order = (Kind.GIVEN, Kind.FAMILY, Kind.UNKNOWN, Kind.WORD_GIVEN, Kind.WORD_FAMILY)
+        if Kind.WORD in kinds:
+            return Kind.WORD
+        return next((kind for kind in order if kind in kinds), Kind.WORD)
+
+
+@lru_cache(maxsize=2)
+def word_kinds(words: frozenset[str]) -> WordKinds:
+    """The one `WordKinds` over ``words``."""
+    return WordKinds(words)
