@@ -7,6 +7,8 @@ disease, drugs and words of the clinic carry nothing. Towns of the list are take
 text without capitals (short queries) two name-like words side by side count, one alone needs a cue rule.
 """
 
+# ruff: noqa: E501 -- an expression is read as a whole
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -17,7 +17,6 @@ from datetime import date
 from itertools import islice
 from typing import Literal
 
-import regex
 from presidio_analyzer import RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 from presidio_anonymizer import AnonymizerEngine
@@ -26,23 +25,24 @@ from presidio_anonymizer.entities import RecognizerResult as AnonymizerSpan
 from pydantic import Field
 
 from intraward_client.deid import canaries, residue
-from intraward_client.deid.filters import is_eponym, keep
+from intraward_client.deid.filters import keep
 from intraward_client.deid.intake_checks import normalise, reason_to_refuse
 from intraward_client.deid.known import KnownIdentifiers
-from intraward_client.deid.lexicon import is_clinical, is_word
+from intraward_client.deid.mentions import other_mentions
 from intraward_client.deid.model import BATCH, MODEL_NAME, MODEL_SHA256, load_engine
 from intraward_client.deid.note import DeidentifiedNote, DeidReceipt, Quarantined, seal_note
 from intraward_client.deid.offsets import original_spans
 from intraward_client.deid.raw import RawNote, reveal
+from intraward_client.deid.recase import recase
 from intraward_client.deid.recognizers import CLASS_OF, REQUIRED, build_analyzer, pack_digest
 from intraward_client.deid.surrogates import OPERATOR, PatientKey, SurrogateOperator
+from intraward_client.deid.wordkinds import word_kinds
 from intraward_shared.config import Strict
 from intraward_shared.errors import DeidError
 
 Outcome = DeidentifiedNote | Quarantined
 Progress = Callable[[int, int], None]
 Span = tuple[int, int, str]
-_NAME_WORD = regex.compile(r"\p{L}[\p{L}\p{M}'-]{2,}")
 _MIN_SECRET = 16
 
 
@@ -79,6 +79,7 @@ class Deidentifier:
         self._settings, self._secret = settings, secret
         engine, self._words = load_engine(settings.model, settings.model_sha256)
         self._engine = engine
+        self._kinds = word_kinds(self._words)
         self._analyzer = build_analyzer(engine, self._words)
         self._anonymizer = AnonymizerEngine()  # type: ignore[no-untyped-call]
         self._anonymizer.add_anonymizer(SurrogateOperator)
@@ -176,7 +177,7 @@ class Deidentifier:
         started = time.monotonic()
         try:
             plains = [self._fit(text) for text in texts]
-            found = self._engine.read([plain for plain in plains if plain is not None])
+            found = self._engine.read([recase(plain, self._kinds) for plain in plains if plain is not None])
             read = [None if plain is None else _Read(plain, next(found)) for plain in plains]
         except Exception:
             return [None] * len(texts)
@@ -234,8 +235,9 @@ class Deidentifier:
     def _detect(
         self, text: str, known: KnownIdentifiers, artifacts: NlpArtifacts | None = None
     ) -> tuple[Span, ...]:
-        spans = [*self._model_spans(text, artifacts), *known.find(text)]
-        spans += self._other_mentions(text, spans)
+        view = recase(text, self._kinds)
+        spans = [*self._model_spans(view, artifacts), *known.find(text)]
+        spans += other_mentions(view, spans, self._kinds)
         return tuple(unite(spans, text))
 
     def _model_spans(self, text: str, artifacts: NlpArtifacts | None = None) -> list[Span]:
@@ -244,27 +246,6 @@ class Deidentifier:
             (result.start, result.end, CLASS_OF.get(result.entity_type, "ID"))
             for result in found
             if keep(result, text, self._words)
-        ]
-
-    def _other_mentions(self, text: str, spans: Sequence[Span]) -> list[Span]:
-        """Other capitalised mentions of the words of a name that was found, unless an eponym or a word."""
-        parts = {
-            part
-            for start, end, kind in spans
-            if kind == "NAME"
-            for part in _NAME_WORD.findall(text[start:end])
-            if part[0].isupper() and not is_clinical(part) and not is_word(part, self._words)
-        }
-        if not parts:
-            return []
-        forms = {form for part in parts for form in (part, part.upper(), part.capitalize())}
-        pattern = regex.compile(
-            rf"(?<!\p{{L}})(?:{'|'.join(map(regex.escape, sorted(forms)))})(?:'s)?(?!\p{{L}})"
-        )
-        return [
-            (match.start(), match.end(), "NAME")
-            for match in pattern.finditer(text)
-            if not is_eponym(match.group(), text, match.end())
         ]
 
     def _replace(

@@ -1,0 +1,199 @@
+"""The text as the detectors read it: capitals put where a shouted or a small-letter text lost them.
+
+Rules and model tell names by their capitals. "LEE, SU-MIN TRANSFERRED TO ASHBOURNE HOSPITAL" and "pt jose
+ramirez from fresno" have none to tell by, so the detectors read a copy of the same length in which names
+of the lists, unknown words, streets, places and facilities begin with a capital and the rest does not. A
+text in ordinary case is left alone, but for listed names in small letters behind a cue or side by side.
+Offsets are those of the text; the copy is thrown away.
+"""
+
+# ruff: noqa: E501 -- an expression is read as a whole
+
+from __future__ import annotations
+
+import regex
+
+from intraward_client.deid.lexicon import MONTHS, listed
+from intraward_client.deid.wordkinds import MAYBE, NAMES, Kind, WordKinds
+from intraward_client.deid.wordlists import fold, word_list
+
+_WORD = regex.compile(r"(?<![\p{L}\d])\p{L}[\p{L}\p{M}]*(?:['-]\p{L}[\p{L}\p{M}]*)*(?![\p{L}\d])")
+_CODE = regex.compile(
+    r"(?<![\w@.%+])(?=[\w-]*\d)(?=[\w-]*[a-z])(?!\d+[a-z]{1,4}\b(?!-))\w+(?:-\w+)*(?![\w@]|\.\w)"
+)
+_MONTHS = frozenset(month.lower() for month in MONTHS) | listed(
+    "jan feb mar apr jun jul aug sept sep oct nov dec"
+)
+_TITLES = listed("mr mrs ms miss mx dr drs prof doctor professor sister nurse rev father sir dame")
+_LABEL = regex.compile(
+    r"(?im)(?:^|[|;>]|\s{2})[ \t]*(?:patient(?:'s)?(?: name)?|pt|(?:full |first |last |legal )?name|surname|forename|client|resident|"
+    r"next of kin|nok|attending|provider|att|pcp|gp|signed|from|to|cc|dear)[ \t]*[:=]?[ \t]+(?=\p{L})"
+)
+_CUE = regex.compile(
+    r"(?i)(?<!\p{L})(?:pt|patient|client|resident|named|called|mr|mrs|ms|miss|dr|doctor|nurse|son|daughter|wife|husband|mother|father|"
+    r"mom|mum|dad|sister|brother|partner|spouse|niece|nephew|aunt|uncle|cousin|friend|neighbou?r|carer|caregiver|guardian|"
+    r"grand(?:son|daughter|mother|father|child)|for|re|about|with|on|from|see|seen by|page|call|ask|is|hi|hello|hey|fyi)\.?[ ,:(]{1,2}"
+)
+_FACILITY = listed(
+    """hospital infirmary clinic hospice pharmacy university college academy school district polyclinic sanatorium
+    surgery practice center centre home institute foundation rehab rehabilitation laboratories unit ward tower wing"""
+)
+_BESIDE = listed(
+    """hospital medical general regional memorial health care center centre home nursing living assisted family clinic
+    practice surgery community cancer children's childrens women's veterans va university college elementary middle
+    high unified school district rehabilitation rehab dialysis surgical trust system group associates county state
+    city national royal saint st mount our lady mercy holy cross north south east west upper lower new old fort lake"""
+)
+_STREET = regex.compile(
+    r"(?i)(?<![\w.-])\d{1,6}[a-z]?,?[ ]+(?:[nsew]\.?[ ]+)?(?:\p{L}[\p{L}'.-]*[ ]+){1,4}(?:street|st|road|rd|avenue|ave|boulevard|blvd|drive|dr|"
+    r"lane|ln|court|ct|place|pl|square|sq|terrace|close|crescent|parkway|pkwy|highway|hwy|way|circle|trail|row|mews|gardens|grove|hill)\b"
+    r"(?:\.?,?[ ]+(?!(?:and|or|with|on|in|at|to|from|for|the|since|has|is|was)\b)\p{L}[\p{L}'-]*){0,3}"
+)
+_PLACE_ENDS = listed(
+    """heights falls springs valley junction township county ridge creek grove park hills beach city rock lake bay
+    harbor harbour island islands village town grande rapids mills port point forest fields crossing landing"""
+)
+_STATE_ZIP = regex.compile(r"(?i)(?<=[ ,])[a-z]{2}(?=,?[ ]+\d{5}\b)")
+_CREDENTIAL = regex.compile(r"(?i)(?:(?<=, ?)(?:md|do|rn|np|pa)|(?<= )(?:md|phd|lcsw|mbbs|lpn|pharmd))\b")
+_SHARE = 0.03
+_FEWEST = 8
+
+
+def recase(text: str, kinds: WordKinds) -> str:
+    """A copy of ``text`` of the same length, with capitals where names and places stand."""
+    lowercase = sum(map(str.isupper, text)) <= _SHARE * sum(map(str.isalpha, text))
+    if lowercase:
+        return _restore(text, kinds)
+    lines = text.split("\n")
+    if any(_is_shouted(line) for line in lines):
+        lines = [_restore(line, kinds) if _is_shouted(line) else line for line in lines]
+    return _raise_listed("\n".join(lines), kinds)
+
+
+def _is_shouted(line: str) -> bool:
+    upper = sum(map(str.isupper, line))
+    return upper >= _FEWEST and sum(map(str.islower, line)) <= upper // 12
+
+
+def _restore(text: str, kinds: WordKinds) -> str:
+    """Every word in small letters, names and places with a capital, codes in capitals."""
+    view = list(text)
+    words = list(_WORD.finditer(text))
+    flagged = [_carries(word.group(), kinds) for word in words]
+    for index, word in enumerate(words):
+        if not flagged[index] and kinds.of(word.group()) in MAYBE:
+            flagged[index] = _beside_name(text, words, flagged, index)
+    for match in _LABEL.finditer(text):
+        _flag_from(text, words, flagged, match.end(), 3)
+    _flag_titles(text, words, flagged)
+    _flag_places(text, words, flagged)
+    for index, word in enumerate(words):
+        _write(view, word, word.group().title() if flagged[index] else word.group().lower())
+    for pattern, change in (
+        (_STREET, str.title),
+        (_STATE_ZIP, str.upper),
+        (_CREDENTIAL, str.upper),
+        (_CODE, str.upper),
+    ):
+        for match in pattern.finditer("".join(view)):
+            _write(view, match, change(match.group()))
+    return "".join(view)
+
+
+def _raise_listed(text: str, kinds: WordKinds) -> str:
+    """Capitals for listed names in small letters: behind a cue, or a given name beside another name."""
+    view: list[str] | None = None
+    previous: regex.Match[str] | None = None
+    for word in _WORD.finditer(text):
+        token = word.group()
+        if token.islower() and len(token) > 2 and kinds.of(token) in NAMES:
+            beside = previous is not None and text[previous.end() : word.start()] == " "
+            if (
+                previous is not None
+                and beside
+                and previous.group().islower()
+                and Kind.GIVEN is kinds.of(previous.group())
+            ):
+                view = view or list(text)
+                view[previous.start()] = text[previous.start()].upper()
+                view[word.start()] = text[word.start()].upper()
+            elif _CUE.search(text, max(0, word.start() - 16), word.start()) and _cue_ends(text, word.start()):
+                view = view or list(text)
+                view[word.start()] = text[word.start()].upper()
+            elif previous is not None and beside and view is not None and view[previous.start()].isupper():
+                view[word.start()] = text[word.start()].upper()
+        previous = word
+    return text if view is None else "".join(view)
+
+
+def _cue_ends(text: str, position: int) -> bool:
+    return any(match.end() == position for match in _CUE.finditer(text, max(0, position - 24), position))
+
+
+def _carries(token: str, kinds: WordKinds) -> bool:
+    """Whether ``token`` by itself gets a capital: a listed name, a town, a month, or a word nobody knows."""
+    lowered = token.lower()
+    if lowered in _MONTHS and lowered not in {"may", "mar", "march", "dec", "sep"}:
+        return True
+    kind = kinds.of(lowered)
+    if kind in NAMES:
+        return len(lowered) > 2
+    return (kind is Kind.UNKNOWN and len(lowered) > 3) or fold(token) in word_list("cities")
+
+
+def _beside_name(text: str, words: list[regex.Match[str]], flagged: list[bool], index: int) -> bool:
+    before = (
+        index > 0
+        and flagged[index - 1]
+        and text[words[index - 1].end() : words[index].start()] in {" ", ", "}
+    )
+    after = (
+        index + 1 < len(words)
+        and flagged[index + 1]
+        and text[words[index].end() : words[index + 1].start()] in {" ", ", "}
+    )
+    return before or after
+
+
+def _flag_from(text: str, words: list[regex.Match[str]], flagged: list[bool], start: int, most: int) -> None:
+    """Flag up to ``most`` words in a row from ``start``."""
+    end = start
+    for index, word in enumerate(words):
+        if word.start() < start:
+            continue
+        if most == 0 or text[end : word.start()].strip(" ,."):
+            return
+        if "  " in text[end : word.start()] or "\n" in text[end : word.start()]:
+            return
+        flagged[index], end, most = True, word.end(), most - 1
+
+
+def _flag_titles(text: str, words: list[regex.Match[str]], flagged: list[bool]) -> None:
+    for index, word in enumerate(words[:-1]):
+        following = words[index + 1]
+        if word.group().lower() in _TITLES and text[word.end() : following.start()] in {" ", ". ", "."}:
+            flagged[index] = flagged[index + 1] = True
+
+
+def _flag_places(text: str, words: list[regex.Match[str]], flagged: list[bool]) -> None:
+    """Facilities with the words that name them, and the second word of a place."""
+    for index, word in enumerate(words):
+        lowered = word.group().lower()
+        if lowered in _PLACE_ENDS and index and flagged[index - 1]:
+            flagged[index] = True
+        if lowered not in _FACILITY:
+            continue
+        first = index
+        while (
+            first
+            and text[words[first - 1].end() : words[first].start()] in {" ", "."}
+            and (flagged[first - 1] or words[first - 1].group().lower() in _BESIDE)
+        ):
+            first -= 1
+        if any(flagged[first:index]):
+            flagged[first : index + 1] = [True] * (index + 1 - first)
+
+
+def _write(view: list[str], where: regex.Match[str], replacement: str) -> None:
+    if len(replacement) == where.end() - where.start():
+        view[where.start() : where.end()] = replacement
