@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from intraward_client.config import SitePolicy
 from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
@@ -16,14 +16,16 @@ from intraward_client.store.intake import run_import
 from intraward_client.store.vault import Vault
 from intraward_shared.errors import InputError
 
+Profile = Literal["safe-harbor", "research"]
 
-def make_deidentifier(vault: Vault, policy: SitePolicy) -> Deidentifier:
-    """The de-identifier of the site's own profile, keyed by a secret that the vault derives.
+
+def make_deidentifier(vault: Vault, policy: SitePolicy, profile: Profile | None = None) -> Deidentifier:
+    """The de-identifier of the site's own (or the given) profile, keyed by a secret that the vault derives.
 
     Raises:
         DeidError: model or rule pack is missing or not the pinned one.
     """
-    return Deidentifier(DeidSettings(profile=policy.deid.profile), vault.derive("deid"))
+    return Deidentifier(DeidSettings(profile=profile or policy.deid.profile), vault.derive("deid"))
 
 
 def check_file(path: Path, kind: Kind) -> None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from intraward_shared.command import err
 
@@ -49,3 +59,31 @@ def bar(title: str, *, quiet: bool) -> Iterator[Tell]:
             progress.update(task, completed=min(1.0, share), description=name or title)
 
         yield tell
+
+
+@contextmanager
+def counter(title: str, unit: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar for things that are counted, with how many a second and an estimate of the time left.
+
+    The first count told is where an earlier run stopped; it is not taken for speed.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Speed(unit))
+    with Progress(*columns, TimeRemainingColumn(), console=err, disable=quiet, transient=True) as progress:
+        task = progress.add_task(title, total=None)
+
+        def tell(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        yield tell
+
+
+class Speed(ProgressColumn):
+    """``12.3 notes/s`` over the last half minute."""
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+        super().__init__()
+
+    def render(self, task: Task) -> Text:
+        """Empty before the first count."""
+        return Text(f"{task.speed:.1f} {self._unit}/s" if task.speed else "")

@@ -8,6 +8,8 @@ text is in no exception, no log line and no file. `self_test` refuses an unfit i
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
 import time
 from collections import Counter
@@ -98,6 +100,17 @@ class Deidentifier:
     def pack_sha256(self) -> str:
         """Digest of the rule pack, as receipts name it."""
         return self._pack_sha256
+
+    @property
+    def keyed(self) -> bool:
+        """Whether outcomes depend on the secret: they hold surrogates or shifted dates, not tags alone."""
+        return self._settings.profile == "research"
+
+    def fingerprint(self) -> str:
+        """Digest of all that an outcome depends on beside its note; of the secret a keyed name only."""
+        named = hmac.new(self._secret, b"fingerprint", "sha256").hexdigest() if self.keyed else ""
+        parts = (self._settings.model_dump_json(), self._pack_sha256, named)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def self_test(self) -> None:
         """Refuse to run when a detector is absent, a canary survives, or a clinical phrase does not.

@@ -64,14 +64,22 @@ def parse_object(line: bytes) -> dict[str, Any]:
 
 
 def parse_known(value: object) -> dict[str, str]:
-    """The known identifiers of a row, field to value.
+    """The known identifiers of a row, field to value; null says nothing, a list is one value after another.
 
     Raises:
-        Rejected: not an object of strings.
+        Rejected: not an object of strings, whole numbers, nulls and lists of them.
     """
-    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-        raise Rejected("'known' is not an object of strings")
-    return {str(key): str(item) for key, item in value.items()}
+    if not isinstance(value, dict):
+        raise Rejected("'known' is not an object")
+    known: dict[str, str] = {}
+    for key, item in value.items():
+        for number, one in enumerate(item if isinstance(item, list) else [item]):
+            if one is None:
+                continue
+            if isinstance(one, bool) or not isinstance(one, (str, int)):
+                raise Rejected("'known' is not an object of strings")
+            known[f"{key}_{number + 1}" if number else str(key)] = str(one)
+    return known
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,17 @@ from typing import Any
 import pytest
 
 from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
-from intraward_client.deid.files import deidentify_file, quarantine_path, read_gold, read_notes
+from intraward_client.deid.files import (
+    deidentify_file,
+    journal_path,
+    quarantine_path,
+    read_gold,
+    read_notes,
+)
 from intraward_client.deid.intake_checks import normalise
+from intraward_client.deid.journal import Journal
 from intraward_client.deid.offsets import original_spans
+from intraward_client.deid.raw import reveal
 from intraward_shared.errors import ConfigError, InputError
 
 MARKER = "Ottoline Varga"
@@ -67,7 +76,8 @@ def test_rows_spans_and_quarantine_account_for_every_row(deidentifier: Deidentif
         (b'{"id": "b", "text": "x", "text": "y"}', "given twice"),
         (b'{"id": 7, "text": "x"}', "not a non-empty string"),
         (b'{"id": "b", "text": "x", "knwon": {}}', "unknown key"),
-        (b'{"id": "b", "text": "x", "known": {"age": 7}}', "object of strings"),
+        (b'{"id": "b", "text": "x", "known": {"age": 1.5}}', "object of strings"),
+        (b'{"id": "b", "text": "x", "known": {"kin": [{}]}}', "object of strings"),
         (b'{"id": "b", "text": "\xff"}', "not UTF-8"),
         (b'{"id": "b", "text": "Ottoline', "not JSON"),
         (b'["b"]', "not a JSON object"),
@@ -101,16 +111,101 @@ def test_the_input_is_never_an_output(deidentifier: Deidentifier, tmp_path: Path
     assert source.read_bytes() == before and not other.exists()
 
 
-def test_a_run_that_is_stopped_leaves_nothing(deidentifier: Deidentifier, tmp_path: Path) -> None:
-    source = write(tmp_path / "in.jsonl", *({"id": str(n), "text": "cough"} for n in range(3)))
-
+def stop_after(rows: int) -> Callable[[int, int], None]:
     def stop(done: int, _total: int) -> None:
-        if done == 2:
+        if done == rows:
             raise KeyboardInterrupt
 
+    return stop
+
+
+def test_a_stopped_run_leaves_clean_rows_only_and_goes_on_where_it_was(
+    deidentifier: Deidentifier, tmp_path: Path
+) -> None:
+    rows = [
+        {"id": str(n), "text": f"Dr. {MARKER} saw cough {n} \x00" if n == 1 else f"cough {n}"}
+        for n in range(5)
+    ]
+    source, out = write(tmp_path / "in.jsonl", *rows), tmp_path / "out.jsonl"
     with pytest.raises(KeyboardInterrupt):
-        deidentify_file(source, tmp_path / "out.jsonl", deidentifier, progress=stop)
+        deidentify_file(source, out, deidentifier, spans=tmp_path / "s.jsonl", progress=stop_after(3))
+    assert {path.name for path in tmp_path.iterdir()} == {"in.jsonl", journal_path(out).name}
+    assert journal_path(out).stat().st_mode & 0o077 == 0
+    assert "Ottoline" not in journal_path(out).read_text()
+    told: list[int] = []
+    report = deidentify_file(
+        source, out, deidentifier, spans=tmp_path / "s.jsonl", progress=lambda done, _total: told.append(done)
+    )
+    assert (report.rows, report.released, report.resumed, told) == (5, 4, 3, [3, 4, 5])
+    assert [row["id"] for row in read(out)] == ["0", "2", "3", "4"] and not journal_path(out).exists()
+    assert read(quarantine_path(out)) == [{"id": "1", "reason": "encoding"}]
+
+
+def test_a_journal_of_another_run_or_a_torn_line_is_done_again(
+    deidentifier: Deidentifier, tmp_path: Path
+) -> None:
+    rows = [{"id": str(n), "text": f"cough {n}"} for n in range(4)]
+    source, out = write(tmp_path / "in.jsonl", *rows), tmp_path / "out.jsonl"
+
+    def stop() -> Path:
+        with pytest.raises(KeyboardInterrupt):
+            deidentify_file(source, out, deidentifier, progress=stop_after(3))
+        return journal_path(out)
+
+    torn = stop().read_bytes()[:-5]
+    journal_path(out).write_bytes(torn)
+    assert deidentify_file(source, out, deidentifier).resumed == 2
+    stop()
+    write(source, *rows[:-1], {"id": "3", "text": "fever"})
+    assert deidentify_file(source, out, deidentifier).resumed == 0
+    assert [row["text"] for row in read(out)] == ["cough 0", "cough 1", "cough 2", "fever"]
+    write(source, *rows)
+    stop()
+    research = Deidentifier(DeidSettings(profile="research"), bytes(32))
+    assert deidentify_file(source, out, research).resumed == 0
+
+
+def test_a_forgotten_secret_leaves_no_journal(tmp_path: Path) -> None:
+    """Going on with another one would give a person two surrogates."""
+    source = write(tmp_path / "in.jsonl", *({"id": str(n), "text": "cough"} for n in range(3)))
+    research = Deidentifier(DeidSettings(profile="research"), bytes(32))
+    other = Deidentifier(research.settings, bytes([1]) * 16)
+    assert research.keyed and research.fingerprint() != other.fingerprint()
+    with pytest.raises(KeyboardInterrupt):
+        deidentify_file(source, tmp_path / "o.jsonl", research, progress=stop_after(2), keep=False)
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_two_runs_do_not_write_one_output(deidentifier: Deidentifier, tmp_path: Path) -> None:
+    source, out = write(tmp_path / "in.jsonl", {"id": "a", "text": "cough"}), tmp_path / "out.jsonl"
+    other = Journal.open(journal_path(out), "0" * 64)
+    with pytest.raises(ConfigError, match="another run"):
+        deidentify_file(source, out, deidentifier)
+    other.remove()
+
+
+def test_a_file_that_changes_as_it_is_read_is_refused(deidentifier: Deidentifier, tmp_path: Path) -> None:
+    source = write(tmp_path / "in.jsonl", *({"id": str(n), "text": "cough"} for n in range(3)))
+
+    def change(done: int, _total: int) -> None:
+        if done == 2:
+            write(source, *({"id": str(n), "text": "fever"} for n in range(3)))
+
+    with pytest.raises(InputError, match="changed while it was read"):
+        deidentify_file(source, tmp_path / "out.jsonl", deidentifier, progress=change)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_known_values_may_be_missing_numbers_or_several(tmp_path: Path) -> None:
+    known = {"first": "Ottoline", "dob": None, "mrn": 48120957, "kin": ["Anjali Deshmukh", "Bo Rask"]}
+    (note,) = read_notes(write(tmp_path / "in.jsonl", {"id": "a", "text": "x", "known": known}))
+    assert note.patient_id == "48120957"
+    assert dict(reveal(note)[1]) == {
+        "first": "Ottoline",
+        "mrn": "48120957",
+        "kin": "Anjali Deshmukh",
+        "kin_2": "Bo Rask",
+    }
 
 
 def test_an_empty_file_gives_empty_files(deidentifier: Deidentifier, tmp_path: Path) -> None:
