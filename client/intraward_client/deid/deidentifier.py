@@ -34,10 +34,11 @@ from intraward_client.deid.mentions import other_mentions
 from intraward_client.deid.model import BATCH, MODEL_NAME, MODEL_SHA256, load_engine
 from intraward_client.deid.note import DeidentifiedNote, DeidReceipt, Quarantined, seal_note
 from intraward_client.deid.offsets import original_spans
+from intraward_client.deid.people import SurrogateClash, header_names
 from intraward_client.deid.raw import RawNote, reveal
 from intraward_client.deid.recase import recase
 from intraward_client.deid.recognizers import CLASS_OF, REQUIRED, build_analyzer, pack_digest
-from intraward_client.deid.surrogates import OPERATOR, PatientKey, SurrogateOperator
+from intraward_client.deid.surrogates import OPERATOR, Item, PatientKey, SurrogateOperator
 from intraward_client.deid.wordkinds import word_kinds
 from intraward_shared.config import Strict
 from intraward_shared.errors import DeidError
@@ -52,6 +53,8 @@ class DeidSettings(Strict):
     """What the site may choose; the rule pack itself is code."""
 
     profile: Literal["safe-harbor", "research"] = "safe-harbor"
+    replacement: Literal["tags", "surrogates"] = "tags"
+    date_order: Literal["month-first", "day-first"] = "month-first"
     model: str = MODEL_NAME
     model_sha256: str = MODEL_SHA256
     max_chars: int = Field(default=20_000, gt=0, le=200_000)
@@ -208,6 +211,8 @@ class Deidentifier:
             return self._clean(note_id, patient_id, text, known, read)
         except TimeoutError:
             return Quarantined(note_id, patient_id, "timeout")
+        except SurrogateClash:
+            return Quarantined(note_id, patient_id, "surrogate-clash")
         except Exception:
             return Quarantined(note_id, patient_id, "error")
 
@@ -219,11 +224,10 @@ class Deidentifier:
         refusal = None if read else reason_to_refuse(plain, self._settings.max_chars, self._words)
         if refusal:
             return Quarantined(note_id, patient_id, refusal)
-        identifiers = KnownIdentifiers(
-            {key: normalise(value) for key, value in known.items()}, self._words, patient_id
-        )
+        header = {key: normalise(value) for key, value in known.items()}
+        identifiers = KnownIdentifiers(header, self._words, patient_id)
         spans = self._detect(plain, identifiers, read.artifacts if read else None)
-        output, replaced = self._replace(plain, spans, patient_id, identifiers)
+        output, replaced = self._replace(plain, spans, patient_id, header, identifiers)
         reason = residue.second_look(residue.mask(output, replaced), identifiers, self._settings.canaries)
         if reason is None and any(map(residue.squash(output).__contains__, self._canaries())):
             reason = "residue:canary"
@@ -240,7 +244,8 @@ class Deidentifier:
     def _left(self, canary: str, outcome: DeidentifiedNote) -> str:
         """What of a canary was not replaced; a surrogate may look like its original, a tag not."""
         left = residue.mask(canary, [(start, end) for start, end, _ in outcome.spans])
-        return left if self._settings.profile == "research" else left + outcome.text
+        invents = self._settings.profile == "research" or self._settings.replacement == "surrogates"
+        return left if invents else left + outcome.text
 
     def _canaries(self) -> Iterator[str]:
         return filter(None, map(residue.squash, self._settings.canaries))
@@ -262,18 +267,30 @@ class Deidentifier:
         ]
 
     def _replace(
-        self, text: str, spans: Sequence[Span], patient_id: str, known: KnownIdentifiers
+        self,
+        text: str,
+        spans: Sequence[Span],
+        patient_id: str,
+        known: Mapping[str, str],
+        identifiers: KnownIdentifiers,
     ) -> tuple[str, list[tuple[int, int]]]:
-        key = PatientKey(
-            self._secret,
-            patient_id,
-            self._settings.reference_year,
-            lambda value: next(known.find(value), None) is not None,
+        settings = self._settings
+        item = Item.of(
+            PatientKey(self._secret, patient_id),
+            (text,),
+            (spans,),
+            reference_year=settings.reference_year,
+            day_first=settings.date_order == "day-first",
+            known_names=header_names(known),
+            forbidden=lambda value: next(identifiers.find(value), None) is not None,
         )
-        kinds = {kind for _, _, kind in spans}
+        given = {
+            "profile": settings.profile,
+            "surrogates": settings.replacement == "surrogates",
+            "item": item,
+        }
         operators = {
-            kind: OperatorConfig(OPERATOR, {"profile": self._settings.profile, "kind": kind, "key": key})
-            for kind in kinds
+            kind: OperatorConfig(OPERATOR, {**given, "kind": kind}) for kind in {kind for *_, kind in spans}
         }
         result = self._anonymizer.anonymize(
             text,
