@@ -17,7 +17,6 @@ from intraward_shared.command import err, show
 
 if TYPE_CHECKING:
     from intraward_client.deid.deidentifier import Deidentifier
-    from intraward_client.deid.evaluate import DeidReport, Share
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -72,23 +71,36 @@ def run(
 @app.command()
 def evaluate(
     gold: Annotated[
-        Path, typer.Argument(help='JSONL of {"text", "spans": [{"start", "end", "entity"}], "known"?}.')
+        Path,
+        typer.Argument(
+            metavar="GOLD",
+            help='JSONL of {"text", "spans": [{"start", "end", "entity", "role"?}], "known"?}.',
+        ),
     ],
+    no_known: Annotated[
+        bool, typer.Option("--no-known", help="As if nothing were known of the patients.")
+    ] = False,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Score the de-identifier on notes whose identifiers are known. Shares come with Wilson 95 % bounds.
+    """Score the de-identifier on notes whose identifiers are known: what would leave, and what was lost.
 
-    Example: intraward-client deid evaluate gold.jsonl --json
+    Runs every note as deid run does and compares what was replaced with the gold, whatever it was called.
+    Shares come with Wilson 95 % bounds, by class and role too.
+
+    Example: intraward-client deid evaluate gold.jsonl --workers 2
     """
     from intraward_client.deid.evaluate import evaluate as score
-    from intraward_client.deid.files import read_gold
-    from intraward_client.progress import bar
+    from intraward_client.deid.gold import read_gold
+    from intraward_client.deid.scorecard import write_card
+    from intraward_client.progress import counter
 
-    rows = read_gold(gold)
+    notes = read_gold(gold)
     engine = _ephemeral("safe-harbor")
-    with bar("scoring", quiet=as_json) as tell:
-        report = score(rows, engine, progress=lambda done: tell(done / max(1, len(rows))))
-    show(report.as_dict(), as_json=as_json, text=_table(report))
+    with counter("scoring", "notes", quiet=as_json) as tell:
+        report = score(notes, engine, use_known=not no_known, workers=workers, progress=tell)
+    digests = {"model_sha256": engine.settings.model_sha256, "pack_sha256": engine.pack_sha256}
+    show(report.as_dict() | {"known": not no_known} | digests, as_json=as_json, text=write_card(report))
 
 
 def _ephemeral(profile: Profile) -> Deidentifier:
@@ -96,25 +108,3 @@ def _ephemeral(profile: Profile) -> Deidentifier:
 
     err.print("no site: surrogates are keyed by a secret for this run only, and it is not kept")
     return Deidentifier(DeidSettings(profile=profile), secrets.token_bytes(32))
-
-
-def _table(report: DeidReport) -> str:
-    rows = [
-        f"{report.notes} notes, {report.quarantined} held back, "
-        f"{report.leaked_entities} identifiers and {report.leaked_tokens} tokens left in released ones "
-        f"({report.leaks_per_thousand:.1f} per 1,000)",
-        _line("entity recall", report.entity_recall),
-        _line("token recall", report.token_recall),
-        _line("token precision", report.token_precision),
-        f"  {'F2':<18} {report.f2:.4f}",
-        _line("clean notes", report.clean_notes),
-        _line("over-redaction", report.over_redaction),
-    ]
-    for title, shares in (("by class", report.by_class), ("by role", report.by_role)):
-        rows += [title, *(_line(name, share) for name, share in shares.items())] if shares else []
-    return "\n".join(rows)
-
-
-def _line(name: str, share: Share) -> str:
-    low, high = share.bounds
-    return f"  {name:<18} {share.value:.4f}  ({low:.4f} to {high:.4f}; {share.hits} of {share.total})"

@@ -139,23 +139,6 @@ def read_notes(path: Path) -> Iterator[RawNote]:
         yield note
 
 
-def read_gold(path: Path) -> tuple[dict[str, Any], ...]:
-    """Rows of a gold file, ``{"text", "spans": [{"start", "end", "entity"}], "known"?}``.
-
-    Raises:
-        InputError: names file and line, never content.
-    """
-    rows = []
-    for number, line in lines(path):
-        try:
-            row = parse_object(line)
-            _check_gold(row)
-        except Rejected as refusal:
-            raise InputError(path.name, number, str(refusal), remedy="mend the line") from None
-        rows.append(row)
-    return tuple(rows)
-
-
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -217,20 +200,6 @@ def _note(row: Mapping[str, Any]) -> RawNote:
         raise Rejected("'id', 'text' or 'patient' is not a non-empty string")
     known = parse_known(row.get("known") or {})
     return ingest(row["id"], row.get("patient") or known.get("mrn") or row["id"], row["text"], known)
-
-
-def _check_gold(row: Mapping[str, Any]) -> None:
-    if not isinstance(row.get("text"), str):
-        raise Rejected("'text' is missing or not a string")
-    if not isinstance(row.get("spans"), list):
-        raise Rejected("'spans' is missing or not a list")
-    parse_known(row.get("known") or {})
-    for span in row["spans"]:
-        if not isinstance(span, dict) or not isinstance(span.get("entity"), str):
-            raise Rejected("a span is not an object with start, end and entity")
-        start, end = span.get("start"), span.get("end")
-        if type(start) is not int or type(end) is not int or not 0 <= start < end <= len(row["text"]):
-            raise Rejected("a span does not lie within the text")
 
 
 def _check_targets(source: Path, targets: list[Path]) -> None:

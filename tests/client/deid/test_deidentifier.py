@@ -1,7 +1,6 @@
 """The one way through: detection, survival of clinical phrases, quarantine, self-test, pool."""
 
 import copy
-import json
 import logging
 import pickle
 import socket
@@ -11,7 +10,8 @@ import pytest
 
 from intraward_client.deid import canaries
 from intraward_client.deid.deidentifier import Deidentifier, DeidSettings, unite
-from intraward_client.deid.evaluate import evaluate, wilson
+from intraward_client.deid.evaluate import evaluate
+from intraward_client.deid.gold import read_gold
 from intraward_client.deid.note import DeidentifiedNote, DeidReceipt, Quarantined
 from intraward_client.deid.raw import RawNote, ingest
 from intraward_shared.errors import DeidError
@@ -163,14 +163,7 @@ def test_unite_merges_overlaps_and_prefers_the_longest() -> None:
 
 
 def test_recall_on_the_shared_set(deidentifier: Deidentifier, gold_notes: Path) -> None:
-    rows = [json.loads(line) for line in gold_notes.read_text(encoding="utf-8").splitlines()[::4]]
-    report = evaluate(rows, deidentifier)
+    report = evaluate(read_gold(gold_notes)[::4], deidentifier)
     assert report.entity_recall.value >= 0.99 and report.leaked_entities == 0
     assert report.over_redaction.value <= 0.03
     assert report.as_dict()["by_class"]["PERSON"]["low"] > 0.95
-
-
-def test_wilson_interval_by_hand() -> None:
-    low, high = wilson(10, 10)
-    assert (round(low, 4), round(high, 9)) == (0.7225, 1.0)
-    assert wilson(0, 0) == (0.0, 1.0)

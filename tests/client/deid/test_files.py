@@ -15,7 +15,6 @@ from intraward_client.deid.files import (
     deidentify_file,
     journal_path,
     quarantine_path,
-    read_gold,
     read_notes,
 )
 from intraward_client.deid.intake_checks import normalise
@@ -249,16 +248,6 @@ def test_offsets_follow_normalisation(text: str) -> None:
         assert plain[index] in normalise(text[start:end])
     (start, end, _), *_ = original_spans(text, plain, [(0, len(plain), "X")])
     assert normalise(text[start:end]) == plain
-
-
-def test_gold_rows_are_checked(tmp_path: Path) -> None:
-    good: dict[str, Any] = {"text": MARKER, "spans": [{"start": 0, "end": 8, "entity": "PERSON"}]}
-    assert len(read_gold(write(tmp_path / "g.jsonl", good))) == 1
-    for start, end in ((0, 99), (-1, 2), (3, 3), (True, 2), (0, "2")):
-        bad = {**good, "spans": [{"start": start, "end": end, "entity": "PERSON"}]}
-        with pytest.raises(InputError, match="line 2") as caught:
-            read_gold(write(tmp_path / "g.jsonl", good, bad))
-        assert "Ottoline" not in str(caught.value)
 
 
 def test_notes_do_not_show_their_text(tmp_path: Path) -> None:
