@@ -20,7 +20,7 @@ from intraward_server.plans import Position
 from intraward_server.session import Session
 from intraward_shared.adapters import State
 from intraward_shared.errors import RoundFailed
-from intraward_shared.modeling import Role, initial_heads, initial_state
+from intraward_shared.modeling import Role, initial_state
 from intraward_shared.stages import ON_POLICY, Stage, heads
 
 ROLES: tuple[Role, ...] = ("policy", "reference", "reward")
@@ -120,9 +120,9 @@ class Succession:
         state, lora = self._s.registry.load(parent), self._s.config.lora
         if set(heads(stage)) <= set(state):
             return parent
-        factors = {name: array for name, array in state.items() if ".lora_" in name}
-        fresh = initial_heads(self._s.base, lora, stage, self._s.state.public_seed)
-        return self._s.registry.put(factors | fresh, self.lineage(at, parents=(parent,)))
+        fresh = initial_state(self._s.base, lora, stage, self._s.state.public_seed)
+        start = {name: state[name] if ".lora_" in name else array for name, array in fresh.items()}
+        return self._s.registry.put(start, self.lineage(at, parents=(parent,)))
 
     def _calibrated(self, at: Position, reference: str) -> tuple[float, float]:
         reward = self._s.state.reward

@@ -24,6 +24,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from intraward_shared.adapters import Array, State
 from intraward_shared.base_model import BaseModel, load_base, model_digest
+from intraward_shared.depth import parameters_above, stopped_after
 from intraward_shared.errors import ContractError, ModelError
 from intraward_shared.protocol import LoraSpec
 from intraward_shared.reward_heads import RewardHeads
@@ -35,11 +36,18 @@ Role = Literal["policy", "reference", "reward"]
 def initial_state(base: BaseModel, lora: LoraSpec, stage: Stage, seed: int) -> dict[str, Array]:
     """A fresh adapter: public random A, B = 0, score head N(0, 1/(H+1)), value head 0.
 
+    A reward adapter has no tensors for blocks above the depth that its heads read at.
+
     Args:
         seed: public; two parties with the same seed make the same bytes.
     """
     with adapted(base, lora, ("policy",)) as model:
-        names = {name: parameter.shape for name, parameter in model.lora("policy").items()}
+        unread = model.unread  # asked for at every stage, so that a wrong depth is refused at the first one
+        names = {
+            name: parameter.shape
+            for name, parameter in model.lora("policy").items()
+            if stage is not Stage.REWARD or id(parameter) not in unread
+        }
     draw = np.random.Generator(np.random.Philox(seed))
     state: dict[str, Array] = {}
     for name in sorted(names):
@@ -141,6 +149,12 @@ class AdaptedModel(nn.Module):
         self.requires_grad_(False)
         self.role = role
 
+    @property
+    def unread(self) -> frozenset[int]:
+        """Identities of the parameters above the depth that the reward heads read at."""
+        depth = self.heads.depth
+        return frozenset() if depth is None else parameters_above(self.peft, depth)
+
     def lora(self, role: Role) -> dict[str, nn.Parameter]:
         """LoRA parameters of a role under their PEFT file names (without the adapter's name)."""
         tag = f".{role}.weight"
@@ -164,10 +178,13 @@ class AdaptedModel(nn.Module):
     def load(self, role: Role, state: State) -> None:
         """Copy an adapter's tensors into ``role``; all of its LoRA tensors must be there.
 
+        The reward model's blocks above its depth are not run, so tensors for them may be absent.
+
         Raises:
             ContractError: a missing, unknown or wrongly shaped tensor.
         """
-        if set(self.lora(role)) - set(state):
+        unread = self.unread if role == "reward" else frozenset[int]()
+        if {name for name, parameter in self.lora(role).items() if id(parameter) not in unread} - set(state):
             raise ContractError("adapter lacks LoRA tensors that this base model and LoRA spec need")
         for name, parameter in self.parameters_of(role, tuple(state)).items():
             if tuple(parameter.shape) != state[name].shape:
@@ -180,13 +197,16 @@ class AdaptedModel(nn.Module):
         parameters = self.parameters_of(role, names)
         return {n: p.detach().to("cpu", torch.float32).numpy().copy() for n, p in parameters.items()}
 
-    def hidden(self, ids: Tensor, mask: Tensor, cache: Any = None) -> tuple[Tensor, Any]:
+    def hidden(
+        self, ids: Tensor, mask: Tensor, cache: Any = None, depth: int | None = None
+    ) -> tuple[Tensor, Any]:
         """Last hidden states ``(batch, tokens, width)`` and the key-value cache.
 
         Args:
             ids: token ids ``(batch, tokens)``, left or right padded.
             mask: attention mask over all tokens so far ``(batch, past + tokens)``.
             cache: cache of the tokens before, or None.
+            depth: number of blocks that are run, all by default; the final norm follows them.
         """
         positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         network: Any = self.peft.get_base_model()
@@ -195,6 +215,7 @@ class AdaptedModel(nn.Module):
         with (
             torch.autocast(ids.device.type, torch.bfloat16, enabled=self.autocast),
             _checkpointing(network) if checkpointing else contextlib.nullcontext(),
+            stopped_after(body, depth),
         ):
             embedded = network.get_input_embeddings()(ids)
             out = body(
@@ -223,7 +244,7 @@ class AdaptedModel(nn.Module):
 
     def appraise(self, ids: Tensor, mask: Tensor) -> Appraisal:
         """Every output of the reward heads at the last real token of right-padded rows."""
-        hidden = self.hidden(ids, mask)[0]
+        hidden = self.hidden(ids, mask, depth=self.heads.depth)[0]
         last = mask.sum(-1) - 1
         out = self.score(hidden[torch.arange(len(ids)), last].float())
         sizes = [self.heads.members, len(self.heads.criteria), len(self.heads.flags)]

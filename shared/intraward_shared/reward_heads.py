@@ -22,11 +22,15 @@ Names = Annotated[tuple[Name, ...], Field(max_length=8)]
 
 
 class RewardHeads(Strict):
-    """``members`` score comparisons; ``criteria`` learn ratings, ``flags`` learn failures of one answer."""
+    """``members`` score comparisons; ``criteria`` learn ratings, ``flags`` learn failures of one answer.
+
+    All read the last token's state after ``depth`` blocks of the base model, or after all of them.
+    """
 
     members: int = Field(default=1, ge=1, le=8)
     criteria: Names = ()
     flags: Names = ()
+    depth: int | None = Field(default=None, ge=1, le=1024)
 
     @model_validator(mode="after")
     def _named_once(self) -> Self:

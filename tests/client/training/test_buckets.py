@@ -57,9 +57,9 @@ def computed(model: AdaptedModel, act: Callable[[], Any]) -> tuple[Any, list[tup
     shapes: list[tuple[int, ...]] = []
     whole = model.hidden
 
-    def counted(ids: Any, *others: Any) -> Any:
+    def counted(ids: Any, *others: Any, **named: Any) -> Any:
         shapes.append(tuple(ids.shape))
-        return whole(ids, *others)
+        return whole(ids, *others, **named)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model, "hidden", counted)

@@ -99,9 +99,9 @@ def test_rows_that_have_ended_are_left_out_and_nothing_else_changes(
     with adapted(tiny(kind), lora_of(kind), ("policy",)) as model:
         whole = model.hidden
 
-        def counted(ids: Any, *others: Any) -> Any:
+        def counted(ids: Any, *others: Any, **named: Any) -> Any:
             sizes.append(len(ids))
-            return whole(ids, *others)
+            return whole(ids, *others, **named)
 
         monkeypatch.setattr(model, "hidden", counted)
         short = sample(model, PROMPTS, 30, uniforms, states=True)
