@@ -89,12 +89,12 @@ def import_notes(
     Example: intraward-client import notes.jsonl --home /srv/intraward
     """
     from intraward_client.importing import check_file, import_file
-    from intraward_client.progress import bar
+    from intraward_client.progress import counter
 
     site = SiteHome(home)
     policy = load_policy(site.policy)
     check_file(notes, kind)
-    with bar(f"importing {kind}", quiet=as_json) as tell:
+    with counter(f"importing {kind}", "texts", quiet=as_json) as tell:
         report = import_file(site, policy, notes, kind, tell)
     held = "".join(f"\n  {reason}: {count}" for reason, count in report["by_reason"].items())
     text = f"{report['rows']} rows: {report['released']} in the vault, {report['quarantined']} quarantined"

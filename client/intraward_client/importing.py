@@ -11,7 +11,7 @@ from typing import Any, Literal
 from intraward_client.config import SitePolicy
 from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
 from intraward_client.home import SiteHome
-from intraward_client.store.importers import Kind, read_rows
+from intraward_client.store.importers import Kind, stream_rows
 from intraward_client.store.intake import run_import
 from intraward_client.store.vault import Vault
 from intraward_shared.errors import InputError
@@ -34,7 +34,7 @@ def check_file(path: Path, kind: Kind) -> None:
     Raises:
         InputError: the file is missing, empty, or a line is wrong.
     """
-    if not read_rows(path, kind):
+    if not sum(1 for _ in stream_rows(path, kind)):
         remedy = "an export that was cut off? export it again; nothing was stored"
         raise InputError(path.name, 0, f"is empty: it holds no {kind}", remedy=remedy)
 
@@ -44,7 +44,7 @@ def import_file(
     policy: SitePolicy,
     path: Path,
     kind: Kind,
-    progress: Callable[[float], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Import a JSONL file; a second run does only what is new.
 
@@ -56,13 +56,9 @@ def import_file(
         DeidError, VaultError: the node is not fit to run.
     """
 
-    def tell(done: int, total: int) -> None:
-        if progress is not None:
-            progress(done / max(1, total))
-
     with closing(Vault.open(home.vault, home.vault_keys)) as vault:
         report = asdict(
-            run_import(path, vault, make_deidentifier(vault, policy), policy.deid.workers, tell, kind)
+            run_import(path, vault, make_deidentifier(vault, policy), policy.deid.workers, progress, kind)
         )
     report["rows"] = report.pop("notes_in")
     return report

@@ -62,7 +62,8 @@ def fill_site(
         with os.fdopen(handle, "wb") as memory:
             memory.write(jsonl(rows))
             memory.flush()
-            _add(totals, import_file(home, policy, Path(f"/proc/self/fd/{handle}"), kind, progress))
+            path = Path(f"/proc/self/fd/{handle}")
+            _add(totals, import_file(home, policy, path, kind, lambda done, n: progress(done / max(1, n))))
     return totals
 
 

@@ -1,4 +1,4 @@
-"""JSONL files become raw notes: the whole file is checked before anything is stored.
+"""JSONL files become raw notes: the whole file is checked before anything is stored, then read row by row.
 
 Keeps rules 1 and 2 of DESIGN.md. One JSON object a line. A bad line is an `InputError` with file and line
 number and never the line; so are a duplicate id, a key given twice (a row that names two patients) and an
@@ -79,23 +79,31 @@ def read_rows(path: Path | str, kind: Kind) -> tuple[RawRow, ...]:
     Raises:
         InputError: names file and line, never content.
     """
+    return tuple(stream_rows(path, kind))
+
+
+def stream_rows(path: Path | str, kind: Kind) -> Iterator[RawRow]:
+    """Rows of a JSONL file of ``kind``, one line at a time; of those gone by, only the ids are remembered.
+
+    Raises:
+        InputError: names file and line, never content; the rows before it were given out.
+    """
     path = Path(path)
-    rows: list[RawRow] = []
     seen: dict[str, int] = {}
     for number, line in lines(path):
         try:
             row = _parse(line, kind, seen)
         except Rejected as refusal:
-            hint = "" if rows else _likely(line, kind)
+            hint = "" if seen else _likely(line, kind)
             raise InputError(path.name, number, str(refusal), remedy=hint + _REMEDY) from None
         seen[row.row_id] = number
-        rows.append(row)
-    return tuple(rows)
+        yield row
 
 
 def file_digest(path: Path | str) -> str:
     """sha256 of the file; stored only as an HMAC under the site's key."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _likely(line: bytes, kind: Kind) -> str:

@@ -1,30 +1,34 @@
 """One import from file to vault: check, de-identify, commit in batches, resume.
 
-Keeps rules 2 and 10 of DESIGN.md. The file is checked as a whole first. Each batch is one transaction, so
-killing the process at any moment loses at most the batch under way, and the next run does only what is
-not there. A row of several texts is released whole or quarantined whole. What says nothing once it is
-de-identified (answers that differed by a name alone, or a text of invisible characters) is held back too.
+Keeps rules 2 and 10 of DESIGN.md. The file is checked as a whole first, then read again row by row, so that
+its length costs no memory. Each batch is one transaction, so killing the process at any moment loses at
+most the batch under way, and the next run does only what is not there. A row of several texts is released
+whole or quarantined whole. What says nothing once it is de-identified (answers that differed by a name
+alone, or a text of invisible characters) is held back too.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from intraward_client.deid.deidentifier import Deidentifier
 from intraward_client.deid.note import DeidentifiedNote, Quarantined
-from intraward_client.store.importers import Kind, RawRow, file_digest, read_rows
+from intraward_client.deid.raw import RawNote
+from intraward_client.store.importers import Kind, RawRow, file_digest, stream_rows
 from intraward_client.store.notes import store_outcomes, stored_ids
 from intraward_client.store.preferences import add_preference, add_sft
-from intraward_client.store.schema import demonstrations, imports, preferences
+from intraward_client.store.schema import demonstrations, imports, preferences, tombstones
 from intraward_client.store.vault import Vault
+from intraward_shared.errors import InputError
 
 BATCH = 64
 Progress = Callable[[int, int], None]
+_Part = DeidentifiedNote | Quarantined
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +57,58 @@ def run_import(
         InputError: the file is wrong; nothing was stored.
         DeidError: the de-identifier failed its self-test or a worker died; finished batches stay.
     """
-    rows = read_rows(path, kind)
+    digest = file_digest(path)
+    new = _New(vault, kind)
+    rows, todo, texts = _survey(path, kind, new)
     deidentifier.self_test()
-    todo = _remaining(vault, rows, kind)
-    texts = [note for row in todo for note in row.texts]
-    outcomes = deidentifier.deidentify_many(texts, workers, progress)
+    waiting: deque[RawRow] = deque()
+    notes = _texts(filter(new, stream_rows(path, kind)), waiting)
+    outcomes = deidentifier.deidentify_many(notes, workers, progress, texts)
     tally = _Tally()
-    for start in range(0, len(todo), BATCH):
-        batch = todo[start : start + BATCH]
-        finished = [(row, [next(outcomes) for _ in row.texts]) for row in batch]
+    for finished in _batches(outcomes, waiting):
         _commit(vault, finished, kind)
         for _, parts in finished:
             tally.add(parts, _held_back(parts, kind))
+    if file_digest(path) != digest:
+        remedy = "import it again; what is stored stays"
+        raise InputError(Path(path).name, 0, "changed while it was read", remedy=remedy)
     with vault.transaction() as connection:
-        entry = {"file_tag": vault.tag("file", file_digest(path)), "kind": kind, "rows": len(rows)}
+        entry = {"file_tag": vault.tag("file", digest), "kind": kind, "rows": rows}
         connection.execute(insert(imports).prefix_with("OR REPLACE").values(**entry))
-    return tally.report(len(rows), len(rows) - len(todo))
+    return tally.report(rows, rows - todo)
+
+
+def _survey(path: Path | str, kind: Kind, new: _New) -> tuple[int, int, int]:
+    """Check every line; rows, new rows, and texts of new rows."""
+    rows = todo = texts = 0
+    for row in stream_rows(path, kind):
+        rows += 1
+        if new(row):
+            todo, texts = todo + 1, texts + len(row.texts)
+    return rows, todo, texts
+
+
+def _texts(rows: Iterator[RawRow], waiting: deque[RawRow]) -> Iterator[RawNote]:
+    """Every text of every row; a row whose first text is given out stands in ``waiting``."""
+    for row in rows:
+        waiting.append(row)
+        yield from row.texts
+
+
+def _batches(outcomes: Iterator[_Part], waiting: deque[RawRow]) -> Iterator[list[tuple[RawRow, list[_Part]]]]:
+    """Outcomes with their rows, a batch at a time."""
+    finished: list[tuple[RawRow, list[_Part]]] = []
+    parts: list[_Part] = []
+    for outcome in outcomes:
+        parts.append(outcome)
+        if len(parts) == len(waiting[0].texts):
+            finished.append((waiting.popleft(), parts))
+            parts = []
+        if len(finished) == BATCH:
+            yield finished
+            finished = []
+    if finished:
+        yield finished
 
 
 class _Tally:
@@ -94,24 +134,25 @@ class _Tally:
         return ImportReport(notes_in, self.released, held, skipped, by_class, by_reason)
 
 
-def _remaining(vault: Vault, rows: Sequence[RawRow], kind: Kind) -> list[RawRow]:
-    """Rows not yet released or quarantined, whose patient was not forgotten."""
-    done = stored_ids(vault)
-    with vault.transaction() as connection:
-        if kind != "notes":
-            table = demonstrations if kind == "demonstrations" else preferences
-            done |= frozenset(connection.execute(table.select().with_only_columns(table.c.row_id)).scalars())
-        gone = {
-            row.patient_id for row in rows if vault.is_forgotten(connection, vault.unit_of(row.patient_id))
-        }
-    tag = "note" if kind == "notes" else kind
-    return [
-        row
-        for row in rows
-        if row.patient_id not in gone
-        and vault.tag(tag, row.row_id) not in done
-        and vault.tag("note", row.row_id) not in done
-    ]
+class _New:
+    """Whether a row is neither released nor quarantined yet, and its patient was not forgotten."""
+
+    def __init__(self, vault: Vault, kind: Kind) -> None:
+        self._vault, self._tag = vault, "note" if kind == "notes" else kind
+        done = stored_ids(vault)
+        with vault.transaction() as connection:
+            if kind != "notes":
+                table = demonstrations if kind == "demonstrations" else preferences
+                done |= frozenset(connection.execute(select(table.c.row_id)).scalars())
+            self._gone = frozenset(connection.execute(select(tombstones.c.unit)).scalars())
+        self._done = done
+
+    def __call__(self, row: RawRow) -> bool:
+        return (
+            self._vault.unit_of(row.patient_id) not in self._gone
+            and self._vault.tag(self._tag, row.row_id) not in self._done
+            and self._vault.tag("note", row.row_id) not in self._done
+        )
 
 
 def _held_back(parts: Sequence[DeidentifiedNote | Quarantined], kind: Kind) -> str | None:
