@@ -1,7 +1,7 @@
 """``intraward-client deid``: de-identify a file, or score the de-identifier on gold notes.
 
-Thin: the work is in ``deid.files`` and ``deid.evaluate``. Neither command needs a site; both key their
-surrogates with a secret that is forgotten at the end, so two runs give different surrogates.
+Thin: the work is in ``deid.files`` and ``deid.evaluate``. Neither command needs a site: without one they key
+their surrogates with a secret that is forgotten at the end, so two runs give different surrogates.
 """
 
 from __future__ import annotations
@@ -41,31 +41,37 @@ def run(
         "safe-harbor"
     ),
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes.")] = 1,
+    home: Annotated[
+        Path | None, typer.Option("--home", help="A site, for its model and the surrogates of its vault.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """De-identify a file. What cannot be judged is held back in OUT.quarantine.jsonl, with its reason.
 
+    A run that is stopped goes on where it was when it is started again; with surrogates only at a site.
+
     Example: intraward-client deid run notes.jsonl --output clean.jsonl --spans spans.jsonl
     """
     from intraward_client.deid.files import deidentify_file, quarantine_path
-    from intraward_client.progress import bar
+    from intraward_client.progress import counter
 
-    engine = _ephemeral(profile)
-    with bar("de-identifying", quiet=as_json) as tell:
+    engine = _ephemeral(profile) if home is None else _of_site(home, profile)
+    with counter("de-identifying", "notes", quiet=as_json) as tell:
         report = deidentify_file(
             source,
             output,
             engine,
             spans=spans,
             workers=workers,
-            progress=lambda done, total: tell(done / max(1, total)),
+            progress=tell,
+            keep=home is not None or not engine.keyed,
         )
-    show(
-        {**asdict(report), "profile": profile, "quarantine": str(quarantine_path(output))},
-        as_json=as_json,
-        text=f"{report.rows} rows: {report.released} in {output}, "
-        f"{report.quarantined} held back in {quarantine_path(output)}",
-    )
+    text = f"{report.rows} rows: {report.released} in {output}, "
+    text += f"{report.quarantined} held back in {quarantine_path(output)}"
+    text += f"\n{report.resumed} rows were done by an earlier run" if report.resumed else ""
+    text += "\nthe input holds no row: an export that was cut off?" if not report.rows else ""
+    value = {**asdict(report), "profile": profile, "quarantine": str(quarantine_path(output))}
+    show(value, as_json=as_json, text=text)
 
 
 @app.command()
@@ -81,6 +87,7 @@ def evaluate(
         bool, typer.Option("--no-known", help="As if nothing were known of the patients.")
     ] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes.")] = 1,
+    home: Annotated[Path | None, typer.Option("--home", help="A site, for its model.")] = None,
     as_json: Json = False,
 ) -> None:
     """Score the de-identifier on notes whose identifiers are known: what would leave, and what was lost.
@@ -96,7 +103,7 @@ def evaluate(
     from intraward_client.progress import counter
 
     notes = read_gold(gold)
-    engine = _ephemeral("safe-harbor")
+    engine = _ephemeral("safe-harbor") if home is None else _of_site(home, "safe-harbor")
     with counter("scoring", "notes", quiet=as_json) as tell:
         report = score(notes, engine, use_known=not no_known, workers=workers, progress=tell)
     digests = {"model_sha256": engine.settings.model_sha256, "pack_sha256": engine.pack_sha256}
@@ -108,3 +115,16 @@ def _ephemeral(profile: Profile) -> Deidentifier:
 
     err.print("no site: surrogates are keyed by a secret for this run only, and it is not kept")
     return Deidentifier(DeidSettings(profile=profile), secrets.token_bytes(32))
+
+
+def _of_site(home: Path, profile: Profile) -> Deidentifier:
+    from contextlib import closing
+
+    from intraward_client.config import load_policy
+    from intraward_client.home import SiteHome
+    from intraward_client.importing import make_deidentifier
+    from intraward_client.store.vault import Vault
+
+    site = SiteHome(home)
+    with closing(Vault.open(site.vault, site.vault_keys)) as vault:
+        return make_deidentifier(vault, load_policy(site.policy), profile)
