@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -136,6 +136,32 @@ def critique_command(
     from intraward_simulation.critique import critique_file
 
     show(critique_file(answers, shaping), as_json=True, text="")
+
+
+@app.command(name="notes")
+def notes_command(
+    output: Annotated[Path, typer.Option("--output", help="Where the gold rows go (JSONL).")],
+    kind: Annotated[
+        Literal["notes", "queries", "clean", "lines"],
+        typer.Option(help="Notes with a header, queries without; text, or single lines, that name nobody."),
+    ] = "notes",
+    half: Annotated[
+        Literal["dev", "held-out"],
+        typer.Option(help="dev to write rules by; held-out to measure with, and not to look at."),
+    ] = "dev",
+    count: Annotated[int, typer.Option(min=1, max=1_000_000, help="Rows.")] = 400,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same rows.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Write invented notes whose identifiers are marked, to measure a de-identifier with.
+
+    Example: intraward-simulate notes --kind queries --half dev --count 500 --output queries.jsonl
+    """
+    from intraward_simulation.deid_corpus.rows import write_gold
+
+    made = write_gold(output, kind, half, count, seed)
+    told = ", ".join(f"{name} {number}" for name, number in made["entities"].items())
+    show(made, as_json=as_json, text=f"{made['rows']} rows in {output}; marked: {told or 'nothing'}")
 
 
 @app.command(hidden=True)

@@ -251,6 +251,7 @@ RECIPES: dict[str, Recipe] = {
     "intraward-simulate report": passes,
     "intraward-simulate score": passes,
     "intraward-simulate critique": passes,
+    "intraward-simulate notes": passes,
     "intraward-simulate attack gauge": attacks,
     "intraward-simulate attack one-run": attacks,
     "intraward-simulate attack membership": attacks,

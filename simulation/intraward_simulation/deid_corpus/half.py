@@ -1,6 +1,6 @@
-"""A half of the corpus: its names, words, value formats and templates, read from the text files beside this.
+"""A half of the corpus: its names, words, value formats and templates, read from text files.
 
-``dev`` is for those who write rules; ``held_out`` is for measuring only, and nobody who writes rules reads it.
+``dev`` is for those who write rules; ``held_out`` is to measure with, and nobody who writes rules reads it.
 What a half says stands in its files, so that the code cannot make the halves alike:
 
 - ``names.txt``: ``area | women | men | family``, names apart by spaces, ``_`` for a space within one;

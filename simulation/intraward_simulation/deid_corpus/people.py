@@ -26,6 +26,12 @@ _WOMEN_KIN = "wife mother sister daughter niece aunt granddaughter grandmother p
 _MEN_KIN = "husband father brother son nephew uncle grandson grandfather partner cousin son-in-law"
 
 
+_BARE = str.maketrans(
+    {"\u00f8": "o", "\u00d8": "O", "\u0142": "l", "\u0141": "L", "\u0131": "i", "\u00df": "ss"}
+)
+"""Letters that Unicode does not take apart."""
+
+
 @dataclass(frozen=True)
 class Person:
     """One invented person."""
@@ -106,7 +112,7 @@ def _mistyped(name: str, draw: np.random.Generator) -> str:
 
 
 def _ascii(name: str) -> str:
-    plain = unicodedata.normalize("NFKD", name.replace("ø", "o").replace("ł", "l").replace("ı", "i"))
+    plain = unicodedata.normalize("NFKD", name.translate(_BARE))
     return "".join(c for c in plain if c.isascii() and c.isalnum()).lower()
 
 

@@ -1,8 +1,8 @@
 """A template becomes pieces of text, each piece with its class or none: spans are exact by construction.
 
 Slots of a template: ``{pt.full}`` a person and a style, ``{pt.he}`` and the like a word that identifies
-nobody, ``{date}`` a date, ``{mrn}`` a value, ``{n:60-100}`` a number of the clinic, ``[[a|b]]`` one of several
-wordings. What identifies the patient stays the same within a note; other values are drawn anew.
+nobody, ``{date}`` a date, ``{mrn}`` a value, ``{n:60-100}`` a number of the clinic, ``[[a|b]]`` one of
+several wordings. What identifies the patient stays the same within a note; other values are drawn anew.
 """
 
 from __future__ import annotations

@@ -7,12 +7,17 @@ numpy's Philox (Salmon et al. 2011), so that a longer file starts with the rows 
 
 from __future__ import annotations
 
+import json
+import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 
+from intraward_shared.errors import ConfigError
 from intraward_simulation.deid_corpus.half import Half, HalfName, load_half
 from intraward_simulation.deid_corpus.noise import change
 from intraward_simulation.deid_corpus.rendering import Piece, Story
@@ -39,6 +44,28 @@ def write_rows(kind: Kind, half: HalfName, count: int, seed: int) -> Iterator[di
         if kind == "notes":
             row["known"], row["patient"] = _known(story), f"p{number}"
         yield row
+
+
+def write_gold(output: Path, kind: Kind, half: HalfName, count: int, seed: int) -> dict[str, Any]:
+    """Write the rows to a file, which appears whole; returns counts of rows and of marked entities.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    entities: Counter[str] = Counter()
+    part = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            for row in write_rows(kind, half, count, seed):
+                entities.update(span["entity"] for span in row["spans"])
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        part.replace(output)
+    except OSError:
+        raise ConfigError(output, "", "cannot be written", remedy="name a file in a folder") from None
+    finally:
+        part.unlink(missing_ok=True)
+    settings = {"kind": kind, "half": half, "seed": seed, "rows": count}
+    return settings | {"entities": dict(sorted(entities.items()))}
 
 
 def spell(pieces: Sequence[Piece]) -> dict[str, Any]:

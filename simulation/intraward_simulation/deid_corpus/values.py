@@ -16,7 +16,8 @@ import numpy as np
 from intraward_simulation.deid_corpus.half import Half
 
 _PART = re.compile(r"<(\w+)>|\\(.)|([#%@&])")
-_MONTHS = "January February March April May June July August September October November December".split()
+_MONTH_NAMES = "January February March April May June July August September October November December"
+_MONTHS = _MONTH_NAMES.split()
 _LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"
 _FIELD = re.compile(r"YYYY|YY|Month|MON|Mon|MM|M|DDth|DD|D")
 LAST_DAY = date(2026, 6, 30)
