@@ -36,6 +36,11 @@ _PARTICLES = listed(
     "de del della da das dos do di du la le van von der den bin bint ibn al el ter ten zu y e dela"
 )
 _TOKEN = regex.compile(r"\p{L}[\p{L}\p{M}]*(?:['-]\p{L}[\p{L}\p{M}]*)*")
+_PLAIN = regex.compile(
+    r"(?:(?:Mc|Mac|De|Di|Du|Le|La|Van|O'|D'|Al-|El-)?\p{Lu}[\p{Ll}\p{M}]{3,}|\p{Lu}[\p{Ll}\p{M}]+(?:['-]\p{L}[\p{Ll}\p{M}]+)+)"
+)
+"""A word printed as names are: one capital, or one more behind a known beginning or a hyphen."""
+
 _OPENERS = frozenset('.!?:;\n-*>|"(')
 _CASELESS_SHARE = 0.02
 _Word: TypeAlias = "regex.Match[str]"
@@ -152,7 +157,7 @@ class CapitalisedNames(LocalRecognizer):
                 or token.lower() not in self._kinds.words
             )
         if kind is Kind.UNKNOWN:
-            return len(token) > 3 and (not opens or marked)
+            return _PLAIN.fullmatch(token) is not None and (not opens or marked)
         if kind is Kind.WORD_GIVEN:
             return (
                 not opens

@@ -12,9 +12,18 @@ import regex
 from presidio_analyzer import RecognizerResult
 
 from intraward_client.deid.dates import MONTH
-from intraward_client.deid.lexicon import EPONYMS, HEADED, OF_ONE, PERSON_AFTER, STANDALONE, is_inflected
+from intraward_client.deid.lexicon import (
+    EPONYMS,
+    GRADED,
+    HEADED,
+    OF_ONE,
+    PERSON_AFTER,
+    STANDALONE,
+    STRONG_HEAD,
+    is_inflected,
+)
 from intraward_client.deid.wordkinds import NAMES, Kind, WordKinds, word_kinds
-from intraward_client.deid.wordlists import fold
+from intraward_client.deid.wordlists import fold, word_list
 
 _DATED = regex.compile(rf"\b{MONTH}|\d{{1,4}}[/.-]\d{{1,2}}[/.-]\d{{1,4}}")
 _WORD = regex.compile(r"\p{L}[\p{L}\p{M}'-]*")
@@ -63,16 +72,16 @@ def is_eponym(token: str, text: str, end: int) -> bool:
     A cue of a person behind it (a credential, a deed, a relative) wins over every list.
     """
     bare = fold(token)
-    if PERSON_AFTER.match(text, end - 2 if token.endswith("'s") else end):
+    tail = end - 2 if token.endswith("'s") else end
+    if PERSON_AFTER.match(text, tail):
         return False
-    if bare in STANDALONE:
-        return True
     parts = bare.split("-")
+    if bare in STANDALONE or (len(parts) > 1 and any(part in STANDALONE for part in parts)):
+        return True
+    if STRONG_HEAD.match(text, tail) and (len(parts) > 1 or bare not in word_list("given_names")):
+        return True
     if not all(part in EPONYMS for part in parts):
         return False
-    if any(part in STANDALONE for part in parts):
+    if HEADED.match(text, tail) or GRADED.match(text, tail):
         return True
-    tail_from = end - 2 if token.endswith("'s") else end
-    return bool(
-        HEADED.match(text, tail_from) or OF_ONE.search(text, max(0, end - len(token) - 24), end - len(token))
-    )
+    return OF_ONE.search(text, max(0, end - len(token) - 24), end - len(token)) is not None

@@ -77,8 +77,22 @@ _HEADS = listed(
 """Nouns that an eponym names: "Parkinson disease", "Foley catheter", "Wells score"."""
 
 _LINK = r"(?:'s|s'|'|s)?(?:[ -](?:and |or |[&-] ?)?(?:\p{Lu}[\p{L}'-]+|von)){0,3}[ -](?:\p{Ll}[\p{L}-]*[ -]){0,2}?"
-HEADED = regex.compile(rf"{_LINK}(?i:{'|'.join(sorted(_HEADS, key=len, reverse=True))})\b")
+_HEAD = rf"(?i:{'|'.join(sorted(_HEADS, key=len, reverse=True))})s?\b"
+HEADED = regex.compile(rf"{_LINK}{_HEAD}")
 """What follows an eponym that is one: at most three more eponyms, two small words, and the noun."""
+GRADED = regex.compile(
+    r"(?: (?:[A-Z]{3,4} )?(?:score |scale |class |grade |stage |type )?(?:[IVX]{1,4}[ab]?\b|\d))|'s?(?!\w)"
+)
+"""A grade or a score behind an eponym ("Killip II", "Braden 18"), or its genitive."""
+
+STRONG_HEAD = regex.compile(
+    r"(?:'s|s'|')? (?:sign|test|syndrome|disease|man(?:oeu|eu)vre|maneuver|score|scale|criteria|classification|"
+    r"procedure|reflex|palsy|fracture|catheter|index|stain|phenomenon|contraction|position|splint|tube|retractor|"
+    r"forceps|clamp|tumou?r|lymphoma|sarcoma|dystrophy|ataxia|chorea|triad|tetralogy|equation|formula|staging|"
+    r"esophagus|oesophagus|thyroiditis|nodes?|bodies|cells?)s?\b(?! (?:results?|came|was|were|is|showed|shows)\b)"
+)
+"""Nouns that make an eponym of whatever stands before them, on a list or not."""
+
 
 _PARTS = (
     "ampulla|angle|anomaly|area|artery|bundle|canal|circle|classification|crest|criteria|crypts?|cyst|disease|duct|"

@@ -9,74 +9,18 @@ without a cue are left to ``capitals``.
 
 from __future__ import annotations
 
-from intraward_client.deid.lexicon import NOT_A_NAME
+from intraward_client.deid.lexicon import NOT_A_NAME, listed
 from intraward_client.deid.rules import Rule
 
-_NOT = (
-    r"(?!(?:"
-    + "|".join(
-        (
-            *NOT_A_NAME,
-            *(word.upper() for word in NOT_A_NAME),
-            "MRN",
-            "DOB",
-            "SSN",
-            "NHS",
-            "Dr",
-            "Mr",
-            "Mrs",
-            "Ms",
-            "The",
-            "This",
-            "She",
-            "He",
-            "His",
-            "Her",
-            "They",
-            "We",
-            "I",
-            "It",
-            "In",
-            "On",
-            "At",
-            "And",
-            "With",
-            "Was",
-            "Is",
-            "For",
-            "To",
-            "From",
-            "By",
-            "Not",
-            "Unknown",
-            "None",
-            "Nil",
-            "Yes",
-            "See",
-            "Has",
-            "Had",
-            "If",
-            "What",
-            "Which",
-            "When",
-            "How",
-            "Should",
-            "Can",
-            "Could",
-            "Is",
-            "Are",
-            "Do",
-            "Does",
-            "MD",
-            "DO",
-            "RN",
-            "NP",
-            "PA",
-        )
-    )
-    + r")\b)"
+_NEVER = listed(
+    """MRN DOB SSN NHS Dr Mr Mrs Ms The This That These Those She He His Her They Their We Our You Your I It Its In On At And Or But
+    With Was Were Is Are Be For To From By Of As Not No Unknown None Nil Yes See Has Had Have If What Which When Where Why Who
+    How Should Can Could Would Will May Do Does Did MD DO RN NP PA FYI Please Pls Hello Hi Dear Re Cc Fax Email Page Call
+    Also Then There Here Both Each Some Any All Other Another Same Since After Before During While Because Until Upon
+    Seen Saw Per Via Denies Reports States Alert Awake Oriented Lives Works Follow Return Continue Start Stop Give Take Add"""
 )
-TOKEN = r"\p{Lu}(?:['-]?\p{L}\p{M}*)+"
+_NOT = rf"(?!(?:{'|'.join((*NOT_A_NAME, *(word.upper() for word in NOT_A_NAME), *sorted(_NEVER)))})\b)"
+TOKEN = r"\p{Lu}(?:'\p{L}[\p{L}\p{M}]*+|[\p{L}\p{M}]++)(?:['-][\p{L}\p{M}]++)*+"
 _PARTICLE = (
     r"(?:de|del|de la|der|den|da|dos|do|di|du|la|le|van|van der|van den|von|bin|bint|ibn|al|el|ter|zu|y|e|O')"
 )
@@ -148,7 +92,7 @@ NAMES = (
         "capitals, surname first",
         rf"(?:^|(?<=[:;(\t]|[ ]{{2}}))[ ]*\K{_NOT}\p{{Lu}}[\p{{Lu}}'-]+(?:[ ]\p{{Lu}}[\p{{Lu}}'-]+)?,[ ]{{0,2}}{_NOT}\p{{Lu}}[\p{{L}}'-]+(?:[ ]\p{{Lu}}\.?)?(?=[ ]*(?:$|\(|\[|;|\||-|MRN|DOB|[ ]{{2}}|\d|,))",
     ),
-    Rule("PERSON", "address of an e-mail", rf"{NAME}(?=[ ]?<[^>\n]*@)"),
+    Rule("PERSON", "address of an e-mail", rf"{NAME}(?=[ ]?<[^>\n]*@)", needs="@"),
     Rule(
         "PERSON",
         "initial and surname",

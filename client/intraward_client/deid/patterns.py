@@ -1,8 +1,9 @@
-"""Rules for numbers, places and addresses: the Safe Harbor items that Presidio does not ship.
+"""Rules for numbers: record, account, licence, device and vehicle numbers, and every code that tells one person.
 
-45 CFR 164.514(b)(2)(i) items B, D to R. Each cue word may be followed by a few lower-case words
+45 CFR 164.514(b)(2)(i) items G to M, P and R. Each cue word may be followed by a few lower-case words
 ("SSN on intake form 947-..."). Where no cue stands, a run of six digits or a long mixed code is an
-identifier until a person says otherwise: the second look refuses such runs anyway.
+identifier until a person says otherwise: the second look refuses such runs anyway. A code keeps the
+capital letters it is printed with ("CSN 014081165", "LOT J39859").
 """
 
 # ruff: noqa: E501 -- an expression is read as a whole
@@ -11,13 +12,17 @@ from __future__ import annotations
 
 from intraward_client.deid.rules import Rule
 
-_GAP = r"(?:[ \t]*(?:[:=#(\-]|(?i:nos?\.?|nr\.?|num\.?|number|id|code)(?!\w)|\b[a-z]{1,10}\b)){0,5}(?:(?<=[:=#])\s*|[ \t]*)"
+_GAP = r"(?:[ \t]*(?:[:=#(\-]|(?i:nos?\.?|nr\.?|num\.?|number|id|code)(?!\w)|\b(?!mg\b|ml\b|kg\b)[a-z]{1,12}\b)){0,5}(?:(?<=[:=#])\s*|[ \t]*)"
 _MARK = r"[ \t]*(?:(?i:nos?\.?|nr\.?|num\.?|number|id|code|ref\.?)(?!\w)[ \t]*[:=#]?|[:=#])\s*(?:is[ \t]+)?"
+_PIECE = r"(?:[-/._]\w++)*+"
 
 
 def _value(digits: int) -> str:
-    """A code with at least ``digits`` digits, its groups joined by one space, hyphen, slash or dot."""
-    return rf"(?=(?:[A-Za-z/.\- ]{{0,5}}\d){{{digits}}})[A-Za-z]{{0,5}}[-/ ]?\d\w*(?:[-/. ]?\d\w*|-[A-Z]\w*\d\w*)*"
+    """A code with at least ``digits`` digits: groups joined by one space, hyphen, slash, dot or underscore."""
+    return (
+        rf"(?=(?:[A-Za-z/.\-_ ]{{0,7}}\d){{{digits}}})(?:[A-Z]{{2,5}} )?(?=[\w/._-]*\d)[A-Za-z\d]\w*+{_PIECE}"
+        rf"(?: (?!\d{{1,2}}(?: |[/-]\d|$))[A-Z]?\d\w*+{_PIECE}){{0,4}}"
+    )
 
 
 def _cued(entity: str, name: str, cue: str, digits: int, gap: str = _GAP) -> Rule:
@@ -28,204 +33,122 @@ IDENTIFIERS = (
     _cued(
         "MRN",
         "medical record number",
-        r"m\.?r\.?n\.?|medical record|health record|record|chart|urn|uhid|crn|mpi|hospital (?:no\.?|number|id)|patient (?:no\.?|number|id|identifier)|unit (?:no\.?|number)|pid",
+        r"m\.?r\.?n\.?|m\.?r\.? ?#|medical record|health record|hospital record|obstetric record|record|chart|urn|uhid|crn|mpi|hosp(?:ital)? (?:no\.?|number|id)|patient (?:no\.?|number|id|identifier)|unit (?:no\.?|number)|pid",
         4,
     ),
-    Rule("MRN", "prefixed record number", r"\b(?i:mrn|pt|pat)[-_]?\d{5,}\b"),
-    _cued("NHS_NUMBER", "NHS number", r"nhs", 9),
-    Rule("NHS_NUMBER", "NHS grouping", r"(?<![\d-])\d{3} \d{3} \d{4}(?![\d-])"),
+    Rule("MRN", "prefixed record number", r"\b(?i:mrn|pt|pat|mr)[-_#]?\d{5,}\b"),
+    _cued("NHS_NUMBER", "NHS number", r"nhs|chi (?:no\.?|number)", 9),
+    Rule("NHS_NUMBER", "NHS grouping", r"(?<![\d-])\d{3}([ -])\d{3}\1\d{4}(?![\d-])"),
     _cued(
         "SSN",
         "social security number",
-        r"ssn|social security|s\.s\.n\.|national insurance|sin|tax id|itin",
+        r"ssn|social security|social|s\.s\.n\.|ss ?#|national insurance|national id|sin|tax id|tin|itin|pps|bsn|cpf|curp|aadhaar|nino",
         4,
     ),
-    Rule("SSN", "SSN grouping", r"(?<![\d-])(?:\d{3}|[Xx*]{3})[- ](?:\d{2}|[Xx*]{2})[- ]\d{4}(?![\d-])"),
+    Rule("SSN", "SSN grouping", r"(?<![\d-])(?:\d{3}|[Xx*]{3})([- .])(?:\d{2}|[Xx*]{2})\1\d{4}(?![\d-])"),
+    Rule(
+        "SSN",
+        "masked SSN",
+        r"(?i:ssn|social security)[^\n\d]{0,20}(?i:last (?:four|4)|ending(?: in)?)[^\n\d]{0,8}\K\d{4}\b",
+    ),
     Rule("SSN", "UK national insurance number", r"\b[A-Z]{2}[ ]?\d{2}[ ]?\d{2}[ ]?\d{2}[ ]?[A-D]\b"),
     _cued(
         "HEALTH_PLAN",
         "health plan number",
-        r"insurance|insurer|policy|member(?:ship)?|subscriber|beneficiary|health plan|plan id|medicare|medicaid|hicn?|mbi|payer|group (?:no\.?|number|id)",
+        r"insurance|insurer|insured|policy|member(?:ship)?|subscriber|beneficiary|health plan|plan id|medicare|medicaid|hicn?|mbi|payer|carrier|group (?:no\.?|number|id)|bcbs|aetna|cigna|humana|tricare|rx ?bin|pcn|ehic",
         4,
+    ),
+    Rule(
+        "HEALTH_PLAN",
+        "Medicare beneficiary grouping",
+        r"\b[1-9][A-Z][A-Z\d]\d-?[A-Z][A-Z\d]\d-?[A-Z]{2}\d{2}\b",
+    ),
+    Rule(
+        "HEALTH_PLAN",
+        "plan in brackets",
+        r"(?i:insurance|policy|plan)[ ]?\(\K[^()\n]{0,4}(?=[^()\n]*\d{3})[\w -]{5,24}(?=\))",
     ),
     _cued(
         "ACCOUNT",
         "account number",
-        r"acc(?:oun)?t|a/c|encounter|accession|fin|csn|har|claim|invoice|billing|guarantor|iban|sort code",
+        r"acc(?:oun)?t|a/c|encounter|enc|accession|fin|csn|har|claim|invoice|billing|bill|guarantor|iban|sort code|routing|card",
         4,
+    ),
+    Rule(
+        "ACCOUNT",
+        "lettered account",
+        r"\b(?:CSN|HAR|FIN|ACCT?|ENC|HSP|VISIT|ACC|INV|CLM)[-# ]?(?=[\w-]*\d{4})[A-Z]{0,3}\d[\w-]*",
     ),
     _cued(
         "ACCOUNT",
         "numbered visit or order",
-        r"visit|order|case|specimen|sample|study|job|ticket|referral|reference|ref|episode|admission|prescription|rx|authori[sz]ation|dictation|document|report|file",
+        r"visit|order|case|specimen|sample|study|job|ticket|referral|reference|ref|episode|admission|prescription|rx|authori[sz]ation|dictation|document|report|file|confirmation|requisition|receipt|barcode",
         4,
         _MARK,
+    ),
+    Rule(
+        "OTHER_ID",
+        "participant or ticket",
+        rf"(?i:\b(?:study|trial|research|participant|subject|enrol?ment|randomi[sz]ation|ticket|job|incident|dispatch|case|badge|locker|dictation|transcription|donor|bag|unit|wristband|blood bank|employee|student|staff|protocol|registry|token|voucher|key|id))\b(?:[ \t]*(?:(?i:participant|subject|patient|no\.?|number|id|code|ref|report|record|was|is)\b\.?|[:#(])){{0,3}}[ \t]*\K(?=[\w/.-]*(?: [\w-]*)?\d{{3}}){_value(3)}",
     ),
     _cued(
         "LICENSE",
         "licence or certificate",
-        r"licen[cs]e|dea|npi|gmc|nmc|gphc|hcpc|registration|certificate|badge|provider (?:no\.?|number|id)|upin|passport|visa",
+        r"licen[cs]e|lic|dea|npi|gmc|nmc|gphc|hcpc|ahpra|registration|certificate|certification|badge|provider (?:no\.?|number|id)|upin|passport|visa|driver'?s|bvn",
         4,
     ),
+    Rule(
+        "LICENSE",
+        "lettered licence",
+        r"\b(?:RN|LPN|MD|DO|NP|PA|LIC|DEA|NPI|GMC|NMC|PIN|DL)[-# ]{0,2}(?=[A-Z]{0,2}\d{4})[A-Z]{0,2}\d[\dA-Z-]*",
+    ),
+    Rule("LICENSE", "DEA number", r"\b[ABCDEFGHJKLMPRSTUX][A-Z9]\d{7}\b"),
     _cued(
         "DEVICE",
         "device serial or lot",
-        r"serial|s/n|sn|lot|batch|udi|gtin|device|implant|pacemaker|pump|stimulator|model|imei",
+        r"serial|s/n|sn|lot|batch|udi|gtin|device|implant|pacemaker|generator|defibrillator|lead|pump|stimulator|prosthesis|monitor|sensor|model|imei|catalog(?:ue)?",
         4,
     ),
-    Rule("DEVICE", "serial code", r"\b(?:SN|S/N|LOT|UDI|REF)[-:#][A-Z0-9]+(?:-[A-Z0-9]+)*\b"),
+    Rule(
+        "DEVICE", "serial code", r"\b(?:SN|S/N|LOT|UDI|REF)[-:# ]{1,2}(?=[\w-]*\d)[A-Z0-9]+(?:-[A-Z0-9]+)*\b"
+    ),
     Rule("DEVICE", "UDI string", r"\(01\)\d{14}(?:\(\d\d\)[\w\-]+)*"),
     _cued(
         "VEHICLE",
         "plate or VIN",
-        r"(?:licen[cs]e |number |vehicle )?plates?|vin|vehicle (?:reg(?:istration)?|no\.?|number|id)|reg(?:istration)?(?: no\.?| number)?",
+        r"(?:licen[cs]e |number |vehicle )?plates?|vin|vehicle (?:reg(?:istration)?|no\.?|number|id)|reg(?:istration)?(?: no\.?| number)?|licen[cs]e tag",
         2,
     ),
     Rule(
         "VEHICLE",
         "plate after cue",
-        r"\b(?i:plates?|vehicle reg(?:istration)?|number plate)\b[ \t:#]*(?:(?:no\.?|number|is|was)[ \t]+)?\K(?=[A-Z0-9 -]*\d)[A-Z0-9]{2,4}[ -]?[A-Z0-9]{2,5}\b",
+        r"\b(?i:plates?|vehicle(?: reg(?:istration)?)?|registration|reg|tag|car|van|truck|taxi|motorcycle)\b[ \t:#(,]*(?:(?i:no\.?|number|is|was|registration|reg)[ \t:]+)?\K(?=[A-Za-z0-9 -]{0,8}\d)(?=[A-Za-z0-9 -]{0,8}[A-Za-z])[A-Za-z0-9]{1,4}[ -]?[A-Z0-9]{2,5}(?:[ -][A-Z]{1,3})?\b(?![ ]?(?:mg|mm|cm|ml|am|pm|years?|days?|weeks?))",
+    ),
+    Rule(
+        "VEHICLE",
+        "plate with letters and figures",
+        r"(?i:\b(?:plate|tag|reg(?:istration)?)\b[^\n\d.;]{0,14}?)\b\K(?i:[A-Z]{2,3}[ -]?\d{3,4}[A-Z]?|\d{3}[ -]?[A-Z]{3}|[A-Z]{2}\d\d[ ]?[A-Z]{3})\b",
     ),
     Rule("VEHICLE", "VIN", r"\b(?=[A-HJ-NPR-Z\d]*\d)(?=[A-HJ-NPR-Z\d]*[A-Z])[A-HJ-NPR-Z\d]{17}\b"),
     Rule(
-        "USERNAME",
-        "user name",
-        r"\b(?i:user ?(?:name|id)?|login|log-in|handle|screen ?name|portal id|skype|twitter|instagram|facebook|whatsapp)[ \t]*(?:(?i:name|id|is)[ \t]*)?[:=][ \t]*\K[\w.@\-]{3,}",
-    ),
-    Rule("USERNAME", "handle", r"(?<![\w.@])@[A-Za-z_][\w.]{2,}"),
-    Rule(
         "BIOMETRIC",
         "biometric identifier",
-        r"\b(?i:fingerprint|retina|iris|voice ?print|face|palm|biometric|genome|dna)[ \t]+(?i:id|scan|record|template|hash|profile|sample|code)\b[^\n\w]{0,3}(?:(?:no\.?|id|number|code)[^\n\w]{0,3})?\K(?=[\w-]*\d)[\w-]{4,}",
+        r"\b(?i:fingerprint|thumbprint|finger|retinal?|iris|voice ?(?:print)?|speech|fac(?:e|ial)|palm(?: vein)?|hand|vein|gait|ear|biometric|genom\w+|dna|genetic)[ \t]+(?i:(?:geometry|recognition|print|scan|record|template|hash|profile|sample|code|pattern|image|identifier|signature|id)[ \t]*){1,3}[^\n\w]{0,3}(?:(?i:no\.?|id|number|code|is|was|on file|stored as|as)[^\n\w]{0,3}){0,3}\K(?=[\w-]*\d)[\w-]{4,}",
     ),
-    Rule("OTHER_ID", "long number", r"(?<![\w.,])(?:[A-Za-z]{1,5}[-_]?)?\d{6,}\w*(?:[-/]\w*\d\w*)*"),
+    Rule(
+        "OTHER_ID",
+        "long number",
+        r"(?<![\w.,])(?:[A-Za-z]{1,5}[-_]?)?\d{6,}\w*(?:[-/]\w*\d\w*|-[A-Z]{1,2}\b)*",
+    ),
     Rule(
         "OTHER_ID",
         "coded number",
-        r"\b[A-Z]{1,6}[-_/]?\d{3,}[-_/]\w*\d\w*(?:[-_/]\w+)*\b|\b[A-Z]{2,6}[-_]\d{4,}\b|\b[A-Z]{1,5}\d{5,}[A-Z]?\b",
+        r"\b[A-Z]{1,6}[-_/]?\d{3,}[-_/]\w*\d\w*(?:[-_/]\w+)*\b|\b[A-Z]{2,6}[-_]\d{4,}(?:-[A-Z\d]+)*\b|\b[A-Z]{1,5}\d{5,}[A-Z]?\b|\b[A-Z]{2,6}-(?:[A-Z]{1,4}|\d{2,4})-\d{3,}[A-Z]?\b|\b[A-Z]{1,4}\d{1,3}-\d{4,}\b",
     ),
     Rule(
         "OTHER_ID", "grouped number", r"(?<![\d.,/-])(?=(?:\d[ -]?){8,})\d{2,5}(?:[ -]\d{2,5}){2,}(?![\d/])"
     ),
+    Rule("OTHER_ID", "three groups", r"(?<![\w.,/-])\d{2,4}-\d{2,4}-\d{2,5}(?![\w/-])"),
     Rule("OTHER_ID", "mixed code", r"\b(?=\w*[A-Za-z])(?=(?:[A-Za-z]*\d){4})[A-Z0-9]{8,}\b"),
-)
-
-CONTACT = (
-    Rule(
-        "PHONE_NUMBER",
-        "North American number",
-        r"(?<![\d-])(?:\+?1[ .-]?)?\(?\d{3}\)?[ .-]{0,2}\d{3}[ .-]\d{4}(?:[ \t]*(?i:ext?\.?|x|extension)[ \t]*\d{1,6})?(?![\d-])",
-    ),
-    Rule("PHONE_NUMBER", "international number", r"\+\d{1,3}[ .()-]{0,2}(?:\d[ .()-]{0,2}){6,12}\d"),
-    Rule("PHONE_NUMBER", "national number", r"(?<![\d.,/-])\(?0\d{2,4}\)?[ -]?\d{3,4}[ -]?\d{3,4}(?!\d)"),
-    Rule(
-        "PHONE_NUMBER",
-        "local number",
-        r"(?<![\d.,/-])[2-9]\d{2}[-. ]\d{4}(?![\d/])(?![ \t]*(?:mg|mcg|ml|mL|units|g|kcal|IU)\b)",
-    ),
-    Rule(
-        "PHONE_NUMBER",
-        "phone after cue",
-        r"\b(?i:tel(?:ephone)?|ph(?:one)?|mob(?:ile)?|cell|fax|pager|pgr|beeper|bleep|call ?back|contact|reach\w*|ring|hotline)\b\.?"
-        + _GAP
-        + r"\K\+?(?=(?:[ .()/-]{0,3}\d){4})\(?\d[\d .()/-]{2,17}\d(?:[ \t]*(?i:ext?\.?|x)[ \t]*\d+)?",
-    ),
-    Rule(
-        "PHONE_NUMBER",
-        "extension",
-        r"\b(?i:ext(?:ension)?|extn|bleep|pager|beeper|pgr)\b\.?[ \t]*(?:(?:no\.?|number|#|:)[ \t]*)?\K\d{2,7}\b",
-    ),
-    Rule("EMAIL_ADDRESS", "e-mail", r"[\w.+%'-]+[ ]?(?:@|\(at\)|\[at\])[ ]?[\w-]+(?:\.[\w-]+)*"),
-    Rule(
-        "URL",
-        "web address",
-        r"(?i:\b(?:https?|ftp)://[^\s<>\"')\]]+|\bwww\.[^\s<>\"')\]]+|\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|org|net|edu|gov|health|nhs\.uk|co\.uk|ac\.uk|io|example|test|invalid)(?:/[^\s<>\"')\]]*)?)(?<![.,;])",
-    ),
-    Rule("IP_ADDRESS", "IPv4", r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]*\d)"),
-)
-
-_STATE = r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|PR|RI|S[CD]|T[NX]|UT|V[AIT]|W[AIVY])"
-_WAY = r"(?:Street|St|Road|Rd|Avenue|Ave|Boulevard|Blvd|Drive|Dr|Lane|Ln|Court|Ct|Place|Pl|Square|Sq|Terrace|Ter|Close|Crescent|Cres|Parkway|Pkwy|Highway|Hwy|Way|Circle|Cir|Trail|Trl|Row|Mews|Gardens|Grove|Hill|Walk|Park|Green|View|Rise|Loop|Alley|Quay|Wharf|Plaza|Pike|Turnpike|Bypass|Ridge|Heights|Broadway)"
-_CAPS = r"\p{Lu}[\p{L}'.-]*"
-_POSTCODE = r"[A-Z]{1,2}\d[A-Z\d]?[ ]?\d[A-Z]{2}"
-_TAIL = rf"(?:,?[ \t]+(?i:apt|apartment|suite|ste|unit|flat|\#)\.?[ \t]*\w+)?(?:\s*,\s*{_CAPS}(?:[ \t]+{_CAPS}){{0,3}}){{0,3}}(?:,?[ \t]+(?:{_STATE}|{_CAPS})(?=[ \t,]+\d{{5}}))?(?:,?\s+(?:\d{{5}}(?:-\d{{4}})?|{_POSTCODE})\b)?"
-_PLACE_KIND = r"(?:Hospital|Infirmary|Clinic|Hospice|Sanatorium|Polyclinic|Pharmacy|University|College|Academy|School|Church|Prison|Hotel|Shelter|Foundation|Institute|Laborator(?:y|ies)|Rehabilitation|Rehab|Surgery|Practice|Healthcare|Health[ ](?:System|Cent(?:er|re)|Trust|Services)|Medical[ ](?:Cent(?:er|re)|Group|Associates|College|Practice|Park|Campus)|(?:Care|Cancer|Heart|Trauma|Surgical|Community|Day|Wellness|Eye|Birth|Stroke|Dialysis|Rehabilitation)[ ]Cent(?:er|re)|(?:Nursing|Care|Retirement|Rest)[ ]Home|Senior[ ]Living|Assisted[ ]Living|NHS[ ](?:Foundation[ ])?Trust|Health[ ]Board|Manor|Lodge|VA)"
-_UNNAMED = r"(?!(?:The|A|An|This|Our|Pain|General|Outpatient|Local|Emergency|At|In|To|From|Of|On|And|Her|His|Their|Your)\b)"
-
-PLACES = (
-    Rule(
-        "ADDRESS",
-        "street address",
-        rf"\b\d{{1,6}}[A-Za-z]?(?:-\d+)?,?[ \t]+(?:[NSEW]{{1,2}}\.?[ \t]+)?(?:{_CAPS}[ \t]+|\d+(?:st|nd|rd|th)[ \t]+){{1,4}}{_WAY}\b\.?{_TAIL}",
-    ),
-    Rule(
-        "ADDRESS",
-        "numbered street, one word",
-        rf"\b\d{{1,6}}[ \t]+\p{{Lu}}\p{{Ll}}+(?:[ \t]\p{{Lu}}\p{{Ll}}+){{0,3}}\s*,\s*{_CAPS}(?:[ \t]{_CAPS}){{0,2}},?[ \t]+(?:{_STATE}[ \t]+\d{{5}}|{_POSTCODE})(?:-\d{{4}})?",
-    ),
-    Rule(
-        "ADDRESS",
-        "address after cue",
-        rf"\b(?i:address|addr|residence|lives at|residing at|resides at|living at|home is)\b[^\n:\d]{{0,14}}[:\s]\s*\K\d{{1,6}}[A-Za-z]?,?[ \t]+{_CAPS}(?:[ \t]+{_CAPS}){{0,4}}{_TAIL}",
-    ),
-    Rule(
-        "ADDRESS",
-        "labelled address line",
-        r"^[ \t]*(?i:(?:home |mailing |postal )?address|addr)[ \t]*:[ \t]*\K[^\n;|]{4,120}?(?=[ \t]{2,}|[ \t]*(?:$|;|\||\b(?i:phone|tel|dob|mrn|mobile|email|e-mail|nhs|ssn)\b))",
-    ),
-    Rule("ADDRESS", "post office box", rf"\b(?i:p\.?[ ]?o\.?[ ]?box)[ \t]*\d+{_TAIL}"),
-    Rule(
-        "ADDRESS",
-        "town, state and ZIP",
-        rf"{_CAPS}(?:[ \t]{_CAPS}){{0,2}},?[ \t]+{_STATE}[ \t,]+\d{{5}}(?:-\d{{4}})?\b",
-    ),
-    Rule(
-        "ZIP",
-        "ZIP after cue",
-        r"\b(?i:zip(?: ?code)?|post(?:al)? ?code)\b[ \t:#]*(?:is[ \t]+)?\K(?:\d{5}(?:-\d{4})?|[A-Z0-9]{2,4}[ ]?[A-Z0-9]{3})\b",
-    ),
-    Rule("ZIP", "ZIP plus four", r"(?<![\w-])\d{5}-\d{4}(?![\w-])"),
-    Rule("ZIP", "state and ZIP", rf"\b{_STATE}[ \t,]+\K\d{{5}}\b"),
-    Rule("ZIP", "UK postcode", rf"\b{_POSTCODE}\b(?<!\b[A-Z]\d\d[A-Z]{{2}})"),
-    Rule(
-        "LOCATION",
-        "town and state",
-        rf"\b\p{{Lu}}\p{{Ll}}+(?:[ \t]\p{{Lu}}\p{{Ll}}+){{0,2}},[ \t]*{_STATE}\b(?![ \t]*(?:[:=]|\d))",
-    ),
-    Rule(
-        "LOCATION",
-        "place after cue",
-        r"\b(?i:liv(?:es?|ing|ed)|resid(?:es?|ing|ed|ent)|born|rais(?:es?|ed)|mov(?:ed|ing|es)|travell?(?:s|ed|ing)?|flew|visit(?:s|ed|ing)?|work(?:s|ed|ing)?|comes?|came|native|transferred|commut\w+|holiday\w*|emigrated|immigrated)(?:[ \t]+[a-z]{1,8}){0,3}?[ \t]+(?:in|from|to|at|near|of|outside|around|towards?|through)[ \t]+(?:the[ \t]+)?\K(?!(?:ED|ER|ICU|Emergency|Dr|Mr|Mrs|Ms|I|ITU|A&E)\b)\p{Lu}[\p{L}'-]+(?:[ \t]\p{Lu}[\p{L}'-]+){0,2}",
-    ),
-    Rule(
-        "LOCATION",
-        "county, town or village named",
-        r"\b(?i:town|city|village|county|borough|parish|suburb|district|neighbou?rhood) of \K\p{Lu}[\p{L}'-]+(?:[ ]\p{Lu}[\p{L}'-]+){0,2}|\b\p{Lu}[\p{L}'-]+(?:[ ]\p{Lu}[\p{L}'-]+)?[ ](?:County|Township|Parish|Borough|Village)\b|\bCounty \p{Lu}\p{Ll}+",
-    ),
-    Rule(
-        "FACILITY",
-        "named facility",
-        rf"\b{_UNNAMED}(?:St\.?[ ]|Mt\.?[ ]|Our Lady of[ ])?\p{{Lu}}[\p{{L}}'.-]*(?:[ ](?:(?:of|the|and|for|&|de|at)[ ]){{0,2}}\p{{Lu}}[\p{{L}}'.-]*){{0,4}}?[ ]{_PLACE_KIND}\b(?:[ ](?:of|at|in|for)[ ]\p{{Lu}}[\p{{L}}'-]+(?:[ ]\p{{Lu}}[\p{{L}}'-]+)?)?",
-    ),
-    Rule(
-        "FACILITY",
-        "facility of a place",
-        r"\b(?:University|Hospital|Clinic|Infirmary|Institute|College|Children's Hospital|School) (?:Hospital )?(?:of|for|at) (?:the )?\p{Lu}[\p{L}'-]+(?:[ ](?:of |and )?\p{Lu}[\p{L}'-]+){0,3}",
-    ),
-    Rule("FACILITY", "saint", r"\b(?:St|Saint)\b\.?[ ]\p{Lu}\p{Ll}{3,}(?:'s)?\b"),
-    Rule(
-        "FACILITY",
-        "labelled facility",
-        r"^[ \t]*(?i:hospital|facility|clinic|site|practice|pharmacy|employer|school|organi[sz]ation)[ \t]*:[ \t]*\K\p{Lu}[\p{L}&'., -]{2,60}",
-    ),
-    Rule(
-        "ROOM",
-        "room or bed",
-        r"\b(?i:room|rm|bed|bay|ward|suite|floor|theatre|cubicle|pod|apt|apartment|flat|o\.?r\.?|desk|locker)[ \t]*(?i:no\.?|number|:|#)?[ \t]*#?\K(?:\d{1,4}[A-Z]?(?:-[A-Z0-9]{1,3})?|[A-Z]{1,2}-?\d{1,4}[A-Z]?|[A-Z](?:-\d{1,3})?)\b(?![ \t]*(?:mg|ml|days?|weeks?|hours?|%|times?|/|\.\d))",
-    ),
-    Rule(
-        "ROOM",
-        "unit",
-        r"\b(?i:unit|wing|tower|building|block)[ \t]+\K(?:\d{1,3}[A-Z]\b|[A-Z]-?\d{0,3}\b)(?!\.)",
-    ),
+    Rule("OTHER_ID", "UUID", r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"),
 )

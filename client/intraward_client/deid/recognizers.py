@@ -22,11 +22,13 @@ from presidio_analyzer.predefined_recognizers import (
 )
 
 from intraward_client.deid.capitals import CapitalisedNames
+from intraward_client.deid.contact import CONTACT
 from intraward_client.deid.dates import AGES, DATES
 from intraward_client.deid.lean import NoContext, PhoneWindows
 from intraward_client.deid.model import LeanSpacyEngine
 from intraward_client.deid.names import NAMES
-from intraward_client.deid.patterns import CONTACT, IDENTIFIERS, PLACES
+from intraward_client.deid.patterns import IDENTIFIERS
+from intraward_client.deid.places import PLACES
 from intraward_client.deid.rules import Rule, RuleRecognizer, by_entity
 from intraward_client.deid.wordkinds import word_kinds
 from intraward_client.deid.wordlists import lists_digest

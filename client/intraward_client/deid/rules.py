@@ -20,11 +20,15 @@ RULE_SCORE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One pattern of the pack: the Presidio entity it finds, its name, and the expression."""
+    """One pattern of the pack: the Presidio entity it finds, its name, and the expression.
+
+    ``needs``: when given, a text without any of these characters is not searched.
+    """
 
     entity: str
     name: str
     expression: str
+    needs: str = ""
 
 
 class RuleRecognizer(PatternRecognizer):
@@ -37,7 +41,9 @@ class RuleRecognizer(PatternRecognizer):
             patterns=[Pattern(rule.name, rule.expression, RULE_SCORE) for rule in rules],
             global_regex_flags=regex.MULTILINE,
         )
-        self._compiled = tuple(regex.compile(rule.expression, flags=regex.MULTILINE) for rule in rules)
+        self._compiled = tuple(
+            (regex.compile(rule.expression, flags=regex.MULTILINE), rule.needs) for rule in rules
+        )
 
     def analyze(
         self,
@@ -49,7 +55,8 @@ class RuleRecognizer(PatternRecognizer):
         """Every match of every rule; `TimeoutError` when one takes longer than two seconds."""
         return [
             self._result(*match.span())
-            for expression in self._compiled
+            for expression, needs in self._compiled
+            if not needs or any(map(text.__contains__, needs))
             for match in expression.finditer(text, timeout=RULE_TIMEOUT_SECONDS)
             if match.end() > match.start()
         ]

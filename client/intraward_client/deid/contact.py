@@ -1,0 +1,80 @@
+"""Rules for phones, fax, pagers, extensions, mail, web and network addresses, and user names.
+
+45 CFR 164.514(b)(2)(i) items D to F, N, O, and user names among R. Presidio's phone recognizer knows the
+number plans of eight regions; these rules know how numbers stand in a note.
+"""
+
+# ruff: noqa: E501 -- an expression is read as a whole
+
+from __future__ import annotations
+
+from intraward_client.deid.rules import Rule
+
+_GAP = r"(?:[ \t]*(?:[:=#(\-]|(?i:nos?\.?|nr\.?|num\.?|number|me|him|her|us|them|at|on|is|to)(?!\w)|\b[a-z]{1,9}\b)){0,5}(?:(?<=[:=#])\s*|[ \t]*)"
+_EXT = r"(?:[ \t]*,?[ \t]*(?i:ext(?:n|ension)?\.?|x)[ \t]*\.?\d{1,6})?"
+_UNIT = r"(?![ \t]*(?:mg|mcg|ml|mL|units|g|kcal|IU|mmHg|bpm|%|/hpf|cells)\b)"
+_HANDLE = r"(?=[\w.@-]*[\d_@])@?[A-Za-z\d][\w.-]{2,}(?<![.-])"
+
+CONTACT = (
+    Rule(
+        "PHONE_NUMBER",
+        "North American number",
+        rf"(?<![\d-])(?:\+?1[ .-]?)?\(?\d{{3}}\)?[ .-]{{0,2}}\d{{3}}[ .-]\d{{4}}{_EXT}(?![\d-])",
+    ),
+    Rule(
+        "PHONE_NUMBER",
+        "international number",
+        r"(?:\+|\b00)\d{1,3}[ .()-]{0,2}(?:\(0\)[ ]?)?(?:\d[ .()-]{0,2}){5,12}\d" + _EXT,
+    ),
+    Rule(
+        "PHONE_NUMBER",
+        "national number",
+        rf"(?<![\d.,/-])\(?0\d{{1,5}}\)?[ .-]?\d{{3,5}}[ .-]?\d{{3,6}}{_EXT}(?!\d)|(?<![\d.,/-])0\d(?:[ .]\d\d){{4}}(?!\d)",
+    ),
+    Rule("PHONE_NUMBER", "local number", rf"(?<![\d.,/-])[2-9]\d{{2}}[-. ]\d{{4}}(?![\d/]){_UNIT}{_EXT}"),
+    Rule(
+        "PHONE_NUMBER",
+        "phone after cue",
+        r"\b(?i:tel(?:ephone)?|ph(?:one)?|mob(?:ile)?|cell|fax|pager|pgr|beeper|bleep|call(?:ed)?(?: ?back)?|contact|reach\w*|ring|hotline|home|work|voicemail|whatsapp|sms|text)\b\.?"
+        + _GAP
+        + rf"\K\+?(?=(?:[ .()/-]{{0,3}}\d){{5}})\(?\d[\d .()/-]{{3,17}}\d{_EXT}{_UNIT}",
+    ),
+    Rule(
+        "PHONE_NUMBER",
+        "extension or pager",
+        r"\b(?i:ext(?:ension)?|extn|x|bleep|blp|pager|beeper|pgr|page[drs]?|paging|vocera|ascom|dect|speed dial)\b\.?[ \t]*(?:(?i:no\.?|number|#|:|is|me|him|her|us|at|on|to|the team|team|id)[ \t]*){0,3}\K#?\d[\d-]{1,10}\b(?![ \t]*(?:of|/)[ \t]*\d)(?!/\d)",
+    ),
+    Rule(
+        "EMAIL_ADDRESS",
+        "e-mail",
+        r"(?<![\w.+%'-])[\w.+%'-]++[ ]?@[ ]?[\w-]+(?:(?:\.| dot |\[dot\]|\(dot\))[\w-]+)*",
+        needs="@",
+    ),
+    Rule(
+        "EMAIL_ADDRESS",
+        "spelled e-mail",
+        r"(?<![\w.+-])[\w.+-]++[ ]?(?:\(at\)|\[at\]|(?<=[\w.]) at (?=[\w-]++ dot ))[ ]?[\w-]+(?:(?:\.| dot |\[dot\]|\(dot\))[\w-]+)+",
+    ),
+    Rule(
+        "URL",
+        "web address",
+        r"(?i:\b(?:https?|ftp|sftp)://[^\s<>\"')\]]+|\bwww\.[^\s<>\"')\]]+|\b[a-z0-9-]++(?:\.[a-z0-9-]+)*\.(?:com|org|net|edu|gov|health|nhs\.uk|co\.uk|ac\.uk|io|info|app|me|ca|de|eu|au|in|example|test|invalid|local)(?:/[^\s<>\"')\]]*)?\b)(?<![.,;])",
+        needs="./",
+    ),
+    Rule("URL", "path of a portal", r"(?<![\w/])(?:/[\w.-]+){2,}/?(?=[\s,.;)]|$)(?<=\d[\w/]*)", needs="/"),
+    Rule("IP_ADDRESS", "IPv4", r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?:/\d{1,2})?(?![\d.]*\d)"),
+    Rule(
+        "IP_ADDRESS",
+        "IPv6",
+        r"(?<![\w:])(?:[0-9a-fA-F]{1,4}:){2,7}(?::?[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4})*|:)(?![\w:])",
+        needs=":",
+    ),
+    Rule(
+        "USERNAME",
+        "user name",
+        r"\b(?i:user ?(?:name|id)?|login|log-?[ ]?in|handle|screen ?name|portal(?: id)?|mychart|my ?health|skype|twitter|instagram|facebook|whatsapp|telegram|alias|signed in as|logged in as|account name)[ \t]*(?:(?i:user|name|id|is|as|was|login|handle|account)[ \t]*){0,3}[:=(]?[ \t]*\K(?:(?<=[:=][ \t]*)[\w.@\-]{3,}|"
+        + _HANDLE
+        + ")",
+    ),
+    Rule("USERNAME", "handle", r"(?<![\w.@])@[A-Za-z_][\w.]{2,}(?<!\.)", needs="@"),
+)

@@ -1,0 +1,170 @@
+"""Rules for addresses, postcodes, towns, facilities, employers, wards and rooms: Safe Harbor item B and part of R.
+
+Streets come in the orders of several countries ("8596 Old Mill Road", "Hauptstrasse 762, Graz", "12 Avenida
+de los Olivos"). A room or ward goes with the word before its number: what is a name and what a kind is
+anybody's guess ("Maple Unit", "4 West").
+"""
+
+# ruff: noqa: E501 -- an expression is read as a whole
+
+from __future__ import annotations
+
+from intraward_client.deid.lexicon import MONTHS
+from intraward_client.deid.rules import Rule
+
+_STATE = r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|PR|RI|S[CD]|T[NX]|UT|V[AIT]|W[AIVY]|AB|BC|MB|NB|NL|NS|ON|PE|QC|SK|NSW|VIC|QLD|TAS|ACT)"
+_STATE_NAME = r"(?:Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho|Illinois|Indiana|Iowa|Kansas|Kentucky|Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska|Nevada|New Hampshire|New Jersey|New Mexico|New York|North Carolina|North Dakota|Ohio|Oklahoma|Oregon|Pennsylvania|Rhode Island|South Carolina|South Dakota|Tennessee|Texas|Utah|Vermont|Virginia|Washington|West Virginia|Wisconsin|Wyoming|Ontario|Quebec|British Columbia|Alberta|Manitoba|Saskatchewan)"
+_WAY = r"(?:Street|St|Road|Rd|Avenue|Ave|Av|Boulevard|Blvd|Drive|Dr|Lane|Ln|Court|Ct|Place|Pl|Square|Sq|Terrace|Ter|Close|Crescent|Cres|Parkway|Pkwy|Highway|Hwy|Way|Circle|Cir|Trail|Trl|Row|Mews|Gardens|Grove|Hill|Walk|Park|Green|View|Rise|Loop|Alley|Quay|Wharf|Plaza|Pike|Turnpike|Bypass|Ridge|Heights|Broadway|Path|Pass|Run|Point|Landing|Crossing|Gate|Drove|Vale|Yard|Parade|Esplanade|Concourse|Drive)"
+_CAPS = r"\p{Lu}[\p{L}'.-]*"
+_LINKS = r"(?:de|del|della|la|las|los|le|les|du|des|da|do|dos|di|van|von|der|den|y|e|of|the|im|am|zum|zur)"
+_POSTCODE = r"[A-Z]{1,2}\d[A-Z\d]?[ ]?\d[A-Z]{2}"
+_CODE = rf"(?:\d{{5}}(?:-\d{{4}})?|{_POSTCODE}|[A-Z]\d[A-Z][ ]?\d[A-Z]\d|\d{{3}}[- ]\d{{4}}|\d{{4}}(?:[ ][A-Z]{{2}})?|\d{{6}})\b"
+_UNITNO = r"(?i:apt|apartment|suite|ste|unit|flat|room|rm|floor|fl|bldg|building|lot|trailer|\#)\.?[ \t]*\#?[ \t]*\w+"
+_TOWN = rf"{_CAPS}(?:[ \t-](?:{_LINKS}[ \t])?{_CAPS}){{0,3}}"
+_TAIL = rf"(?:,?[ \t]+{_UNITNO})?(?:\s*[,·][ \t]*\n?(?:{_CODE}[ \t]+)?{_TOWN}){{0,4}}(?:,?[ \t]+(?:{_STATE}\b|{_STATE_NAME}|{_TOWN})(?=[ \t,]+\d{{5}}))?(?:,?\s+{_CODE}(?:[ \t]+{_TOWN}(?=[\s.,;|]|$))?)?(?:,?[ \t]+(?:{_STATE}\b(?!')|{_STATE_NAME}))?(?:,?[ \t]+{_CODE})?"
+_KIND = r"(?:Hospitals?|Infirmary|Clinics?|Hospice|Sanatorium|Polyclinic|Pharmacy|Chemist|University|College|Academy|School|Church|Mosque|Synagogue|Temple|Prison|Jail|Hotel|Shelter|Foundation|Institute|Laborator(?:y|ies)|Rehabilitation|Rehab|Surgery|Practice|Healthcare|Health[ ](?:System|Cent(?:er|re)|Trust|Services|Clinic|Network|Partners|Department)|Medical[ ](?:Cent(?:er|re)|Group|Associates|College|Practice|Park|Campus|Plaza)|(?:Care|Cancer|Heart|Trauma|Surgical|Community|Day|Wellness|Eye|Birth|Stroke|Dialysis|Rehabilitation|Rehab|Imaging|Endoscopy|Recovery|Detention|Senior|Treatment|Infusion|Fertility|Pain)[ ]Cent(?:er|re)|(?:Nursing|Care|Retirement|Rest|Group|Funeral|Foster)[ ]Home|Senior[ ]Living|Assisted[ ]Living|Memory[ ]Care|NHS[ ](?:Foundation[ ])?Trust|Health[ ]Board|Manor|Lodge|VA|School[ ]District|Family[ ](?:Practice|Medicine|Health)|Imaging|Radiology|Dialysis|Orthop(?:a)?edics|Pediatrics|Paediatrics|Dental|Day[ ]?care|Preschool|Kindergarten)"
+_MORE = r"(?:[ ](?:Hospital|Cent(?:er|re)|Clinic|Medical[ ]Cent(?:er|re)|Health[ ]System|System|Trust|Group|Campus|Practice|School|District|College|Home|Living|Facility|Department|Associates|Hospice|Pharmacy|Network|Laborator(?:y|ies)|Annex|Pavilion)){0,3}"
+_UNNAMED = r"(?!(?:The|A|An|This|That|Pain|General|Outpatient|Inpatient|Local|Emergency|At|In|To|From|Of|On|And|Or|Her|His|Their|Your|My|No|Any|Each|Every|Dr|Mr|Mrs|Ms|Saw|Seen|Call|Called|Per|Since|After|Before|If|When|Was|Is|Fax|Page|Transferred|Admitted|Discharged|Discharge|Referred|Followed|Follow|Return|Returned|Home|Skilled|Acute|Long|Primary|Family|Community|Regional|Current|Previous|Preferred|Physical|Occupational|Cardiac|Pulmonary|Dialysis|Medical|Surgical|Nursing|High|Middle|Elementary|Public|Private|Social|Mental|Behavioral|Hospital|Clinic|Interventional|Diagnostic|Nuclear|Pediatric|Paediatric|Old|New|Same|Other|Patient|Pharmacy|University|Medicine|Graduate|Urgent|National)\b(?![ ](?:Lady|of[ ]\p{Lu}|\p{Lu}\p{Ll}+[ ](?:Hospital|General|Memorial|Regional|Medical|Community|Family|University|Children|VA|County))))"
+_NAMED = rf"{_UNNAMED}(?:St\.?[ ]|Mt\.?[ ]|Ft\.?[ ]|Our[ ]Lady[ ](?:of[ ](?:the[ ])?))?\p{{Lu}}[\p{{L}}'.-]*(?:[ ](?:(?:of|the|and|for|&|de|la|del)[ ]){{0,2}}\p{{Lu}}[\p{{L}}'.-]*){{0,5}}?"
+_NO_MONTH = rf"(?!(?:{'|'.join((*MONTHS, *(month[:3] for month in MONTHS)))})\b)"
+_KINDS_OF_WARD = r"(?:Stroke|Intensive|Care|Coronary|Cardiac|Cardiology|Emergency|Medical|Surgical|Surgery|Burns?|Trauma|Dialysis|Renal|Day|Maternity|Delivery|Labou?r|Isolation|Observation|Assessment|Admissions?|Acute|Critical|High|Dependency|Step|Down|Stepdown|Psychiatric|Oncology|Neurology|Neuro|Rehab|Rehabilitation|Telemetry|Recovery|Neonatal|Pediatric|Paediatric|Children's|Geriatric|Medicine|Mental|Inpatient|Outpatient|Hounsfield|International|Per|Each|The|This|That|Our|Of|Off|On|To|In|From|Transfusion|Motor|Family|Short|Stay|Postpartum|Antenatal|Orthop(?:a)?edic|Respiratory|Chest|Pain|Sleep|Endoscopy|Infusion|Hemodialysis|Haemodialysis|Palliative|Hospice|Nursing|Same|Another|Other|Any|Every|Receiving|Discharge|Lounge|Blood)"
+_ICU = r"(?:[MSCNPTBR]?ICU|CCU|CVICU|CTICU|NSICU|PACU|HDU|ITU|AMU|MAU|SAU|EAU|CDU|ED|ER|A&E|L&D|OR|NICU|PICU|SCBU|ICU)"
+
+PLACES = (
+    Rule(
+        "ADDRESS",
+        "street address",
+        rf"(?:\b{_UNITNO},?[ \t]+)?\b\d{{1,6}}[A-Za-z]?(?:[-/]\d+)?,?[ \t]+(?:[NSEW]{{1,2}}\.?[ \t]+|(?:North|South|East|West)[ \t]+)?(?:{_CAPS}[ \t]+|\d+(?:st|nd|rd|th)[ \t]+){{1,4}}{_WAY}\b\.?(?:[ \t]+[NSEW]{{1,2}}\b)?{_TAIL}",
+    ),
+    Rule(
+        "ADDRESS",
+        "street of another country, number before",
+        rf"\b\d{{1,5}}[A-Za-z]?(?:[ ]?(?:bis|ter))?,?[ \t]+(?i:avenida|av\.|calle|carrera|calzada|camino|paseo|plaza|rua|travessa|alameda|via|viale|piazza|corso|rue|boulevard|chemin|impasse|quai|place|allée|cours|carrer|jalan|jl\.|ulica|ul\.|strada)[ \t]+(?:{_LINKS}[ \t]+){{0,2}}\p{{Lu}}[\p{{L}}'-]*(?:[ \t](?:{_LINKS}[ \t]+){{0,2}}{_CAPS}){{0,3}}{_TAIL}",
+    ),
+    Rule(
+        "ADDRESS",
+        "street of another country, number behind",
+        rf"\b(?:\p{{Lu}}[\p{{L}}-]*(?:stra(?:ss|ß)e|str\.|gasse|weg|platz|allee|damm|ufer|ring|laan|straat|gracht|plein|dijk|kade|gade|gatan|gata|vej|veg|vägen|väg|veien|katu|tie|utca|tér)|(?i:avenida|av\.|calle|carrera|calzada|camino|paseo|plaza|rua|travessa|alameda|via|viale|piazza|corso|rue|boulevard|chemin|carrer|jalan|jl\.|ulica|ul\.|al\.|strada|bulevardul|calea|prospekt|ulitsa)[ \t]+(?:{_LINKS}[ \t]+){{0,2}}\p{{Lu}}[\p{{L}}'-]*(?:[ \t](?:{_LINKS}[ \t]+){{0,2}}{_CAPS}){{0,3}}|\p{{Lu}}[\p{{L}}-]+[ \t](?:Straße|Strasse|utca|út|katu|Weg|Allee|Platz|Ring|Sokak|Caddesi|Cad\.|Sok\.))(?:,?[ \t]+(?i:no\.?|nr\.?|n°|nº)?[ \t]?|,[ \t]*)\d{{1,5}}[A-Za-z]?(?:[/-]\d+)?{_TAIL}",
+    ),
+    Rule(
+        "ADDRESS",
+        "house name and street",
+        rf"\b(?:The[ ])?\p{{Lu}}[\p{{L}}']+(?:[ ]\p{{Lu}}[\p{{L}}']+)?[ ]?(?:Rectory|Cottage|House|Lodge|Barn|Farm|Mill|Hall|Manor|Villa|Grange|Croft|Vicarage|Court|Bungalow|Farmhouse)?,[ ]\p{{Lu}}[\p{{L}}']+(?:[ ]\p{{Lu}}[\p{{L}}']+){{0,2}}[ ]{_WAY}\b,(?:\s*{_TOWN},?){{1,2}}\s+{_CODE}",
+    ),
+    Rule(
+        "ADDRESS",
+        "numbered street, one word",
+        rf"\b\d{{1,6}}[ \t]+\p{{Lu}}\p{{Ll}}+(?:[ \t]\p{{Lu}}\p{{Ll}}+){{0,3}}\s*,\s*{_CAPS}(?:[ \t]{_CAPS}){{0,2}},?[ \t]+(?:{_STATE}[ \t]+\d{{5}}|{_POSTCODE})(?:-\d{{4}})?",
+    ),
+    Rule(
+        "ADDRESS",
+        "address after cue",
+        rf"\b(?i:address|addr|residence|lives at|lived at|residing at|resides at|living at|home is|house is|moved to|stays at|staying at)\b(?:[ \t]+(?i:is|was|on file|of record|given as|given|listed as|now))?[ \t]*[:,]?\s*\K(?=[^\n]{{0,60}}\d)(?:{_UNITNO},?[ \t]+)?(?:(?:\d[\w/-]*|{_CAPS}|{_LINKS})(?:,?[ \t]+|,\n[ \t]*|(?=[.;|\n)]|$))){{2,14}}",
+    ),
+    Rule(
+        "ADDRESS",
+        "labelled address line",
+        r"(?:^|(?<=[|;>]|[ ]{2}))[ \t]*(?i:(?:home |mailing |postal |street |current |permanent )?(?:address|addr))[ \t]*:[ \t]*\K[^\n;|]{4,120}?(?=[ \t]{2,}|[ \t]*(?:$|;|\||\b(?i:phone|tel|dob|mrn|mobile|email|e-mail|nhs|ssn|cell|home)\b))",
+    ),
+    Rule(
+        "ADDRESS", "post office box", rf"\b(?i:p\.?[ ]?o\.?[ ]?box|private bag|locked bag)[ \t]*#?\d+{_TAIL}"
+    ),
+    Rule(
+        "ADDRESS",
+        "rural route",
+        rf"\b(?:RR|Rural Route|HC|County Road|CR|State Route|Route|Highway|Hwy)[ ]#?\d+(?:,?[ ](?i:box)[ ]\d+){_TAIL}",
+    ),
+    Rule(
+        "ADDRESS",
+        "town, state and ZIP",
+        rf"{_CAPS}(?:[ \t]{_CAPS}){{0,2}},?[ \t]+(?:{_STATE}|{_STATE_NAME})[ \t,]+\d{{5}}(?:-\d{{4}})?\b",
+    ),
+    Rule(
+        "ZIP",
+        "ZIP after cue",
+        r"\b(?i:zip(?: ?code)?|post(?:al)? ?code|postal)\b[ \t:#]*(?:is[ \t]+|was[ \t]+)?\K(?:\d{5}(?:-\d{4})?|[A-Z0-9]{2,4}[ ]?[A-Z0-9]{3})\b",
+    ),
+    Rule("ZIP", "ZIP plus four", r"(?<![\w-])\d{5}-\d{4}(?![\w-])"),
+    Rule("ZIP", "state and ZIP", rf"\b(?:{_STATE}|{_STATE_NAME})[ \t,]+\K\d{{5}}\b"),
+    Rule("ZIP", "UK postcode", rf"\b{_POSTCODE}\b(?<!\b[A-Z]\d\d[A-Z]{{2}})|\b[A-Z]\d[A-Z][ -]\d[A-Z]\d\b"),
+    Rule(
+        "LOCATION",
+        "town and state",
+        rf"\b\p{{Lu}}\p{{Ll}}+(?:[ \t]\p{{Lu}}\p{{Ll}}+){{0,2}},[ \t]*(?:{_STATE}\b(?![ \t]*(?:[:=]|\d))|{_STATE_NAME}\b)",
+    ),
+    Rule(
+        "LOCATION",
+        "place after cue",
+        rf"\b(?i:liv(?:es?|ing|ed)|resid(?:es?|ing|ed|ent)|born|rais(?:es?|ed)|mov(?:ed|ing|es)|travell?(?:s|ed|ing)?|flew|visit(?:s|ed|ing)?|work(?:s|ed|ing)?|comes?|came|native|transferred|commut\w+|holiday\w*|vacation\w*|emigrated|immigrated|spent|stay(?:s|ed|ing)?|trip|drove|returned|grew up|collision|accident|crash|farm\w*|seen)(?:[ \t]+[a-z]{{1,8}}){{0,3}}?[ \t]+(?:in|from|to|at|near|outside(?: of)?|around|towards?|through)[ \t]+(?:the[ \t]+)?\K(?!(?:ED|ER|ICU|Emergency|Dr|Mr|Mrs|Ms|I|ITU|A&E|OR|Type|Stage|Grade|Class|Level|Phase|Group)\b){_NO_MONTH}\p{{Lu}}[\p{{L}}'-]+(?:[ \t]{_NO_MONTH}\p{{Lu}}[\p{{L}}'-]+){{0,2}}",
+    ),
+    Rule(
+        "LOCATION",
+        "where somebody is from",
+        rf"\b(?i:man|woman|boy|girl|male|female|family|patient|lady|gentleman|resident|native|visitor|up|down|over|ambulance|transfer|\p{{Lu}}\p{{Ll}}+)[ \t]+(?:from|of(?<=(?:resident|native) of))[ \t]+\K(?!(?:ED|ER|ICU|OR|Dr|Mr|Mrs|Ms|The)\b){_NO_MONTH}\p{{Lu}}[\p{{L}}'-]+(?:[ \t]{_NO_MONTH}\p{{Lu}}[\p{{L}}'-]+){{0,2}}",
+    ),
+    Rule(
+        "LOCATION",
+        "county, town or village named",
+        r"\b(?i:town|city|village|county|borough|parish|suburb|district|neighbou?rhood|island|reservation) of \K\p{Lu}[\p{L}'-]+(?:[ ]\p{Lu}[\p{L}'-]+){0,2}|\b\p{Lu}[\p{L}'-]+(?:[ ]\p{Lu}[\p{L}'-]+)?[ ](?:County|Township|Parish|Borough|Village|Shire|Municipality|Precinct)\b|\bCounty \p{Lu}\p{Ll}+",
+    ),
+    Rule(
+        "FACILITY",
+        "named facility",
+        rf"\b{_NAMED}(?:'s)?[ ]{_KIND}\b{_MORE}(?:[ ](?:of|at)[ ](?:the[ ])?{_NO_MONTH}\p{{Lu}}[\p{{L}}'-]+(?:[ ]{_NO_MONTH}\p{{Lu}}[\p{{L}}'-]+)?)?",
+    ),
+    Rule(
+        "FACILITY",
+        "facility of a place",
+        rf"\b(?:University|Hospital|Clinic|Infirmary|Institute|College|Academy|Church|Children's Hospital|School)(?: Hospitals?| Medical Cent(?:er|re)| Clinic)? (?:of|for|at) (?:the )?{_NO_MONTH}\p{{Lu}}[\p{{L}}'-]+(?:[ ](?:of |and )?{_NO_MONTH}\p{{Lu}}[\p{{L}}'-]+){{0,3}}",
+    ),
+    Rule(
+        "FACILITY",
+        "saint",
+        r"\b(?:St|Saint)\b\.?[ ]\p{Lu}\p{Ll}{3,}(?:'s)?\b(?! (?:wort|vitus|Vitus|louis encephalitis|Louis encephalitis|Elmo|elmo))(?<!St\. Jude valve)(?!'s wort)",
+    ),
+    Rule(
+        "FACILITY",
+        "labelled facility",
+        r"^[ \t]*(?i:hospital|facility|clinic|site|practice|pharmacy|employer|school|organi[sz]ation|location|referring facility)[ \t]*:[ \t]*\K\p{Lu}[\p{L}&'., -]{2,60}",
+    ),
+    Rule(
+        "FACILITY",
+        "company",
+        r"\b(?!(?:The|Our|Any|This)\b)\p{Lu}[\p{L}'&-]+(?:[ ](?:&[ ]|and[ ])?\p{Lu}[\p{L}'&-]+){0,3},?[ ](?:Inc|LLC|Ltd|Limited|Corp|Corporation|Company|GmbH|PLC|plc|Industries|Logistics|Foods|Bank|Manufacturing|Motors|Airlines|Police Department|Fire Department|Sheriff's Office|Construction|Enterprises|Bakery|Supermarket|Stores|Library|Brewery|Trucking|Landscaping|Plumbing|Farms|Cannery|Shipyard|Steelworks|Mills|Post Office)\b\.?",
+    ),
+    Rule(
+        "FACILITY",
+        "employer after cue",
+        r"\b(?i:employ(?:ed|er|ee)|works?|worked|working|job|position|retired|internship|enrolled|student|pupil|teach(?:es|er)?|studies|studying|attends)(?:[ ](?:as|an?|the|is|was|of|[a-z]+er|[a-z]+or|[a-z]+ist|[a-z]+nt|clerk|cook|driver|nurse|grade)){0,4}[ ](?:at|for|with|by|from)[ ](?:the[ ])?\K\p{Lu}[\p{L}'&-]+(?:[ ](?:&[ ]|and[ ]|of[ ])?\p{Lu}[\p{L}'&-]+){0,4}",
+    ),
+    Rule(
+        "ROOM",
+        "room or bed",
+        rf"\b(?:{_ICU}[ -])?(?i:room|rm\.?|bed|bay|ward|suite|theatre|cubicle|pod|apt\.?|apartment|flat|o\.?r\.?|desk|locker|bunk|chair|station|cell|dorm)[ \t]*(?i:no\.?|number|:|#)?[ \t]*#?(?:\d{{1,5}}[A-Za-z]?(?:-\d{{0,4}}[A-Z0-9]{{0,3}})?|[A-Z]{{1,2}}-?\d{{1,4}}[A-Z]?|[A-Z](?:-\d{{1,3}})?)(?![\w-])(?![ \t]*(?:mg|ml|mL|days?|weeks?|hours?|hrs?|months?|years?|%|times?|pillows?|/|\.\d|x\b|minutes?|pounds?|feet))",
+    ),
+    Rule(
+        "ROOM",
+        "unit by letters",
+        rf"\b{_ICU}[- ](?:(?i:bed|room|bay|pod)[ ]?#?)?\d{{1,3}}[A-Z]?\b(?![ ]?(?:days?|hours?|x|%|mg|/|visits?|admissions?|weeks?))",
+    ),
+    Rule(
+        "ROOM",
+        "unit by compass",
+        r"(?<![\w.,/-])\d{1,2}[ -]?(?:North|South|East|West|Central|Main)(?:[ -](?:Tower|Wing|Pavilion|Building|Unit))?\b(?![ ](?:\p{Lu}\p{Ll}+ )?(?:Street|St|Road|Rd|Avenue|Ave|Drive|Lane|Boulevard|Blvd))|(?:North|South|East|West)[ ]?\d{1,2}[A-Z]?\b",
+    ),
+    Rule(
+        "ROOM",
+        "named ward",
+        rf"\b(?!{_KINDS_OF_WARD}\b)\p{{Lu}}[\p{{L}}'-]+[ ](?:Ward|Unit|Wing|Pavilion|Tower|Suite)\b(?:[ ]\d{{1,3}}[A-Z]?\b)?",
+    ),
+    Rule(
+        "ROOM",
+        "unit",
+        r"\b(?i:unit|wing|tower|building|block|floor|level|pavilion)[ \t]+(?:\d{1,3}[A-Z]\b|[A-Z]-?\d{0,3}\b)(?!\.|[ ]?[a-z]+ing)",
+    ),
+    Rule(
+        "ROOM",
+        "labelled place in the house",
+        r"(?:^|(?<=[|;]|[ ]{2}))[ \t]*(?i:loc(?:ation)?|unit|ward|bed|room|service)[ \t]*[:=][ \t]*\K[^\n|;]{1,30}?(?=[ \t]*(?:$|\||;|[ ]{2}))",
+    ),
+)
