@@ -34,7 +34,7 @@ Role = Literal["policy", "reference", "reward"]
 
 
 def initial_state(base: BaseModel, lora: LoraSpec, stage: Stage, seed: int) -> dict[str, Array]:
-    """A fresh adapter: public random A, B = 0, score head N(0, 1/(H+1)), value head 0.
+    """A fresh adapter: public random A, B = 0, score head N(0, 1/(H+1)) or 0, value head 0.
 
     A reward adapter has no tensors for blocks above the depth that its heads read at.
 
@@ -67,7 +67,8 @@ def initial_heads(base: BaseModel, lora: LoraSpec, stage: Stage, seed: int) -> d
     out: dict[str, Array] = {}
     for name in heads(stage):
         if name in SCORE_HEAD:
-            members = draw.normal(0, 1 / np.sqrt(width + 1), size=(lora.reward.members, width))
+            spread = 0.0 if lora.reward.start == "zero" else 1 / np.sqrt(width + 1)
+            members = draw.normal(0, spread, size=(lora.reward.members, width))
             undecided = np.zeros((lora.reward.rows - lora.reward.members, width))
             out[name] = np.concatenate([members, undecided]).astype(np.float32)
         else:

@@ -11,7 +11,7 @@ an ensemble of whole models (Coste et al., arXiv 2310.02743) would show.
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,18 +24,23 @@ Names = Annotated[tuple[Name, ...], Field(max_length=8)]
 class RewardHeads(Strict):
     """``members`` score comparisons; ``criteria`` learn ratings, ``flags`` learn failures of one answer.
 
-    All read the last token's state after ``depth`` blocks of the base model, or after all of them.
+    All read the last token's state after ``depth`` blocks of the base model, or after all of them. A member's
+    head starts at N(0, 1/(H+1)) (Stiennon et al., arXiv 2009.01325), or with ``start = "zero"`` at 0: with
+    some hundred comparisons to learn from, what is left of a random start is noise in every score.
     """
 
     members: int = Field(default=1, ge=1, le=8)
     criteria: Names = ()
     flags: Names = ()
     depth: int | None = Field(default=None, ge=1, le=1024)
+    start: Literal["normal", "zero"] = "normal"
 
     @model_validator(mode="after")
     def _named_once(self) -> Self:
         if len({*self.criteria, *self.flags}) < len(self.criteria) + len(self.flags):
             raise ValueError("criteria and flags have different names, each once")
+        if self.start == "zero" and self.members > 1:
+            raise ValueError("members of an ensemble start apart; start = \"zero\" is for a single one")
         return self
 
     @property

@@ -1,9 +1,10 @@
-"""Reward model by cross-validation grouped by prompt, beside two baselines on the same folds.
+"""Reward models by cross-validation grouped by prompt, beside two baselines on the same folds.
 
-A start is made once a seed: rankings by rule (``synthetic``), then general pairs. Each fold goes on from it
-with the rankings of its own training prompts of both judged sets: graded margins, and heads for the grade and
-for manual fact counts. What is kept of a prompt are its answers' scores; an outcome is 1 where a pair is
-ordered rightly, 0.5 where it is tied. With several seeds their mean, each on its own scale, is a column more.
+Each judged set has a reward model of its own, as its learnt baseline has. A start is made once a seed:
+rankings by rule (``synthetic``), then general pairs. Each fold goes on from it with the rankings of its own
+training prompts: graded margins, and heads for the grade and for manual fact counts. What is kept of a prompt
+are its answers' scores; an outcome is 1 where a pair is ordered rightly, 0.5 where it is tied. With several
+seeds their mean, each on its own scale, is a column more.
 """
 
 from __future__ import annotations
@@ -43,11 +44,13 @@ class RewardTerms(StudyTerms):
     warm_pairs: int = Field(default=0, ge=0, le=10_000, description="general pairs to start on, after those")
     warm_tokens: int = Field(default=128, ge=8, description="longest answer of the start")
     judged_tokens: int = Field(default=1024, ge=8, description="longest answer that is judged")
+    depth: int | None = Field(default=None, ge=1, description="block after which the heads read; all blocks")
 
     @property
     def lora(self) -> LoraSpec:
-        """With a head for each criterion of the judged sets."""
-        return super().lora.model_copy(update={"reward": RewardHeads(criteria=CRITERIA)})
+        """With a head for each criterion of the judged sets, all from zero."""
+        heads = RewardHeads(criteria=CRITERIA, depth=self.depth, start="zero")
+        return super().lora.model_copy(update={"reward": heads})
 
 
 class RewardScenario(StudyScenario):
@@ -65,14 +68,15 @@ class RewardScenario(StudyScenario):
 
 
 @dataclass(frozen=True, repr=False)
-class Rows:
-    """Judged prompts, and the records of the start in their order."""
+class JudgedSet:
+    """A set's prompts, and the records of its start in their order."""
 
+    source: str
     prompts: Sequence[Prompt]
     start: Sequence[Any]
 
 
-def read_rows(scenario: RewardScenario, setting: Setting) -> Rows:
+def read_sets(scenario: RewardScenario, setting: Setting) -> list[JudgedSet]:
     """What the study learns from and judges.
 
     Raises:
@@ -80,13 +84,22 @@ def read_rows(scenario: RewardScenario, setting: Setting) -> Rows:
     """
     study, seed = scenario.study, scenario.run.seed
     prompts = judged.read_judged(setting.data)
-    start: list[Any] = []
-    if study.warm_rankings:
-        known = [prompt.text for prompt in prompts]
-        start += synthetic.synthetic_rankings(setting.data, study.warm_rankings, known, seed)
-    if study.warm_pairs:
-        start += judged.read_general(setting.data, study.warm_pairs, seed)
-    return Rows(prompts, start)
+    known = [prompt.text for prompt in prompts]
+    made = {
+        "medquad_judged": partial(synthetic.article_rankings, setting.data, study.warm_rankings, seed),
+        "mts_summary_ratings": partial(
+            synthetic.dialogue_rankings, setting.data, study.warm_rankings, known, seed
+        ),
+    }
+    general = judged.read_general(setting.data, study.warm_pairs, seed) if study.warm_pairs else []
+    return [
+        JudgedSet(
+            source,
+            [prompt for prompt in prompts if prompt.source == source],
+            [*(made[source]() if study.warm_rankings else ()), *general],
+        )
+        for source in STEPS
+    ]
 
 
 def start_adapter(
@@ -129,54 +142,66 @@ def run_fold(
     return judge(scenario, base, adapter, test)
 
 
-def baseline_outcomes(scenario: RewardScenario, prompts: Sequence[Prompt]) -> dict[str, Outcomes]:
+def baseline_outcomes(scenario: RewardScenario, sets: Sequence[JudgedSet]) -> dict[str, Outcomes]:
     """Both baselines on every prompt; the learnt one fitted on each fold's training prompts of its set."""
     text: Outcomes = {}
-    for fold in range(scenario.study.folds):
-        training, test = split(prompts, fold, scenario.study.folds, scenario.run.seed)
-        for source in STEPS:
-            ours = [prompt for prompt in training if prompt.source == source]
-            asked = [prompt for prompt in test if prompt.source == source]
-            if ours and asked:
-                text |= baselines.text_scores(ours, asked)
+    for chosen in sets:
+        for fold in range(scenario.study.folds):
+            training, test = split(chosen.prompts, fold, scenario.study.folds, scenario.run.seed)
+            if training and test:
+                text |= baselines.text_scores(training, test)
     return {
-        "longer_wins": {prompt.name: baselines.longer(prompt) for prompt in prompts},
+        "longer_wins": {p.name: baselines.longer(p) for chosen in sets for p in chosen.prompts},
         "tfidf_length_overlap": text,
     }
 
 
 def study_reward(scenario: RewardScenario, setting: Setting) -> dict[str, Any]:
-    """One unit a fold of a seed, and two for a seed's start."""
-    study, folder = scenario.study, setting.folder
-    rows = read_rows(scenario, setting)
-    setting.estimate(_seconds(scenario, setting.base, rows), study.folds * len(study.seeds), "folds")
-    started: list[Scores] = []
-    trained: list[Scores] = []
-    for seed in study.seeds:
-        told = partial(setting.show, f"seed {seed}", "start")
-        made = partial(start_adapter, scenario, setting.base, rows.start, seed, told)
-        start = folder.adapter(f"seed-{seed}-start", made)
-        whole: Scores = {}
-        for fold in range(study.folds):
-            told = partial(setting.show, f"seed {seed}", f"fold {fold + 1} of {study.folds}")
-            work = partial(run_fold, scenario, setting.base, rows.prompts, start, seed, fold, told)
-            whole |= folder.figures(f"seed-{seed}-fold-{fold}", work)["found"]
-        trained.append(whole)
-        judged_by_start = partial(judge, scenario, setting.base, start, rows.prompts)
-        started.append(folder.figures(f"seed-{seed}-start-scores", judged_by_start)["found"])
+    """One unit a fold of a set and seed, and two for its start."""
+    study = scenario.study
+    sets = read_sets(scenario, setting)
+    prompts = [prompt for chosen in sets for prompt in chosen.prompts]
+    folds = study.folds * len(study.seeds) * len(sets)
+    setting.estimate(_seconds(scenario, setting.base, sets), folds, "folds")
+    runs = [[_run_set(scenario, setting, chosen, seed) for chosen in sets] for seed in study.seeds]
+    started: list[Scores] = [merge(*(found[0] for found in run)) for run in runs]
+    trained: list[Scores] = [merge(*(found[1] for found in run)) for run in runs]
     columns = {
-        "reward_model": [outcomes_of(rows.prompts, scores) for scores in trained],
-        "start_alone": [outcomes_of(rows.prompts, scores) for scores in started],
+        "reward_model": [outcomes_of(prompts, scores) for scores in trained],
+        "start_alone": [outcomes_of(prompts, scores) for scores in started],
     }
     if len(trained) > 1:
-        columns["reward_model_mean"] = [outcomes_of(rows.prompts, mean_scores(trained))]
-    columns |= {name: [found] for name, found in baseline_outcomes(scenario, rows.prompts).items()}
+        columns["reward_model_mean"] = [outcomes_of(prompts, mean_scores(trained))]
+    columns |= {name: [found] for name, found in baseline_outcomes(scenario, sets).items()}
     return {
         "seeds": list(study.seeds),
         "folds": study.folds,
-        "seconds": folder.seconds(),
-        "sets": accuracy_table(rows.prompts, columns, scenario.run.seed),
+        "seconds": setting.folder.seconds(),
+        "sets": accuracy_table(prompts, columns, scenario.run.seed),
     }
+
+
+def _run_set(
+    scenario: RewardScenario, setting: Setting, chosen: JudgedSet, seed: int
+) -> tuple[Scores, Scores]:
+    """Scores of a set's prompts by its start, and by the folds that leave them out."""
+    folder, name = setting.folder, f"{chosen.source}-seed-{seed}"
+    tell = partial(setting.show, f"{chosen.source} seed {seed}")
+    made = partial(start_adapter, scenario, setting.base, chosen.start, seed, partial(tell, "start"))
+    start = folder.adapter(f"{name}-start", made)
+    alone = partial(judge, scenario, setting.base, start, chosen.prompts)
+    started: Scores = folder.figures(f"{name}-start-scores", alone)["found"]
+    trained: Scores = {}
+    for fold in range(scenario.study.folds):
+        told = partial(tell, f"fold {fold + 1} of {scenario.study.folds}")
+        work = partial(run_fold, scenario, setting.base, chosen.prompts, start, seed, fold, told)
+        trained |= folder.figures(f"{name}-fold-{fold}", work)["found"]
+    return started, trained
+
+
+def merge(*parts: Scores) -> Scores:
+    """Scores of different prompts, put together."""
+    return {name: scores for part in parts for name, scores in part.items()}
 
 
 def mean_scores(runs: Sequence[Scores]) -> Scores:
@@ -198,7 +223,7 @@ def _steps(training: TrainingSpec, rows: Sequence[Any], epochs: int) -> Training
     return training.model_copy(update={"steps": math.ceil(epochs * len(rows) / training.batch)})
 
 
-def _seconds(scenario: RewardScenario, base: BaseModel, rows: Rows) -> float:
+def _seconds(scenario: RewardScenario, base: BaseModel, sets: Sequence[JudgedSet]) -> float:
     """From two steps of each kind and one judged prompt in sixteen."""
     study, training = scenario.study, scenario.training
     fresh = initial_state(base, study.lora, Stage.REWARD, study.seeds[0])
@@ -208,10 +233,14 @@ def _seconds(scenario: RewardScenario, base: BaseModel, rows: Rows) -> float:
         work = partial(train_public, base, study.lora, Stage.REWARD, fresh, records, spec, 0)
         return seconds_of(work) / 2
 
-    fold = of([ranking(prompt) for prompt in rows.prompts], training.max_completion_tokens)
-    seconds = fold * study.epochs * (study.folds - 1) * len(rows.prompts) / training.batch
-    if rows.start:
-        seconds += of(rows.start, study.warm_tokens) * len(rows.start) / training.batch
-    some: Sequence[Prompt] = rows.prompts[::16]
-    seconds += 2 * seconds_of(lambda: judge(scenario, base, fresh, some)) * len(rows.prompts) / len(some)
+    seconds = 0.0
+    for chosen in sets:
+        rankings = [ranking(prompt) for prompt in chosen.prompts]
+        step = of(rankings, training.max_completion_tokens)
+        seconds += step * study.epochs * (study.folds - 1) * len(rankings) / training.batch
+        if chosen.start:
+            seconds += of(chosen.start, study.warm_tokens) * len(chosen.start) / training.batch
+        some = chosen.prompts[::16]
+        judging = partial(judge, scenario, base, fresh, some)
+        seconds += 2 * seconds_of(judging) * len(rankings) / len(some)
     return len(study.seeds) * seconds

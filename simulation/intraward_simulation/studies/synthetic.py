@@ -1,9 +1,11 @@
 """Synthetic clinical preferences to start a reward model on, made of open demonstrations by rules.
 
-A prompt's reference is above what it is degraded to: of an article, another section of the same article and
-then an article on something else; of a dialogue's note, a part of its sentences, that part with a stranger's
-sentence, and a stranger's note. So a model learns relevance, completeness and faithfulness before it sees a
-single judgment. No dialogue that people judged is among them, and no judgment is used.
+A prompt's reference is above what it is degraded to, so that a model learns relevance, completeness and
+faithfulness before it sees a single judgment: of an article, a part of the section, another section, and
+another article's section of the same kind; of a dialogue's note, a part of it, the note with one sentence
+from a stranger's, and a stranger's note. **No worse answer is longer than the reference.** Without that rule
+the model learns to prefer short answers, and judges worse than chance (simulation/RESULTS.md). No dialogue
+that people judged is among them, and no judgment is used.
 """
 
 from __future__ import annotations
@@ -20,15 +22,41 @@ from intraward_client.training.inputs import PUBLIC_UNIT
 from intraward_simulation.data import read_rows
 
 ARTICLES, DIALOGUES = "medquad_sft/sft.jsonl", "mts_dialog/sft.jsonl"
-LONGEST_DIALOGUE = 1200
-"""In characters, and so a note's longest too; a longer one costs more than it teaches."""
+LONGEST_ARTICLE, LONGEST_DIALOGUE = 1000, 1200
+"""In characters, the dialogue with its note; a longer one costs more than it teaches."""
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+")
 
 Row = dict[str, str]
 
 
-def synthetic_rankings(folder: Path, most: int, judged: Iterable[str], seed: int) -> list[RankingRecord]:
-    """At most ``most`` rankings, half of them of articles and half of dialogues, mixed.
+def article_rankings(folder: Path, most: int, seed: int) -> list[RankingRecord]:
+    """At most ``most`` rankings of sections of articles.
+
+    Raises:
+        ConfigError, InputError: a file is missing or a line is not what it should be.
+    """
+    draw = np.random.Generator(np.random.Philox(seed))
+    rows = read_rows(folder / ARTICLES, "doc", "focus", "qtype", "prompt", "response")
+    sections, alike = defaultdict[str, list[Row]](list), defaultdict[str, list[Row]](list)
+    for row in rows:
+        sections[row["doc"]].append(row)
+        alike[row["qtype"]].append(row)
+    found: list[RankingRecord] = []
+    for row in (rows[place] for place in draw.permutation(len(rows))):
+        if len(found) == most:
+            break
+        answer = row["response"]
+        if len(answer) > LONGEST_ARTICLE:
+            continue
+        beside = _pick([r for r in sections[row["doc"]] if r["qtype"] != row["qtype"]], draw)
+        foreign = _pick([r for r in alike[row["qtype"]] if r["focus"] != row["focus"]], draw)
+        worse = [(2, _part(answer, draw)), (2, _fitting(beside, answer)), (3, _fitting(foreign, answer))]
+        found += _ranked(row["prompt"], answer, worse)
+    return found
+
+
+def dialogue_rankings(folder: Path, most: int, judged: Iterable[str], seed: int) -> list[RankingRecord]:
+    """At most ``most`` rankings of notes of dialogues.
 
     Args:
         judged: prompts that are judged; none of them is used.
@@ -36,62 +64,53 @@ def synthetic_rankings(folder: Path, most: int, judged: Iterable[str], seed: int
     Raises:
         ConfigError, InputError: a file is missing or a line is not what it should be.
     """
-    draw = np.random.Generator(np.random.Philox(seed))
-    found = _article_rankings(folder, most // 2, draw)
-    found += _dialogue_rankings(folder, most - most // 2, set(judged), draw)
-    return [found[place] for place in draw.permutation(len(found))]
-
-
-def _article_rankings(folder: Path, most: int, draw: np.random.Generator) -> list[RankingRecord]:
-    rows = read_rows(folder / ARTICLES, "doc", "focus", "qtype", "prompt", "response")
-    sections, alike = defaultdict[str, list[Row]](list), defaultdict[str, list[Row]](list)
-    for row in rows:
-        sections[row["doc"]].append(row)
-        alike[row["qtype"]].append(row)
-    found: list[RankingRecord] = []
-    for place in draw.permutation(len(rows)):
-        if len(found) == most:
-            break
-        row = rows[place]
-        worse = [_pick([r for r in sections[row["doc"]] if r["qtype"] != row["qtype"]], draw)]
-        worse += [_pick([r for r in alike[row["qtype"]] if r["focus"] != row["focus"]], draw)]
-        worse += [_pick([r for r in rows if r["doc"] != row["doc"] and r["focus"] != row["focus"]], draw)]
-        levels = [(rank, text) for rank, text in zip((2, 3, 3), worse, strict=True) if text]
-        found += _ranked(row["prompt"], [(1, row["response"]), *levels])
-    return found
-
-
-def _dialogue_rankings(
-    folder: Path, most: int, judged: set[str], draw: np.random.Generator
-) -> list[RankingRecord]:
+    draw, known = np.random.Generator(np.random.Philox(seed)), set(judged)
     rows = [
         row
         for row in read_rows(folder / DIALOGUES, "prompt", "response")
-        if row["prompt"] not in judged and len(row["prompt"] + row["response"]) <= LONGEST_DIALOGUE
+        if row["prompt"] not in known and len(row["prompt"] + row["response"]) <= LONGEST_DIALOGUE
     ]
     found: list[RankingRecord] = []
-    for place in draw.permutation(len(rows)):
+    for row in (rows[place] for place in draw.permutation(len(rows))):
         if len(found) == most:
             break
-        row = rows[place]
+        note = row["response"]
         stranger = _pick([other for other in rows if other is not row], draw)
-        levels = [(1, row["response"]), *_degraded(row["response"], stranger, draw), (4, stranger)]
-        found += _ranked(row["prompt"], levels)
+        worse = [(2, _part(note, draw)), (2, _mixed(note, stranger, draw)), (3, _fitting(stranger, note))]
+        found += _ranked(row["prompt"], note, worse)
     return found
 
 
-def _degraded(note: str, stranger: str, draw: np.random.Generator) -> list[tuple[int, str]]:
-    """(rank, text): some of the note's sentences, or half its words, and that with a stranger's sentence."""
-    sentences = _sentences(note)
+def _part(text: str, draw: np.random.Generator) -> str:
+    """Some of the sentences, or half the words of a single one; nothing of a short one."""
+    sentences = _sentences(text)
     if len(sentences) < 2:
-        words = note.split()
-        part = " ".join(words[: len(words) // 2])
-        return [(2, part)] if len(words) > 5 else []
+        words = text.split()
+        return " ".join(words[: len(words) // 2]) if len(words) > 5 else ""
     count = int(draw.integers(1, len(sentences)))
-    kept = [sentences[i] for i in sorted(draw.choice(len(sentences), count, replace=False))]
-    foreign = _sentences(stranger)
-    mixed = [*kept, foreign[int(draw.integers(len(foreign)))]] if foreign else kept
-    return [(2, " ".join(kept)), (3, " ".join(mixed[i] for i in draw.permutation(len(mixed))))]
+    return " ".join(sentences[i] for i in sorted(draw.choice(len(sentences), count, replace=False)))
+
+
+def _mixed(text: str, stranger: str, draw: np.random.Generator) -> str:
+    """The text with one sentence replaced by a stranger's that is no longer; nothing where none fits."""
+    sentences = _sentences(text)
+    place = int(draw.integers(len(sentences)))
+    fitting = [foreign for foreign in _sentences(stranger) if len(foreign) <= len(sentences[place])]
+    if len(sentences) < 2 or not fitting:
+        return ""
+    sentences[place] = fitting[int(draw.integers(len(fitting)))]
+    return " ".join(sentences)
+
+
+def _fitting(text: str, reference: str) -> str:
+    """As many leading sentences as are together no longer than the reference."""
+    kept = ""
+    for sentence in _sentences(text):
+        longer = f"{kept} {sentence}".strip()
+        if len(longer) > len(reference):
+            break
+        kept = longer
+    return kept
 
 
 def _sentences(text: str) -> list[str]:
@@ -102,9 +121,12 @@ def _pick(rows: Sequence[Row], draw: np.random.Generator) -> str:
     return rows[int(draw.integers(len(rows)))]["response"] if rows else ""
 
 
-def _ranked(prompt: str, levels: Sequence[tuple[int, str]]) -> list[RankingRecord]:
-    """One record, or none where two answers are the same or fewer than two are left."""
-    ranks, answers = zip(*levels, strict=True)
-    if len(answers) < 2 or len(set(answers)) < len(answers):
+def _ranked(prompt: str, best: str, worse: Iterable[tuple[int, str]]) -> list[RankingRecord]:
+    """One record, or none where no different worse answer is left."""
+    levels = {best: 1}
+    for rank, text in worse:
+        if text:
+            levels.setdefault(text, rank)
+    if len(levels) < 2:
         return []
-    return [RankingRecord(PUBLIC_UNIT, prompt, tuple(answers), tuple(ranks))]
+    return [RankingRecord(PUBLIC_UNIT, prompt, tuple(levels), tuple(levels.values()))]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,10 +15,9 @@ from intraward_shared.config import Strict
 from intraward_shared.protocol import LoraSpec
 from intraward_simulation.scenario import RunTerms
 
-_LINEAR = (
-    *("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"),
-    *("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"),
-)
+Linear = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+_LINEAR: tuple[Linear, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+_ATTENTION = frozenset(_LINEAR[:4])
 
 
 class StudyTerms(Strict):
@@ -28,6 +27,7 @@ class StudyTerms(Strict):
     seeds: tuple[int, ...] = Field(min_length=1, max_length=16)
     first_block: int = Field(default=0, ge=0, description="lowest block that has LoRA")
     blocks: int = Field(ge=1, description="number of blocks that have LoRA")
+    modules: tuple[Linear, ...] = Field(default=_LINEAR, min_length=1, description="what of a block has LoRA")
     r: int = Field(default=8, ge=1, le=256)
     lora_alpha: int = Field(default=16, ge=1, le=1024)
 
@@ -41,9 +41,10 @@ class StudyTerms(Strict):
 
     @property
     def lora(self) -> LoraSpec:
-        """All linear layers of the named blocks; the backward pass ends at the lowest one."""
+        """Linear layers of the named blocks; the backward pass ends at the lowest one."""
         blocks = range(self.first_block, self.first_block + self.blocks)
-        names = tuple(f"layers.{block}.{name}" for block in blocks for name in _LINEAR)
+        parts = [f"{'self_attn' if name in _ATTENTION else 'mlp'}.{name}" for name in self.modules]
+        names = tuple(f"layers.{block}.{part}" for block in blocks for part in parts)
         return LoraSpec(r=self.r, lora_alpha=self.lora_alpha, target_modules=names)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.store.datasets import PairRecord, TrainingTable
@@ -147,3 +148,11 @@ def test_a_policy_stage_takes_its_reward_at_that_depth(rewarded_of: Any, record_
     )
     assert set(first) == set(second)
     assert any(not np.array_equal(first[n], second[n]) for n in first)
+
+
+def test_a_single_head_may_start_at_zero_and_members_may_not(tiny: Any, lora_of: Any) -> None:
+    lora = lora_of("llama").model_copy(update={"reward": RewardHeads(start="zero")})
+    assert not initial_state(tiny("llama"), lora, Stage.REWARD, 3)["score.weight"].any()
+    assert initial_state(tiny("llama"), lora_of("llama"), Stage.REWARD, 3)["score.weight"].all()
+    with pytest.raises(ValidationError, match="start apart"):
+        RewardHeads(members=2, start="zero")

@@ -13,6 +13,7 @@ from intraward_simulation.studies import accuracy, judged, reward, synthetic
 from intraward_simulation.studies.judged import Prompt
 
 NOTE = "Pain is {0}. Fever since day {0}. No cough at {0}."
+SECTION = "{0} text that says much. More of {1}."
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def data(tmp_path: Path) -> Path:
             "focus": f"topic {number}",
             "qtype": asked,
             "prompt": f"{asked} of {number}?",
-            "response": f"{asked} text {number}",
+            "response": SECTION.format(asked, number),
         }
         for number in range(12)
         for asked in ("causes", "symptoms")
@@ -40,39 +41,53 @@ def _lay(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def of_dialogues(rankings: Sequence[RankingRecord]) -> list[RankingRecord]:
-    return [ranking for ranking in rankings if ranking.prompt.startswith("talk")]
+def by_rank(ranking: RankingRecord) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for rank, text in zip(ranking.ranks, ranking.answers, strict=True):
+        found.setdefault(rank, []).append(text)
+    return found
 
 
-def test_a_reference_is_above_another_section_and_that_above_another_article(data: Path) -> None:
-    made = synthetic.synthetic_rankings(data, 20, (), seed=1)
-    articles = [ranking for ranking in made if not ranking.prompt.startswith("talk")]
-    assert len(articles) == 10 and len(of_dialogues(made)) == 10
-    for ranking in articles:
+def test_a_section_is_above_its_part_another_section_and_another_article(data: Path) -> None:
+    made = synthetic.article_rankings(data, 20, seed=1)
+    assert len(made) == 20
+    for ranking in made:
         asked, number = ranking.prompt.rstrip("?").split(" of ")
-        by_rank = {rank: text for rank, text in zip(ranking.ranks, ranking.answers, strict=True) if rank < 3}
-        other = "symptoms" if asked == "causes" else "causes"
-        assert by_rank == {1: f"{asked} text {number}", 2: f"{other} text {number}"}
-        assert all(not text.endswith(f" {number}") for text in ranking.answers[2:])
+        levels = by_rank(ranking)
+        assert levels[1] == [SECTION.format(asked, number)]
+        assert len(levels[2]) == 2 and levels[2][0] in levels[1][0]
+        assert levels[2][1].startswith("symptoms" if asked == "causes" else "causes")
+        foreign = levels.get(3, [])
+        assert all(text.startswith(asked) and not text.endswith(f"of {number}.") for text in foreign)
+    assert sum(3 in by_rank(ranking) for ranking in made) > 10
 
 
-def test_a_note_is_above_its_part_and_a_stranger_s_sentence_below_that(data: Path) -> None:
-    for ranking in of_dialogues(synthetic.synthetic_rankings(data, 20, (), seed=1)):
+def test_a_note_is_above_its_part_a_stranger_s_sentence_and_a_stranger(data: Path) -> None:
+    made = synthetic.dialogue_rankings(data, 10, (), seed=1)
+    assert len(made) == 10
+    for ranking in made:
         own = NOTE.format(ranking.prompt.split()[1])
-        answers = dict(zip(ranking.ranks, ranking.answers, strict=True))
-        assert answers[1] == own and set(answers) == {1, 2, 3, 4}
-        part, mixed = (set(synthetic._sentences(answers[rank])) for rank in (2, 3))
-        assert part < set(synthetic._sentences(own))
-        assert len(mixed - set(synthetic._sentences(own))) == 1 and part < mixed
-        assert not set(synthetic._sentences(answers[4])) & set(synthetic._sentences(own))
+        sentences, levels = set(synthetic._sentences(own)), by_rank(ranking)
+        assert levels[1] == [own] and len(levels[2]) == 2
+        part, mixed = (set(synthetic._sentences(text)) for text in levels[2])
+        assert part < sentences and len(mixed - sentences) == 1 and len(mixed) == len(sentences)
+        assert all(not set(synthetic._sentences(text)) & sentences for text in levels[3])
+
+
+def test_no_worse_answer_is_longer_than_the_reference(data: Path) -> None:
+    made = synthetic.article_rankings(data, 24, seed=3) + synthetic.dialogue_rankings(data, 12, (), seed=3)
+    assert len(made) == 36
+    for ranking in made:
+        assert max(map(len, ranking.answers)) == len(ranking.answers[0])
 
 
 def test_no_judged_prompt_is_among_them_and_a_seed_repeats(data: Path) -> None:
     known = {f"talk {n}" for n in range(8)}
-    made = synthetic.synthetic_rankings(data, 40, known, seed=1)
-    assert {ranking.prompt for ranking in of_dialogues(made)} == {f"talk {n}" for n in range(8, 12)}
-    assert made == synthetic.synthetic_rankings(data, 40, known, seed=1)
-    assert made != synthetic.synthetic_rankings(data, 40, known, seed=2)
+    made = synthetic.dialogue_rankings(data, 40, known, seed=1)
+    assert {ranking.prompt for ranking in made} == {f"talk {n}" for n in range(8, 12)}
+    assert made == synthetic.dialogue_rankings(data, 40, known, seed=1)
+    assert made != synthetic.dialogue_rankings(data, 40, known, seed=2)
+    assert synthetic.article_rankings(data, 9, 1) != synthetic.article_rankings(data, 9, 2)
 
 
 def test_grades_and_fact_counts_become_ratings_from_1_to_5(tmp_path: Path) -> None:
