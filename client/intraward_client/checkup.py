@@ -136,13 +136,16 @@ def check_model(policy: SitePolicy) -> str:
 
 def _deidentifier(home: SiteHome, policy: SitePolicy) -> str:
     from contextlib import closing
+    from datetime import date
 
+    from intraward_client.grade import check_grade
     from intraward_client.importing import make_deidentifier
     from intraward_client.store.vault import Vault
 
+    grade = check_grade(home, policy, date.today())
     with closing(Vault.open(home.vault, home.vault_keys)) as vault:
-        make_deidentifier(vault, policy).self_test()
-    return f"self-test passed, profile {policy.deid.profile}"
+        make_deidentifier(home, vault, policy).self_test()
+    return f"self-test passed, profile {policy.deid.profile}, {grade}"
 
 
 def _disk(home: SiteHome, policy: SitePolicy) -> str:

@@ -6,10 +6,11 @@ Rule 3 of DESIGN.md. Read strictly from ``policy.toml``; a plan is measured agai
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from intraward_shared.config import Strict, load_toml
 from intraward_shared.ledger_entry import AbsolutePath
@@ -57,11 +58,41 @@ class CoordinatorTerms(Strict):
     public_key: PublicKey
 
 
+class SmallModelException(Strict):
+    """The officer's signed word that this site may use the small model alone; ``grade`` checks it."""
+
+    until: Annotated[str, StringConstraints(pattern=r"^20\d\d-[01]\d-[0-3]\d$")]
+    signature: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
+
+    @field_validator("until")
+    @classmethod
+    def _is_a_day(cls, value: str) -> str:
+        date.fromisoformat(value)
+        return value
+
+
 class DeidTerms(Strict):
-    """De-identification profile and number of worker processes."""
+    """De-identification profile, number of processes, and the recognizer beside the small model.
+
+    ``model`` is the folder of a transformers token classifier or a GLiNER model, pinned by ``model_sha256``;
+    ``labels`` says of its labels which entity each is, or ``none``. ``production`` refuses to do without one.
+    """
 
     profile: Literal["safe-harbor", "research"] = "safe-harbor"
     workers: int = Field(default=1, ge=1, le=64)
+    grade: Literal["trial", "production"] = "trial"
+    model: AbsolutePath | None = None
+    model_sha256: Digest | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    small_model_exception: SmallModelException | None = None
+
+    @model_validator(mode="after")
+    def _model_is_pinned(self) -> Self:
+        if (self.model is None) != (self.model_sha256 is None):
+            raise ValueError("deid.model and deid.model_sha256 go together: a model is used only as pinned")
+        if self.labels and self.model is None:
+            raise ValueError("deid.labels are those of deid.model, and none is named")
+        return self
 
 
 class LedgerTerms(Strict):

@@ -106,8 +106,30 @@ def evaluate(
     engine = _ephemeral("safe-harbor") if home is None else _of_site(home, "safe-harbor")
     with counter("scoring", "notes", quiet=as_json) as tell:
         report = score(notes, engine, use_known=not no_known, workers=workers, progress=tell)
-    digests = {"model_sha256": engine.settings.model_sha256, "pack_sha256": engine.pack_sha256}
+    digests = {"model_sha256": engine.model_sha256, "pack_sha256": engine.pack_sha256}
     show(report.as_dict() | {"known": not no_known} | digests, as_json=as_json, text=write_card(report))
+
+
+@app.command()
+def model(
+    directory: Annotated[Path, typer.Argument(metavar="FOLDER", help="A token classifier or GLiNER model.")],
+    as_json: Json = False,
+) -> None:
+    """What a stronger recognizer's folder holds, and the lines of policy.toml that pin it.
+
+    Example: intraward-client deid model /srv/models/deidentifier
+    """
+    from intraward_client.deid.stronger import DEFAULT_LABELS, GLINER_LABELS, inspect
+
+    found = inspect(directory)
+    labels = {label: DEFAULT_LABELS.get(label.upper()) for label in found.labels} or dict(GLINER_LABELS)
+    lines = [f"{label}: {entity or 'not mapped; say what it is'}" for label, entity in labels.items()]
+    unknown = [f'{label} = "none"' for label, entity in labels.items() if entity is None]
+    policy = [f'model = "{directory.resolve()}"', f'model_sha256 = "{found.sha256}"']
+    policy += ["\n\\[deid.labels]", *unknown] if unknown else []
+    text = "\n".join([found.kind, *lines, "\npolicy.toml:\n\\[deid]", *policy])
+    value = {"kind": found.kind, "labels": labels, "sha256": found.sha256}
+    show(value, as_json=as_json, text=text)
 
 
 def _ephemeral(profile: Profile) -> Deidentifier:
@@ -127,4 +149,4 @@ def _of_site(home: Path, profile: Profile) -> Deidentifier:
 
     site = SiteHome(home)
     with closing(Vault.open(site.vault, site.vault_keys)) as vault:
-        return make_deidentifier(vault, load_policy(site.policy), profile)
+        return make_deidentifier(site, vault, load_policy(site.policy), profile)

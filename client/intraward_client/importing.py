@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 from intraward_client.config import SitePolicy
-from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
+from intraward_client.deid.deidentifier import Deidentifier, DeidSettings, Stronger
+from intraward_client.grade import check_grade
 from intraward_client.home import SiteHome
 from intraward_client.store.importers import Kind, stream_rows
 from intraward_client.store.intake import run_import
@@ -19,13 +21,20 @@ from intraward_shared.errors import InputError
 Profile = Literal["safe-harbor", "research"]
 
 
-def make_deidentifier(vault: Vault, policy: SitePolicy, profile: Profile | None = None) -> Deidentifier:
+def make_deidentifier(
+    home: SiteHome, vault: Vault, policy: SitePolicy, profile: Profile | None = None
+) -> Deidentifier:
     """The de-identifier of the site's own (or the given) profile, keyed by a secret that the vault derives.
 
     Raises:
-        DeidError: model or rule pack is missing or not the pinned one.
+        DeidError: model or rule pack is missing or not the pinned one, or below the site's grade.
     """
-    return Deidentifier(DeidSettings(profile=profile or policy.deid.profile), vault.derive("deid"))
+    check_grade(home, policy, date.today())
+    terms, stronger = policy.deid, None
+    if terms.model is not None and terms.model_sha256 is not None:
+        stronger = Stronger(path=terms.model, sha256=terms.model_sha256, labels=terms.labels)
+    settings = DeidSettings(profile=profile or terms.profile, stronger=stronger)
+    return Deidentifier(settings, vault.derive("deid"))
 
 
 def check_file(path: Path, kind: Kind) -> None:
@@ -58,7 +67,9 @@ def import_file(
 
     with closing(Vault.open(home.vault, home.vault_keys)) as vault:
         report = asdict(
-            run_import(path, vault, make_deidentifier(vault, policy), policy.deid.workers, progress, kind)
+            run_import(
+                path, vault, make_deidentifier(home, vault, policy), policy.deid.workers, progress, kind
+            )
         )
     report["rows"] = report.pop("notes_in")
     return report

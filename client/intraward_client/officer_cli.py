@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,6 +73,29 @@ def amend(
     if entry.terms.second_path is not None:
         text += f", second head in {entry.terms.second_path}"
     show(value, as_json=as_json, text=text)
+
+
+@app.command(name="allow-small-model")
+def allow_small_model(
+    key: Annotated[Path, typer.Option("--key", help="The officer's key file.")],
+    until: Annotated[str, typer.Option("--until", help="Last day, YYYY-MM-DD; within a year.")],
+    home: Home = Path("site"),
+    as_json: Json = False,
+) -> None:
+    """Sign that this site may call the small model production grade, and print it for policy.toml.
+
+    Example: intraward-client officer allow-small-model --key officer.key --until 2027-06-30
+    """
+    from intraward_client.grade import sign_exception
+    from intraward_shared.errors import ConfigError
+
+    try:
+        last = date.fromisoformat(until)
+    except ValueError:
+        raise ConfigError("--until", "", "not a day", remedy="write YYYY-MM-DD") from None
+    signed = sign_exception(SiteHome(home), key, last, datetime.now(UTC).date())
+    text = f'policy.toml:\n\\[deid.small_model_exception]\nuntil = "{signed.until}"\n'
+    show(signed.model_dump(), as_json=as_json, text=text + f'signature = "{signed.signature}"')
 
 
 @app.command()

@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import islice
+from pathlib import Path
 from typing import Literal
 
-from presidio_analyzer import RecognizerResult
+from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 from presidio_anonymizer import AnonymizerEngine
 from presidio_anonymizer.entities import OperatorConfig
@@ -49,6 +50,14 @@ Span = tuple[int, int, str]
 _MIN_SECRET = 16
 
 
+class Stronger(Strict):
+    """A recognizer beside the small model: its folder, pin and what its labels are (``deid.stronger``)."""
+
+    path: str
+    sha256: str
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
 class DeidSettings(Strict):
     """What the site may choose; the rule pack itself is code."""
 
@@ -57,6 +66,7 @@ class DeidSettings(Strict):
     date_order: Literal["month-first", "day-first"] = "month-first"
     model: str = MODEL_NAME
     model_sha256: str = MODEL_SHA256
+    stronger: Stronger | None = None
     max_chars: int = Field(default=20_000, gt=0, le=200_000)
     timeout_seconds: float = Field(default=10.0, gt=0)
     reference_year: int = Field(default_factory=lambda: date.today().year, ge=2000, le=2200)
@@ -86,6 +96,7 @@ class Deidentifier:
         self._engine = engine
         self._kinds = word_kinds(self._words)
         self._analyzer = build_analyzer(engine, self._words)
+        self._stronger = self._load_stronger()
         self._anonymizer = AnonymizerEngine()  # type: ignore[no-untyped-call]
         self._anonymizer.add_anonymizer(SurrogateOperator)
         self._pack_sha256 = pack_digest()
@@ -115,6 +126,22 @@ class Deidentifier:
         parts = (self._settings.model_dump_json(), self._pack_sha256, named)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
+    @property
+    def model_sha256(self) -> str:
+        """Digest of the model, as receipts name it; of both, joined by a plus sign, if there are two."""
+        stronger = self._settings.stronger
+        return self._settings.model_sha256 + (f"+{stronger.sha256}" if stronger else "")
+
+    def _load_stronger(self) -> EntityRecognizer | None:
+        if self._settings.stronger is None:
+            return None
+        from intraward_client.deid.stronger import load_stronger
+
+        given = self._settings.stronger
+        found = load_stronger(Path(given.path), given.sha256, given.labels, REQUIRED)
+        self._analyzer.registry.add_recognizer(found)
+        return found
+
     def self_test(self) -> None:
         """Refuse to run when a detector is absent, a canary survives, or a clinical phrase does not.
 
@@ -127,6 +154,8 @@ class Deidentifier:
         entities = self._engine.process_text(canaries.MODEL_ONLY, "en").entities
         if not {"PERSON", "LOCATION"} <= {entity.label_ for entity in entities}:
             raise DeidError("the model finds no names", remedy="install the client extra again")
+        if self._stronger is not None and not self._stronger.analyze(canaries.MODEL_ONLY, sorted(REQUIRED)):
+            raise DeidError("the recognizer of [deid] model finds no names", remedy="check its labels")
         for kind, text, secrets in canaries.CANARIES:
             outcome = self.deidentify_text(text, "self-test", {})
             if isinstance(outcome, Quarantined) or any(map(self._left(text, outcome).__contains__, secrets)):
@@ -238,7 +267,7 @@ class Deidentifier:
         if reason is not None:
             return Quarantined(note_id, patient_id, reason)
         counts = dict(sorted(Counter(kind for _, _, kind in spans).items()))
-        receipt = DeidReceipt(self._settings.profile, self._pack_sha256, self._settings.model_sha256, counts)
+        receipt = DeidReceipt(self._settings.profile, self._pack_sha256, self.model_sha256, counts)
         return seal_note(note_id, patient_id, output, receipt, original_spans(text, plain, spans))
 
     def _left(self, canary: str, outcome: DeidentifiedNote) -> str:
