@@ -31,6 +31,8 @@ _WHOLE_SHARE = 0.25
 _PHI_SHARE = 0.4
 _MORE_KNOWN = ("phone", "address", "email", "ssn", "next_of_kin", "clinician")
 _MORE_SHARE = 0.25
+_STRIDE = 61
+"""Between the lines of a short file, so that it holds some of every kind."""
 
 
 def write_rows(kind: Kind, half: HalfName, count: int, seed: int) -> Iterator[dict[str, Any]]:
@@ -139,7 +141,7 @@ def _clean(half: Half, draw: np.random.Generator, number: int) -> tuple[str, Sto
 def _line(half: Half, draw: np.random.Generator, number: int) -> tuple[str, Story, list[Piece]]:
     """A line with an eponym, a drug or a vital sign."""
     story = Story(half, draw)
-    at = number % len(half.texts["lines"])
+    at = number * _STRIDE % len(half.texts["lines"])
     return f"lines {at}", story, story.render(half.texts["lines"][at])
 
 
