@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from presidio_analyzer import EntityRecognizer, RecognizerResult
+from presidio_analyzer import RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 from presidio_anonymizer import AnonymizerEngine
 from presidio_anonymizer.entities import OperatorConfig
@@ -43,6 +43,10 @@ from intraward_client.deid.surrogates import OPERATOR, Item, PatientKey, Surroga
 from intraward_client.deid.wordkinds import word_kinds
 from intraward_shared.config import Strict
 from intraward_shared.errors import DeidError
+
+if TYPE_CHECKING:
+    from intraward_client.deid.stronger import Gliner
+    from intraward_client.deid.tokenclassifier import TokenClassifier
 
 Outcome = DeidentifiedNote | Quarantined
 Progress = Callable[[int, int], None]
@@ -132,7 +136,7 @@ class Deidentifier:
         stronger = self._settings.stronger
         return self._settings.model_sha256 + (f"+{stronger.sha256}" if stronger else "")
 
-    def _load_stronger(self) -> EntityRecognizer | None:
+    def _load_stronger(self) -> TokenClassifier | Gliner | None:
         if self._settings.stronger is None:
             return None
         from intraward_client.deid.stronger import load_stronger

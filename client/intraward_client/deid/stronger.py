@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from presidio_analyzer import EntityRecognizer, RecognizerResult
+from presidio_analyzer import RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 from presidio_analyzer.predefined_recognizers import GLiNERRecognizer
 
@@ -95,7 +95,7 @@ def inspect(directory: Path) -> Found:
 
 def load_stronger(
     directory: Path, sha256: str, labels: Mapping[str, str], entities: frozenset[str]
-) -> EntityRecognizer:
+) -> TokenClassifier | Gliner:
     """Load the recognizer of ``directory``.
 
     Args:
@@ -151,7 +151,7 @@ class Gliner(GLiNERRecognizer):
         return found
 
 
-def _load_gliner(directory: Path, labels: Mapping[str, str]) -> EntityRecognizer:
+def _load_gliner(directory: Path, labels: Mapping[str, str]) -> Gliner:
     """The GLiNER recognizer over the folder, offline; its failures are exceptions already."""
     try:
         import gliner  # noqa: F401
