@@ -1,9 +1,9 @@
-"""Rules for dates and ages: Safe Harbor item C.
+"""Rules for dates: Safe Harbor item C.
 
-All elements of a date but the year go; ages over 89 go. Relative dates ("for 3 days", "two weeks ago")
-and ages under 90 say nothing that Safe Harbor protects and are what a clinical phrase is made of, so
-no rule touches them. Ratios ("17/30", "128/76") are vitals or scores: a bare day and month counts as a
-date only behind a cue.
+All elements of a date but the year go. Relative dates ("for 3 days", "two weeks ago", "on Tuesday") say
+nothing that Safe Harbor protects and are what a clinical phrase is made of, so no rule touches them; a
+weekday or a clock time goes when a date stands beside it. Ratios ("17/30", "128/76") are vitals or
+scores: a bare day and month counts as a date only behind a cue.
 """
 
 # ruff: noqa: E501 -- an expression is read as a whole
@@ -14,7 +14,7 @@ from intraward_client.deid.lexicon import MONTHS
 from intraward_client.deid.rules import Rule
 
 _SHORT = ("Jan", "Feb", "Mar", "Apr", "Jun", "Jul", "Aug", "Sept", "Sep", "Oct", "Nov", "Dec")
-_AMBIGUOUS = frozenset({"may", "mar", "march", "dec", "sep"})
+_AMBIGUOUS = frozenset({"may", "mar", "march"})
 _SPELLED = sorted(
     {
         form
@@ -33,10 +33,10 @@ _YEAR = r"(?:1[89]|20)\d\d"
 _MON = r"(?:0?[1-9]|1[0-2])"
 _ANY = r"(?:0?[1-9]|[12]\d|3[01])"
 _EDGE = r"(?<![\w/.-])"
-_OLD = r"(?:9\d|1[0-3]\d)"
-_OLD_WORDS = r"(?i:ninety(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?|(?:one|a) hundred(?:[- ]and[- ]\w+)?)"
-_YEARS_OLD = r"[ -]?(?i:y(?:ea)?rs?\.?[ -]?(?:old|of age)|y\.?[/ ]?o\.?(?!\w)|yo[mf]?\b|y\.o\.)"
-
+_NOT_SCORE = r"(?![ \t]*(?:pain|strength|power|motor|murmur|in severity|on the|systolic|diastolic|scale|points?|score|mmHg|mg|ml|tabs?|tablets?|vision|reflexes|positive|negative|cores|nodes?|lymph|patients|of|items?|sleep|seconds|minutes|hours|days|weeks|months|years)\b)"
+_WEEKDAY = r"(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?"
+_NUMERIC = r"\d{1,4}[-/.]\d{1,2}(?:[-/.]\d{1,4})?"
+_CLOCK = r"(?:[01]?\d|2[0-3])[:.h]?[0-5]\d(?::[0-5]\d)?(?:[ ]?(?:[ap]\.?m\.?|AM|PM|hrs?|hours|h|Z|UTC))?\b"
 DATES = (
     Rule(
         "DATE_TIME",
@@ -70,12 +70,38 @@ DATES = (
     Rule(
         "DATE_TIME",
         "day and month behind a cue",
-        r"\b(?i:on|since|until|till|dated?|from|by|before|after|between|seen|visit|admitted|discharged|started|due|appointment|exp(?:ires)?)[ \t:]+\K(?:0?[1-9]|[12]\d|3[01])/(?:0?[1-9]|[12]\d|3[01])(?![\d/])",
+        rf"\b(?i:on|since|until|till|dated?|from|by|before|after|between|through|thru|of|seen|saw|visit(?:ed)?|admit(?:ted)?|adm|discharged?|dc'?d?|started|stopped|due|appointment|appt|exp(?:ires)?|last|next|scheduled|drawn|collected|labs?|cx|cultures?|ct|mri|cxr|xray|x-ray|echo|scan|surgery|op|procedure|injury|fell|onset|lmp|edd|dob|born|signed|repeat|rescheduled|moved|cancelled|arrived|refill(?:ed)?|dose|vaccinated|booster|today|yesterday|tomorrow|{_WEEKDAY})[ \t:(,]+(?:the[ ]|on[ ])?\K(?:0?[1-9]|[12]\d|3[01])[/.](?:0?[1-9]|[12]\d|3[01])(?![\w/]|\.\d)(?:[ ]?(?:-|to|and|&|through)[ ]?(?:0?[1-9]|[12]\d|3[01])/(?:0?[1-9]|[12]\d|3[01])(?![\w/]))?{_NOT_SCORE}",
     ),
     Rule(
         "DATE_TIME",
         "padded day and month",
-        r"(?<![\d/.])(?:0[1-9]|[12]\d|3[01])/(?:0[1-9])(?![\d/])|(?<![\d/.])(?:0[1-9])/(?:0[1-9]|[12]\d|3[01])(?![\d/])",
+        rf"(?<![\w/.-])(?:0[1-9]|[12]\d|3[01])/(?:0[1-9])(?![\w/.]){_NOT_SCORE}|(?<![\w/.-])(?:0[1-9])/(?:0[1-9]|[12]\d|3[01])(?![\w/.]){_NOT_SCORE}",
+    ),
+    Rule(
+        "DATE_TIME",
+        "weekday beside a date",
+        rf"\b{_WEEKDAY}\b\.?(?=,?[ ](?:the[ ])?(?:{_NUMERIC}|{_ORDINAL}(?:[ ]of)?[ ]{MONTH}|{MONTH}|{_ORDINAL}\b))|(?:(?<=\d{{4}},?[ ]\(?)|(?<=\d/\d{{1,4}}[ ]\(?)){_WEEKDAY}\b",
+    ),
+    Rule(
+        "DATE_TIME",
+        "clock beside a date",
+        rf"(?<=\d[/.-]\d{{1,4}},?[ ](?:at[ ]|@[ ]?)?){_CLOCK}|(?<=(?:{_YEAR}),?[ ](?:at[ ]|@[ ]?)){_CLOCK}|(?<=\d{{4}}[/.-]\d\d[/.-]\d\d[ ]){_CLOCK}",
+        needs=":.h",
+    ),
+    Rule(
+        "DATE_TIME",
+        "season or quarter of a year",
+        rf"\b(?i:(?:early|late|mid)?[ -]?(?:spring|summer|autumn|fall|winter)(?:[ ]of)?|Q[1-4])[ ,]+(?={_YEAR}\b)",
+    ),
+    Rule(
+        "DATE_TIME",
+        "birth year",
+        r"\b(?i:born(?: (?:in|on|circa|around|about|c\.))?|birth year|year of birth|yob|dob|b\.|birthdate)[ \t:=(]*(?:\p{Lu}\p{Ll}+,?[ ])?\K(?:18\d\d|19[0-4]\d)\b(?![-/.]\d)",
+    ),
+    Rule(
+        "DATE_TIME",
+        "compact with month",
+        rf"(?<![\w])\d{{1,2}}(?:{'|'.join(m.upper() for m in _SHORT)}|MAY|{'|'.join(_SHORT)}|May)(?:{_YEAR}|\d\d)(?!\w)",
     ),
     Rule(
         "DATE_TIME",
@@ -91,38 +117,5 @@ DATES = (
         "DATE_TIME",
         "holiday",
         r"\b(?:Christmas(?: Eve| Day)?|Boxing Day|Thanksgiving|Easter(?: Sunday| Monday)?|New Year's(?: Eve| Day)?|Independence Day|Labor Day|Memorial Day|Halloween|Valentine's Day|Diwali|Hanukkah|Yom Kippur)\b",
-    ),
-)
-
-AGES = (
-    Rule(
-        "AGE_OVER_89",
-        "age and unit",
-        rf"(?<![\d.,/]){_OLD}(?={_YEARS_OLD})|{_OLD_WORDS}(?=[ -]years?[ -](?:old|of age))",
-    ),
-    Rule(
-        "AGE_OVER_89",
-        "years in brackets",
-        rf"(?<=[(,][ ]?){_OLD}(?=[ -]?(?:years?|yrs?|y)?[ ]*[),])(?![ ]*%)",
-    ),
-    Rule(
-        "AGE_OVER_89",
-        "aged",
-        rf"\b(?i:aged?|age is|age of|turned|turning|turns)[ \t]*[:=]?[ \t]*\K{_OLD}\b(?![.,]\d|[ \t]*(?:%|mg|mm|/))",
-    ),
-    Rule(
-        "AGE_OVER_89",
-        "age and sex",
-        rf"(?<![\d.,/]){_OLD}(?=[ -]?(?:M|F|[mM]ale|[fF]emale|[mM]an|[wW]oman|gentleman|lady)\b)",
-    ),
-    Rule(
-        "AGE_OVER_89",
-        "bare years",
-        rf"(?<![\d.,/]){_OLD}(?=[ -](?:years|yrs)\b(?![ \t]+(?:ago|of|history|later)))",
-    ),
-    Rule(
-        "AGE_OVER_89",
-        "in their nineties",
-        r"\b(?i:mid|late|early)?[ -]?(?i:nineties)\b|\b90s\b|\b(?i:centenarian|nonagenarian)\b|\b\d{2,3}(?:th|st|nd|rd) birthday\b",
     ),
 )

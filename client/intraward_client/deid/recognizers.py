@@ -21,9 +21,10 @@ from presidio_analyzer.predefined_recognizers import (
     UsMbiRecognizer,
 )
 
+from intraward_client.deid.ages import AGES
 from intraward_client.deid.capitals import CapitalisedNames
 from intraward_client.deid.contact import CONTACT
-from intraward_client.deid.dates import AGES, DATES
+from intraward_client.deid.dates import DATES
 from intraward_client.deid.lean import NoContext, PhoneWindows
 from intraward_client.deid.model import LeanSpacyEngine
 from intraward_client.deid.names import NAMES

@@ -1,0 +1,78 @@
+"""Rules for ages over 89, in figures, in words, and by what implies them: Safe Harbor item C.
+
+Ages under 90 stay: they are what a clinical phrase is made of. A figure of ninety or more is an age only
+beside a unit, a sex, a birthday, a death or a person: heart rates and saturations have the same figures.
+A year of birth that implies such an age is among ``dates``, where the year is judged.
+"""
+
+# ruff: noqa: E501 -- an expression is read as a whole
+
+from __future__ import annotations
+
+from intraward_client.deid.rules import Rule
+
+_OLD = r"(?:9\d|1[0-2]\d)"
+_EDGE = r"(?<![\w.,/+-])"
+_TENS = r"(?:ninety(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?|(?:one|a)[ -]hundred(?:[- ]and[- ](?:one|two|three|four|five|six|seven|eight|nine|ten))?)"
+_OLD_WORDS = rf"(?i:{_TENS})"
+_YEARS_OLD = r"[ -]?(?i:y(?:ea)?rs?\.?[ -]?(?:old|of age|young)|years?[ -]old|y\.?[/ ]?o\.?(?!\w)|yo[mf]?\b|y\.o\.|y/?o\b)"
+_NO_UNIT = r"(?![.,]\d|/\d|[ \t]*(?:%|percent|mg|mcg|mm|ml|mL|kg|lbs?|pounds|beats|bpm|bp|degrees|minutes?|mins?|hours?|days?|weeks?|months?|cm|units?|over|systolic|to \d|on room air|on \d|points?|out of|L\b|mmHg|milli\w+|patients|cases|and \d))"
+_WHO = r"(?:he|she|who|patient|pt|mother|father|mom|mum|dad|grand(?:mother|father|ma|pa)|sister|brother|aunt|uncle|wife|husband|resident|lady|gentleman)"
+
+AGES = (
+    Rule(
+        "AGE_OVER_89",
+        "age and unit",
+        rf"{_EDGE}{_OLD}(?={_YEARS_OLD})|\b{_OLD_WORDS}(?=[ -]years?[ -](?:old|of age))",
+    ),
+    Rule(
+        "AGE_OVER_89",
+        "years in brackets",
+        rf"(?<=[(,][ ]?){_OLD}(?=[ -]?(?:years?|yrs?|y)?[ ]*[),])(?![ ]*%)",
+    ),
+    Rule(
+        "AGE_OVER_89",
+        "age between commas",
+        rf"(?<=\p{{Lu}}\p{{L}}+,[ ]){_OLD}(?=[ ]?(?:,|\.(?!\d)|;|\)|[ ](?:and|of|from|who|with|is|was)\b))",
+    ),
+    Rule(
+        "AGE_OVER_89",
+        "aged",
+        rf"\b(?i:aged?|age is|age of|age:|at age|age at \w+|turned|turning|turns|reached|lived to(?: be)?|lived until|survived to|until age|living at|still \w+ at|approaching|nearly|almost|celebrat\w+ (?:his|her|their))[ \t]*[:=]?[ \t]*\K(?:{_OLD}\b{_NO_UNIT}|{_OLD_WORDS}\b)",
+    ),
+    Rule(
+        "AGE_OVER_89",
+        "age at death",
+        rf"\b(?i:died|dies|death|dead|deceased|passed(?: away)?|expired|diagnosed|retired|alive(?: and well)?|living|healthy|well|widowed|onset|menopause|presented|still drives)[ ,]+(?i:(?:at|aged?)[ ](?:the[ ])?(?:age[ ])?(?:of[ ])?)\K(?:{_OLD}\b{_NO_UNIT}|{_OLD_WORDS}\b)",
+    ),
+    Rule(
+        "AGE_OVER_89",
+        "somebody is",
+        rf"\b(?i:{_WHO})(?:'s)?[ ](?i:is|was|just turned|turns|will be|now)[ ](?i:now |only |about |almost |nearly )?\K(?:{_OLD}\b{_NO_UNIT}|{_OLD_WORDS}\b(?![ -](?:percent|degrees|minutes|days)))",
+    ),
+    Rule(
+        "AGE_OVER_89",
+        "age and sex",
+        rf"{_EDGE}{_OLD}(?=[ -]?(?:M|F|m|f|[mM]ale|[fF]emale|[mM]an|[wW]oman|gentleman|lady|widow(?:er)?|WM|WF|BM|BF|MALE|FEMALE|MAN|WOMAN)\b(?![ ]?(?:/|Hz)))",
+    ),
+    Rule(
+        "AGE_OVER_89",
+        "sex and age",
+        rf"\b(?i:(?<=[(/,;|][ ]?|sex:[ ]?)[mf]|male|female|man|woman|age/sex|sex/age)[ ]?[/,|:][ ]?\K{_OLD}\b{_NO_UNIT}",
+    ),
+    Rule(
+        "AGE_OVER_89",
+        "bare years",
+        rf"{_EDGE}{_OLD}(?=[ -](?i:years|yrs?)\b(?![ \t]+(?:ago|of|history|later|survival|war|earlier|prior|follow)))",
+    ),
+    Rule(
+        "AGE_OVER_89",
+        "in their nineties",
+        r"\b(?i:mid|late|early)?[ -]?(?i:nineties)\b|(?<=\b(?i:her|his|their|mid|late|early)[ -](?i:mid|late|early)?[ -]?)90(?:'?s)\b|\b(?i:centenarian|nonagenarian|supercentenarian)\b",
+    ),
+    Rule(
+        "AGE_OVER_89",
+        "birthday",
+        rf"\b(?:9\d(?:th|st|nd|rd)|1[0-2]\d(?:th|st|nd|rd))(?= (?i:birthday|year))|\b(?i:ninetieth|hundredth)(?= (?i:birthday))",
+    ),
+)
