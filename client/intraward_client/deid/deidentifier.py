@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +26,7 @@ from presidio_anonymizer.entities import OperatorConfig
 from presidio_anonymizer.entities import RecognizerResult as AnonymizerSpan
 from pydantic import Field
 
-from intraward_client.deid import canaries, residue
+from intraward_client.deid import residue
 from intraward_client.deid.filters import keep
 from intraward_client.deid.intake_checks import normalise, reason_to_refuse
 from intraward_client.deid.known import KnownIdentifiers
@@ -39,6 +38,8 @@ from intraward_client.deid.people import SurrogateClash, header_names
 from intraward_client.deid.raw import RawNote, reveal
 from intraward_client.deid.recase import recase
 from intraward_client.deid.recognizers import CLASS_OF, REQUIRED, build_analyzer, pack_digest
+from intraward_client.deid.selftest import check_canaries, check_detectors
+from intraward_client.deid.silence import silence
 from intraward_client.deid.surrogates import OPERATOR, Item, PatientKey, SurrogateOperator
 from intraward_client.deid.wordkinds import word_kinds
 from intraward_shared.config import Strict
@@ -104,7 +105,7 @@ class Deidentifier:
         self._anonymizer = AnonymizerEngine()  # type: ignore[no-untyped-call]
         self._anonymizer.add_anonymizer(SurrogateOperator)
         self._pack_sha256 = pack_digest()
-        _quiet_presidio()
+        silence()
 
     def __repr__(self) -> str:
         return f"Deidentifier(profile={self._settings.profile!r})"
@@ -152,26 +153,8 @@ class Deidentifier:
         Raises:
             DeidError: with the entity type or canary class that failed, never its text.
         """
-        missing = REQUIRED - set(self._analyzer.get_supported_entities("en"))
-        if missing:
-            raise DeidError(f"no detector for {sorted(missing)[0]}", remedy="install the client extra again")
-        entities = self._engine.process_text(canaries.MODEL_ONLY, "en").entities
-        if not {"PERSON", "LOCATION"} <= {entity.label_ for entity in entities}:
-            raise DeidError("the model finds no names", remedy="install the client extra again")
-        if self._stronger is not None and not self._stronger.analyze(canaries.MODEL_ONLY, sorted(REQUIRED)):
-            raise DeidError("the recognizer of [deid] model finds no names", remedy="check its labels")
-        for kind, text, secrets in canaries.CANARIES:
-            outcome = self.deidentify_text(text, "self-test", {})
-            if isinstance(outcome, Quarantined) or any(map(self._left(text, outcome).__contains__, secrets)):
-                raise DeidError(
-                    f"the self-test canary of class {kind} was not removed", remedy="do not use this build"
-                )
-        for phrase in canaries.PHRASES:
-            outcome = self.deidentify_text(phrase, "self-test", {})
-            if isinstance(outcome, Quarantined) or outcome.text != phrase:
-                raise DeidError(
-                    "a plain clinical phrase did not survive the self-test", remedy="do not use this build"
-                )
+        check_detectors(self._analyzer, self._stronger, self._settings.timeout_seconds)
+        check_canaries(self.deidentify_text, self._left)
 
     def deidentify(self, raw: RawNote) -> Outcome:
         """De-identify one note; every failure is a `Quarantined`."""
@@ -358,11 +341,3 @@ def unite(spans: Sequence[Span], text: str) -> Iterator[Span]:
 
 def _weight(start: int, end: int, kind: str) -> float:
     return end - start + (0.0 if kind == "ID" else 0.5)
-
-
-def _quiet_presidio() -> None:
-    """Presidio logs text at DEBUG and decisions at INFO; neither may reach a handler."""
-    for name in ("presidio-analyzer", "presidio-anonymizer", "decision_process"):
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.CRITICAL)
-        logger.propagate = False
