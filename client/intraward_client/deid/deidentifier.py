@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -27,15 +26,17 @@ from presidio_anonymizer.entities import RecognizerResult as AnonymizerSpan
 from pydantic import Field
 
 from intraward_client.deid import residue
+from intraward_client.deid.echoes import Echoes
 from intraward_client.deid.filters import keep
 from intraward_client.deid.intake_checks import normalise, reason_to_refuse
+from intraward_client.deid.items import batches, items_of
 from intraward_client.deid.known import KnownIdentifiers
 from intraward_client.deid.mentions import other_mentions
 from intraward_client.deid.model import BATCH, MODEL_NAME, MODEL_SHA256, load_engine
 from intraward_client.deid.note import DeidentifiedNote, DeidReceipt, Quarantined, seal_note
 from intraward_client.deid.offsets import original_spans
 from intraward_client.deid.people import SurrogateClash, header_names
-from intraward_client.deid.raw import RawNote, reveal
+from intraward_client.deid.raw import RawNote, ingest, reveal
 from intraward_client.deid.recase import recase
 from intraward_client.deid.recognizers import CLASS_OF, REQUIRED, build_analyzer, pack_digest
 from intraward_client.deid.selftest import check_canaries, check_detectors
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 Outcome = DeidentifiedNote | Quarantined
 Progress = Callable[[int, int], None]
 Span = tuple[int, int, str]
+_GAP = "\n\n"
 _MIN_SECRET = 16
 
 
@@ -84,6 +86,14 @@ class _Read:
 
     plain: str
     artifacts: NlpArtifacts = field(repr=False)
+
+
+class _HeldBack(Exception):
+    """The item is quarantined; ``reason`` is a fixed code."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Deidentifier:
@@ -123,7 +133,7 @@ class Deidentifier:
     @property
     def keyed(self) -> bool:
         """Whether outcomes depend on the secret: they hold surrogates or shifted dates, not tags alone."""
-        return self._settings.profile == "research"
+        return self._settings.profile == "research" or self._settings.replacement == "surrogates"
 
     def fingerprint(self) -> str:
         """Digest of all that an outcome depends on beside its note; of the secret a keyed name only."""
@@ -158,18 +168,22 @@ class Deidentifier:
 
     def deidentify(self, raw: RawNote) -> Outcome:
         """De-identify one note; every failure is a `Quarantined`."""
-        text, known = reveal(raw)
-        return self._run(raw.note_id, raw.patient_id, text, known)
+        return self.deidentify_together((raw,))[0]
+
+    def deidentify_together(self, item: Sequence[RawNote]) -> tuple[Outcome, ...]:
+        """De-identify the texts of one row: one surrogate map, released together or held back together."""
+        return self._run(item, self._read([reveal(note)[0] for note in item]))
 
     def deidentify_text(self, text: str, patient_id: str, known: Mapping[str, str]) -> Outcome:
         """De-identify text a person typed (rationale, correction, draft), by the same way."""
-        return self._run("", patient_id, text, known)
+        return self.deidentify(ingest("", patient_id, text, known))
 
     def deidentify_batch(self, notes: Sequence[RawNote]) -> Iterator[Outcome]:
-        """De-identify a few notes in order; the model reads them together, the rest is one by one."""
-        texts = [reveal(note) for note in notes]
-        for note, (text, known), read in zip(notes, texts, self._read([t for t, _ in texts]), strict=True):
-            yield self._run(note.note_id, note.patient_id, text, known, read)
+        """De-identify a few notes in order; the model reads them together, the rest is item by item."""
+        read = self._read([reveal(note)[0] for note in notes])
+        for item in items_of(notes):
+            yield from self._run(item, read[: len(item)])
+            read = read[len(item) :]
 
     def deidentify_many(
         self,
@@ -197,12 +211,12 @@ class Deidentifier:
 
             yield from deidentify_in_pool(self._settings, self._secret, notes, workers)
             return
-        while batch := tuple(islice(notes, BATCH)):
+        for batch in batches(notes, BATCH):
             yield from self.deidentify_batch(batch)
 
     def find(self, text: str, known: Mapping[str, str] | None = None) -> tuple[Span, ...]:
         """Non-overlapping spans ``(start, end, class)`` in ``text``; for the evaluation."""
-        return self._detect(text, KnownIdentifiers(known or {}, self._words))
+        return self._detect((text,), KnownIdentifiers(known or {}, self._words))[0]
 
     def _read(self, texts: Sequence[str]) -> list[_Read | None]:
         """What the model finds in each text; None where it must be read alone, and its error be its own."""
@@ -220,59 +234,78 @@ class Deidentifier:
         plain = normalise(text)
         return None if reason_to_refuse(plain, self._settings.max_chars, self._words) else plain
 
-    def _run(
-        self, note_id: str, patient_id: str, text: str, known: Mapping[str, str], read: _Read | None = None
-    ) -> Outcome:
+    def _run(self, item: Sequence[RawNote], read: Sequence[_Read | None]) -> tuple[Outcome, ...]:
         try:
-            return self._clean(note_id, patient_id, text, known, read)
+            return self._clean(item, read)
+        except _HeldBack as held:
+            reason = held.reason
         except TimeoutError:
-            return Quarantined(note_id, patient_id, "timeout")
+            reason = "timeout"
         except SurrogateClash:
-            return Quarantined(note_id, patient_id, "surrogate-clash")
+            reason = "surrogate-clash"
         except Exception:
-            return Quarantined(note_id, patient_id, "error")
+            reason = "error"
+        return tuple(Quarantined(note.note_id, note.patient_id, reason) for note in item)
 
-    def _clean(
-        self, note_id: str, patient_id: str, text: str, known: Mapping[str, str], read: _Read | None
-    ) -> Outcome:
+    def _clean(self, item: Sequence[RawNote], read: Sequence[_Read | None]) -> tuple[Outcome, ...]:
         started = time.monotonic()
-        plain = normalise(text) if read is None else read.plain
-        refusal = None if read else reason_to_refuse(plain, self._settings.max_chars, self._words)
-        if refusal:
-            return Quarantined(note_id, patient_id, refusal)
-        header = {key: normalise(value) for key, value in known.items()}
-        identifiers = KnownIdentifiers(header, self._words, patient_id)
-        spans = self._detect(plain, identifiers, read.artifacts if read else None)
-        output, replaced = self._replace(plain, spans, patient_id, header, identifiers)
-        reason = residue.second_look(residue.mask(output, replaced), identifiers, self._settings.canaries)
-        if reason is None and any(map(residue.squash(output).__contains__, self._canaries())):
-            reason = "residue:canary"
-        if time.monotonic() - started > self._settings.timeout_seconds:
-            reason = (
-                "timeout"  # Presidio skips a pattern that times out and goes on; this is where that stops
+        texts = [reveal(note)[0] for note in item]
+        plains = [one.plain if one else self._checked(text) for one, text in zip(read, texts, strict=True)]
+        known = {key: normalise(value) for note in item for key, value in reveal(note)[1].items()}
+        patient_id = item[0].patient_id
+        identifiers = KnownIdentifiers(known, self._words, patient_id)
+        spans = self._detect(plains, identifiers, [one.artifacts if one else None for one in read])
+        replaced = self._replace(plains, spans, patient_id, known, identifiers)
+        echoes = Echoes(known, self._words, patient_id)
+        for output, places in replaced:
+            if reason := residue.second_look(output, places, echoes, self._settings.canaries):
+                raise _HeldBack(reason)
+        if time.monotonic() - started > self._settings.timeout_seconds * len(item):
+            raise TimeoutError  # Presidio skips a pattern that times out and goes on; here that stops
+        return tuple(
+            seal_note(
+                note.note_id, note.patient_id, output, self._receipt(own), original_spans(text, plain, own)
             )
-        if reason is not None:
-            return Quarantined(note_id, patient_id, reason)
+            for note, text, plain, own, (output, _) in zip(item, texts, plains, spans, replaced, strict=True)
+        )
+
+    def _checked(self, text: str) -> str:
+        plain = normalise(text)
+        if reason := reason_to_refuse(plain, self._settings.max_chars, self._words):
+            raise _HeldBack(reason)
+        return plain
+
+    def _receipt(self, spans: Sequence[Span]) -> DeidReceipt:
         counts = dict(sorted(Counter(kind for _, _, kind in spans).items()))
-        receipt = DeidReceipt(self._settings.profile, self._pack_sha256, self.model_sha256, counts)
-        return seal_note(note_id, patient_id, output, receipt, original_spans(text, plain, spans))
+        return DeidReceipt(self._settings.profile, self._pack_sha256, self._settings.model_sha256, counts)
 
     def _left(self, canary: str, outcome: DeidentifiedNote) -> str:
         """What of a canary was not replaced; a surrogate may look like its original, a tag not."""
         left = residue.mask(canary, [(start, end) for start, end, _ in outcome.spans])
-        invents = self._settings.profile == "research" or self._settings.replacement == "surrogates"
-        return left if invents else left + outcome.text
-
-    def _canaries(self) -> Iterator[str]:
-        return filter(None, map(residue.squash, self._settings.canaries))
+        return left if self.keyed else left + outcome.text
 
     def _detect(
-        self, text: str, known: KnownIdentifiers, artifacts: NlpArtifacts | None = None
-    ) -> tuple[Span, ...]:
-        view = recase(text, self._kinds)
-        spans = [*self._model_spans(view, artifacts), *known.find(text)]
-        spans += other_mentions(view, spans, self._kinds)
-        return tuple(unite(spans, text))
+        self,
+        texts: Sequence[str],
+        known: KnownIdentifiers,
+        artifacts: Sequence[NlpArtifacts | None] = (None,),
+    ) -> list[tuple[Span, ...]]:
+        """Spans of every text of an item; a name found in one is found in all."""
+        views = [recase(text, self._kinds) for text in texts]
+        found = [
+            [*self._model_spans(view, read), *known.find(text)]
+            for text, view, read in zip(texts, views, artifacts, strict=True)
+        ]
+        starts = [sum(len(view) + len(_GAP) for view in views[:number]) for number in range(len(views))]
+        everywhere = [
+            (start + at, end + at, kind)
+            for at, own in zip(starts, found, strict=True)
+            for start, end, kind in own
+        ]
+        for start, end, kind in other_mentions(_GAP.join(views), everywhere, self._kinds):
+            number = bisect_right(starts, start) - 1
+            found[number].append((start - starts[number], end - starts[number], kind))
+        return [tuple(unite(spans, text)) for text, spans in zip(texts, found, strict=True)]
 
     def _model_spans(self, text: str, artifacts: NlpArtifacts | None = None) -> list[Span]:
         found: list[RecognizerResult] = self._analyzer.analyze(text, "en", nlp_artifacts=artifacts)
@@ -284,17 +317,18 @@ class Deidentifier:
 
     def _replace(
         self,
-        text: str,
-        spans: Sequence[Span],
+        texts: Sequence[str],
+        spans: Sequence[tuple[Span, ...]],
         patient_id: str,
         known: Mapping[str, str],
         identifiers: KnownIdentifiers,
-    ) -> tuple[str, list[tuple[int, int]]]:
+    ) -> list[tuple[str, list[tuple[int, int]]]]:
+        """Every text with its spans replaced, and where the replacements lie."""
         settings = self._settings
         item = Item.of(
             PatientKey(self._secret, patient_id),
-            (text,),
-            (spans,),
+            texts,
+            spans,
             reference_year=settings.reference_year,
             day_first=settings.date_order == "day-first",
             known_names=header_names(known),
@@ -305,16 +339,16 @@ class Deidentifier:
             "surrogates": settings.replacement == "surrogates",
             "item": item,
         }
-        operators = {
-            kind: OperatorConfig(OPERATOR, {**given, "kind": kind}) for kind in {kind for *_, kind in spans}
-        }
-        result = self._anonymizer.anonymize(
-            text,
-            [AnonymizerSpan(kind, start, end, 1.0) for start, end, kind in spans],
-            operators=operators,
-            merge_entities_with_spaces=False,
-        )
-        return result.text, [(item.start, item.end) for item in result.items]
+        replaced = []
+        for text, own in zip(texts, spans, strict=True):
+            result = self._anonymizer.anonymize(
+                text,
+                [AnonymizerSpan(kind, start, end, 1.0) for start, end, kind in own],
+                operators={kind: OperatorConfig(OPERATOR, {**given, "kind": kind}) for *_, kind in own},
+                merge_entities_with_spaces=False,
+            )
+            replaced.append((result.text, [(place.start, place.end) for place in result.items]))
+        return replaced
 
 
 def unite(spans: Sequence[Span], text: str) -> Iterator[Span]:

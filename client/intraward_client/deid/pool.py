@@ -13,9 +13,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
 from typing import TYPE_CHECKING
 
+from intraward_client.deid.items import batches
 from intraward_client.deid.note import DeidentifiedNote, DeidReceipt, Quarantined, seal_note
 from intraward_client.deid.raw import RawNote, ingest, reveal
 from intraward_shared.errors import DeidError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _CHUNK = 16
 _AHEAD = 4
 """Chunks under way for each worker: enough that none waits, few enough that memory stays bounded."""
-_Plain = tuple[str, str, str, dict[str, str]]
+_Plain = tuple[str, str, str, dict[str, str], str]
 _Spans = tuple[tuple[int, int, str], ...]
 _Answer = tuple[str, str, str, tuple[str, str, str, dict[str, int]] | None, _Spans]
 _engine: Deidentifier | None = None
@@ -40,13 +40,12 @@ def deidentify_in_pool(
     Raises:
         DeidError: a worker could not start, or died.
     """
-    rest = iter(notes)
     context = multiprocessing.get_context("spawn")
     started = (settings.model_dump(), secret)
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=started) as pool:
         waiting: deque[Future[list[_Answer]]] = deque()
         try:
-            while chunk := tuple(islice(rest, _CHUNK)):
+            for chunk in batches(notes, _CHUNK):
                 waiting.append(pool.submit(_work, [_plain(note) for note in chunk]))
                 if len(waiting) >= _AHEAD * workers:
                     yield from map(_outcome, waiting.popleft().result())
@@ -64,7 +63,7 @@ def deidentify_in_pool(
 
 def _plain(note: RawNote) -> _Plain:
     text, known = reveal(note)
-    return note.note_id, note.patient_id, text, dict(known)
+    return note.note_id, note.patient_id, text, dict(known), note.item
 
 
 def _outcome(answer: _Answer) -> DeidentifiedNote | Quarantined:

@@ -21,7 +21,8 @@ _DOOR = object()
 class RawNote:
     """Text as the ward wrote it, with the identifiers its header is known to hold.
 
-    ``note_id`` and ``patient_id`` are the hospital's own ids and count as identifiers themselves.
+    ``note_id`` and ``patient_id`` are the hospital's own ids and count as identifiers themselves. Texts
+    of one row name the same ``item`` and are de-identified together.
     """
 
     note_id: str
@@ -29,6 +30,7 @@ class RawNote:
     _text: str
     _known: Mapping[str, str]
     _door: object = field(default=None)
+    item: str = ""
 
     def __post_init__(self) -> None:
         if self._door is not _DOOR:
@@ -46,9 +48,11 @@ class RawNote:
         self.__reduce__()
 
 
-def ingest(note_id: str, patient_id: str, text: str, known: Mapping[str, str] | None = None) -> RawNote:
+def ingest(
+    note_id: str, patient_id: str, text: str, known: Mapping[str, str] | None = None, item: str = ""
+) -> RawNote:
     """Make a raw note. ``known`` maps fields of the structured header (``first``, ``mrn``) to values."""
-    return RawNote(note_id, patient_id, text, MappingProxyType(dict(known or {})), _DOOR)
+    return RawNote(note_id, patient_id, text, MappingProxyType(dict(known or {})), _DOOR, item)
 
 
 def reveal(note: RawNote) -> tuple[str, Mapping[str, str]]:

@@ -1,42 +1,76 @@
 """The second look: the output is searched again, by rules that share nothing with the first pack.
 
-Keeps rule 2 of DESIGN.md ("any doubt quarantines"). Plain ``re``, coarse on purpose, run over the output
-with the replacements masked; then the known identifiers again, run-together names, and the site's
-canaries (seeded fake patients whose appearance anywhere is an alarm). A finding is a reason code.
+Keeps rule 2 of DESIGN.md ("any doubt quarantines"). Plain ``re`` where the first pack uses ``regex``, coarse
+where it is fine, written from the shape of what leaks rather than from the words around it, and run over
+the output with the replacements masked; then the known identifiers again (``deid.echoes``), runs of digits,
+and the site's canaries (invented patients whose appearance anywhere is an alarm). A test holds that no
+expression is shared. A finding is a reason code, never text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
-from intraward_client.deid.known import KnownIdentifiers
+from intraward_client.deid.echoes import Echoes, Hit, fold
 
 MASK = "\u25a1"
-_MONTH = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
-    r"|nov(?:ember)?|dec(?:ember)?)\b\.?"
-)
-_RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("at-sign", re.compile(r"@")),
-    ("digits", re.compile(r"\d{6}")),
-    ("ssn", re.compile(r"\b\d{3}[ -]\d{2}[ -]\d{4}\b")),
+PREFIX = "residue:"
+FIRM = frozenset({"known", "canary"})
+"""Codes that no reviewer may let through as they are: the header or a planted patient says who it is."""
+_UNIT = r"\s*(?:mg|mcg|g|kg|ml|l|units?|iu|cells?|copies|/|%|x10|steps|bpm|mmhg)"
+_M = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
+RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("at-sign", re.compile(r"\S@\S")),
+    ("ssn", re.compile(r"(?<!\d)[\dxX*]{3}([ -])[\dxX*]{2}\1\d{4}(?!\d)")),
+    ("digits", re.compile(rf"(?<![\d.,])(?!\d*0000\b)\d{{6,}}(?!\d)(?!{_UNIT})", re.I)),
+    ("digits", re.compile(r"(?<![\d/-])(?:\d{3,4}[ -]\d{2,4}[ -]\d{2,6}|\d{2}-\d{2}-\d{2,6})(?![\d/-])")),
+    ("code", re.compile(r"(?<![\w-])(?=[\w-]*[A-Za-z])(?=(?:[\w-]*\d){5})[A-Za-z0-9-]{6,}(?![\w-])")),
     (
         "phone",
-        re.compile(r"\(\d{3}\) ?\d{3}|\b\d{3}[-.]\d{4}\b|\b\d{3}[ .-]\d{3}[ .-]\d{4}\b|\+\d{2}[ \d]{6}"),
+        re.compile(r"\(\d{3,5}\)\s?\d{3}|(?<!\d)\d{3}[-.]\d{4}(?!\d)|\+\d{1,3}[ \d-]{7}|\b0\d{4} ?\d{3}"),
     ),
-    ("web", re.compile(r"https?:|www\.|\.(?:com|org|net)\b", re.I)),
-    ("ip", re.compile(r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b")),
-    ("date", re.compile(r"\b\d{1,2}[/.-]\d{1,2}[/.-](?:\d{2}){1,2}\b|\b\d{4}-\d\d?-\d\d?\b")),
-    ("date", re.compile(rf"\b{_MONTH} \d{{1,2}},? \d{{4}}", re.I)),
-    ("date", re.compile(rf"\b\d{{1,2}}(?:st|nd|rd|th)? (?!may\b){_MONTH}", re.I)),
-    ("age", re.compile(r"\b(?:9\d|1[01]\d)[ -]?(?:years?[ -]old|y/?o\b)", re.I)),
-    ("title", re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof)\b\.? +(?!Dr|Mr|Mrs|Ms)[A-Z][a-z]+")),
-    ("mrn", re.compile(r"\b(?:mrn|nhs|ssn)\b\D{0,6}\d{3}", re.I)),
-    ("label", re.compile(r"^(?:patient )?name *: *[A-Z][a-z]", re.I | re.M)),
-    ("street", re.compile(r"\b\d{1,5} [A-Z][a-z]+ (?:St|Street|Rd|Road|Ave|Avenue|Lane|Drive)\b")),
-    ("postcode", re.compile(r"\b[A-Z]{1,2}\d{1,2}[A-Z]? \d[A-Z]{2}\b")),
+    ("web", re.compile(r"://|\bwww\b|\w\.(?:org|com|edu|net|nhs|gov|co\.[a-z]{2})\b", re.I)),
+    (
+        "network",
+        re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\d|\.\d)|\b(?:[0-9a-f]{1,4}:){2}[0-9a-f:]{3,}\b"),
+    ),
+    ("date", re.compile(r"(?<![\d/.])\d{1,4}([/.-])\d{1,2}\1\d{2,4}(?![\d/])")),
+    ("date", re.compile(rf"\b(?=[A-Z]){_M}\.?\s+(?:\d{{1,2}}(?:[a-z]{{2}})?,?\s+)?(?:19|20)\d\d\b", re.I)),
+    ("date", re.compile(rf"\b\d{{1,2}}(?:[a-z]{{2}})?[ -](?!may\b)(?:of )?{_M}\b(?!\s*(?:mg|ml))", re.I)),
+    ("age", re.compile(r"\b(?:9\d|1[0-2]\d)[\s-]*(?:years?|yrs?|y)[\s/-]*(?:old|o\b|of age)", re.I)),
+    (
+        "age",
+        re.compile(
+            r"\bborn\W+(?:in\W+)?(?:18\d\d|19[0-2]\d|193[0-6])\b|\b(?:aged|died at) (?:9\d|1[0-2]\d)\b", re.I
+        ),
+    ),
+    (
+        "title",
+        re.compile(r"\b(?:D[Rr]|M[Rr]s?|M[Ss]|P[Rr][Oo][Ff])\b\.?[ ]+(?!\w*(?:and|or)\b)[A-Z][a-z]{2,}"),
+    ),
+    ("label", re.compile(r"\b(?:mrn|nhs|ssn|dob)\b\W{0,4}(?:no|number|id)?\W{0,4}\d{3}", re.I)),
+    (
+        "label",
+        re.compile(r"^\s*(?i:patient|name|pt|surname|next of kin)\s*[:=]\s*[A-Z][a-z]+ [A-Z][a-z]+", re.M),
+    ),
+    (
+        "cue",
+        re.compile(r"\b(?:pager?|bleep|zip|room|rm|ward|log-?in|username)\b\W{1,2}(?=\w*\d)\w{2,}\b", re.I),
+    ),
+    (
+        "street",
+        re.compile(r"\b\d{1,5}\s(?:[A-Z][a-z]+\s){1,3}(?:St|Str|Rd|Ave?|Ln|Dr|Blvd|Street|Road|Lane)\b"),
+    ),
+    (
+        "place",
+        re.compile(
+            r"\b(?:St\.?|[A-Z][a-z]{3,}) (?:[A-Z][a-z]+ )?(?:Hospice|Infirmary|Medical Cent(?:er|re))\b"
+        ),
+    ),
+    ("postcode", re.compile(r"\b[A-Z]{1,2}\d{1,2}[A-Z]?\s\d[A-Z]{2}\b|\b[A-Z]{2}\s\d{5}\b")),
 )
+"""(code, expression); applied to the output with what was replaced masked."""
 
 
 def mask(output: str, replaced: Iterable[tuple[int, int]]) -> str:
@@ -47,21 +81,33 @@ def mask(output: str, replaced: Iterable[tuple[int, int]]) -> str:
     return "".join(characters)
 
 
-def second_look(masked: str, known: KnownIdentifiers, canaries: Iterable[str] = ()) -> str | None:
-    """A reason code such as ``residue:date`` when something that identifies may be left, else None."""
-    for code, pattern in _RULES:
-        if pattern.search(masked):
-            return f"residue:{code}"
-    if next(known.find(masked), None) is not None:
-        return "residue:known"
-    squashed = "".join(filter(str.isalnum, masked.lower()))
-    if any(variant in squashed for variant in known.squashed()):
-        return "residue:known"
-    if any(canary and canary in squashed for canary in map(squash, canaries)):
-        return "residue:canary"
-    return None
+def findings(
+    output: str, replaced: Sequence[tuple[int, int]], echoes: Echoes, canaries: Sequence[str] = ()
+) -> Iterator[Hit]:
+    """Everything in ``output`` that may identify: ``(start, end, code)``, rules first.
+
+    Args:
+        output: text after replacement.
+        replaced: spans in ``output`` that were put there.
+        echoes: the patient's known identifiers.
+        canaries: identifiers of the site's planted patients; found in what was put there, too.
+    """
+    masked = mask(output, replaced)
+    for code, pattern in RULES:
+        for match in pattern.finditer(masked):
+            yield match.start(), match.end(), code
+    yield from echoes.find(masked)
+    if any(canary in fold(text) for canary in filter(None, map(fold, canaries)) for text in (output, masked)):
+        yield 0, len(output), "canary"
 
 
-def squash(value: str) -> str:
-    """Lower-case letters and digits of ``value``."""
-    return "".join(filter(str.isalnum, value.lower()))
+def second_look(
+    output: str, replaced: Sequence[tuple[int, int]], echoes: Echoes, canaries: Sequence[str] = ()
+) -> str | None:
+    """A reason code such as ``residue:date`` when something that identifies may be left, else None.
+
+    A canary is an alarm, and named before anything else.
+    """
+    codes = [code for _, _, code in findings(output, replaced, echoes, canaries)]
+    found = next((code for code in ("canary", "known") if code in codes), codes[0] if codes else None)
+    return f"{PREFIX}{found}" if found else None

@@ -143,7 +143,9 @@ def _parse(line: bytes, kind: Kind, seen: Mapping[str, int]) -> RawRow:
         raise Rejected(f"the id was used before in this file, on line {seen[row_id]}")
     patient = values["patient"]
     names = [row_id] if kind == "notes" else [f"{row_id}|{name}" for name in fields]
-    texts = tuple(ingest(name, patient, values[key], known) for name, key in zip(names, fields, strict=True))
+    texts = tuple(
+        ingest(name, patient, values[key], known, row_id) for name, key in zip(names, fields, strict=True)
+    )
     return RawRow(row_id, patient, texts, _margin(values.get("margin", 0.0)), _marks(values))
 
 
