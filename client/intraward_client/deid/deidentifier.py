@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -277,7 +278,7 @@ class Deidentifier:
 
     def _receipt(self, spans: Sequence[Span]) -> DeidReceipt:
         counts = dict(sorted(Counter(kind for _, _, kind in spans).items()))
-        return DeidReceipt(self._settings.profile, self._pack_sha256, self._settings.model_sha256, counts)
+        return DeidReceipt(self._settings.profile, self._pack_sha256, self.model_sha256, counts)
 
     def _left(self, canary: str, outcome: DeidentifiedNote) -> str:
         """What of a canary was not replaced; a surrogate may look like its original, a tag not."""
