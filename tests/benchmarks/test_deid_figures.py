@@ -176,20 +176,28 @@ def days(style: str, draw: np.random.Generator) -> list[date]:
     return [day.replace(day=13 + day.day % 15) if day_first and day.day < 13 else day for day in ordered]
 
 
+def variants(style: str) -> set[str]:
+    """The style with and without leading zeros, with long and short months: 12 May shows neither."""
+    named = style.replace("MON", "Mon").replace("Month", "Mon")
+    bare = named.replace("DD", "D").replace("MM", "M")
+    full = bare.replace("D", "DD") if "Mon" in bare else bare.replace("D", "DD").replace("M", "MM")
+    return {one.replace("Mon", name) for one in (named, bare, full) for name in ("Mon", "Month")}
+
+
 def intervals(half: HalfName, engine: Deidentifier) -> Iterator[bool]:
     """Of each date style, whether intervals between three dates in two notes of a patient are kept."""
     draw = np.random.Generator(np.random.Philox(SEED))
     every = [date(2016, 1, 1) + timedelta(days=number) for number in range(4400)]
     for number, style in enumerate(load_half(half).values["date"] * 4):
         first, second, third = days(style, draw)
-        read = {write_date(day, style): day for day in every}
+        read = {write_date(day, variant).lower(): day for variant in variants(style) for day in every}
         one, two, three = (write_date(day, style) for day in (first, second, third))
         notes = [
             f"Cough for a week. Seen on {one}; fever since {two}; stable.",
             f"Cough is better. Seen on {three}; no fever; stable.",
         ]
         out = "".join(released(engine, note, f"p{number}", {}) for note in notes)
-        shifted = [read.get(piece) for piece in re.findall(r"(?:on|since) ([^;]+);", out)]
+        shifted = [read.get(piece.lower()) for piece in re.findall(r"(?:on|since) ([^;]+);", out)]
         wanted = [after - before for before, after in pairwise((first, second, third))]
         kept = len(shifted) == 3 and None not in shifted
         yield kept and [b - a for a, b in pairwise(filter(None, shifted))] == wanted and shifted[0] != first

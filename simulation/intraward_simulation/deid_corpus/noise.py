@@ -43,7 +43,7 @@ def marked_up(pieces: Sequence[Piece], _draw: np.random.Generator) -> list[Piece
     inner = [
         replace(
             piece,
-            text=piece.text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", "<br/>\n"),
+            text=piece.text.replace("&", "&amp;").replace("\n", "<br/>\n"),
         )
         for piece in pieces
     ]
