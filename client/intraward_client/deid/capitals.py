@@ -18,7 +18,7 @@ import regex
 from presidio_analyzer import LocalRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
-from intraward_client.deid.filters import is_eponym
+from intraward_client.deid.filters import is_eponym, is_headed
 from intraward_client.deid.lexicon import listed
 from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS
 from intraward_client.deid.wordkinds import MAYBE, NAMES, Kind, WordKinds
@@ -30,11 +30,15 @@ _SPEAKING = listed(
     lived works worked called calls visits visited came comes went goes asked asks wants wanted
     feels felt agreed agrees told tells lost requests requested underwent remains recalls explained
     understands consented declined drove drives walked attended arrived phoned writes missed tolerated
-    needs takes took was is has had will would should can slept ate weighs received noticed returns returned"""
+    from and needs takes took was is has had will would should can slept ate weighs received noticed returns returned"""
+)
+_SAYING = listed(
+    "said says called wants wanted asked asks reports reported denies denied lives states stated from missed"
 )
 _PARTICLES = listed(
     "de del della da das dos do di du la le van von der den bin bint ibn al el ter ten zu y e dela"
 )
+_BEFORE_A_NAME = listed("de der den van von del della di da dos bin bint ibn")
 _TOKEN = regex.compile(r"\p{L}[\p{L}\p{M}]*(?:['-]\p{L}[\p{L}\p{M}]*)*")
 _PLAIN = regex.compile(
     r"(?:(?:Mc|Mac|De|Di|Du|Le|La|Van|O'|D'|Al-|El-)?\p{Lu}[\p{Ll}\p{M}]{3,}|\p{Lu}[\p{Ll}\p{M}]+(?:['-]\p{L}[\p{Ll}\p{M}]+)+)"
@@ -106,7 +110,7 @@ class CapitalisedNames(LocalRecognizer):
         kind = self._kinds.of(word)
         if kind is Kind.CLINICAL:
             return False
-        if kind is not Kind.WORD:
+        if kind is not Kind.WORD or (index and run[index - 1].group() in _BEFORE_A_NAME):
             return True
         return fold(word) in word_list("family_words")
 
@@ -114,9 +118,14 @@ class CapitalisedNames(LocalRecognizer):
         whole = [word for word in words if len(word.group()) > 1 and word.group().lower() not in _PARTICLES]
         if not whole:
             return False
-        if all(is_eponym(word.group(), text, word.end()) for word in whole):
-            return False
         kinds = [self._kinds.of(word.group()) for word in whole]
+        called = len(whole) > 1 and kinds[0] in {Kind.GIVEN, Kind.WORD_GIVEN}
+        if all(is_eponym(word.group(), text, word.end()) for word in whole) and not (
+            called and not is_headed(text, whole[-1].end())
+        ):
+            return False
+        if words[0].group() in _BEFORE_A_NAME and Kind.CLINICAL not in kinds:
+            return True
         if caseless:
             return self._is_small_name(kinds, whole)
         shouted = all(word.group().isupper() for word in whole)
@@ -134,7 +143,9 @@ class CapitalisedNames(LocalRecognizer):
         """In a text without capitals: a given name with a name or an unknown word, or two listed names."""
         named = sum(kind in NAMES for kind in kinds)
         if len(whole) == 1:
-            return kinds[0] is Kind.GIVEN and len(whole[0].group()) > 3
+            token = whole[0].group().lower()
+            listed_name = kinds[0] in NAMES and token not in self._kinds.words
+            return len(token) > 3 and (kinds[0] is Kind.GIVEN or listed_name)
         return named > 0 and all(kind in NAMES or kind is Kind.UNKNOWN or kind in MAYBE for kind in kinds)
 
     def _is_single(
@@ -159,6 +170,8 @@ class CapitalisedNames(LocalRecognizer):
         if kind is Kind.UNKNOWN:
             return _PLAIN.fullmatch(token) is not None and (not opens or marked)
         if kind is Kind.WORD_GIVEN:
+            if opens and after is not None and after.group() in _SAYING:
+                return True
             return (
                 not opens
                 and text[word.start() - 2 : word.start() - 1].islower()

@@ -2,7 +2,7 @@
 
 All elements of a date but the year go. Relative dates ("for 3 days", "two weeks ago", "on Tuesday") say
 nothing that Safe Harbor protects and are what a clinical phrase is made of, so no rule touches them; a
-weekday or a clock time goes when a date stands beside it. Ratios ("17/30", "128/76") are vitals or
+weekday goes when a date stands beside it. Ratios ("17/30", "128/76") are vitals or
 scores: a bare day and month counts as a date only behind a cue.
 """
 
@@ -36,7 +36,6 @@ _EDGE = r"(?<![\w/.-])"
 _NOT_SCORE = r"(?![ \t]*(?:pain|strength|power|motor|murmur|in severity|on the|systolic|diastolic|scale|points?|score|mmHg|mg|ml|tabs?|tablets?|vision|reflexes|positive|negative|cores|nodes?|lymph|patients|of|items?|sleep|seconds|minutes|hours|days|weeks|months|years)\b)"
 _WEEKDAY = r"(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?"
 _NUMERIC = r"\d{1,4}[-/.]\d{1,2}(?:[-/.]\d{1,4})?"
-_CLOCK = r"(?:[01]?\d|2[0-3])[:.h]?[0-5]\d(?::[0-5]\d)?(?:[ ]?(?:[ap]\.?m\.?|AM|PM|hrs?|hours|h|Z|UTC))?\b"
 DATES = (
     Rule(
         "DATE_TIME",
@@ -81,12 +80,6 @@ DATES = (
         "DATE_TIME",
         "weekday beside a date",
         rf"\b{_WEEKDAY}\b\.?(?=,?[ ](?:the[ ])?(?:{_NUMERIC}|{_ORDINAL}(?:[ ]of)?[ ]{MONTH}|{MONTH}|{_ORDINAL}\b))|(?:(?<=\d{{4}},?[ ]\(?)|(?<=\d/\d{{1,4}}[ ]\(?)){_WEEKDAY}\b",
-    ),
-    Rule(
-        "DATE_TIME",
-        "clock beside a date",
-        rf"(?<=\d[/.-]\d{{1,4}},?[ ](?:at[ ]|@[ ]?)?){_CLOCK}|(?<=(?:{_YEAR}),?[ ](?:at[ ]|@[ ]?)){_CLOCK}|(?<=\d{{4}}[/.-]\d\d[/.-]\d\d[ ]){_CLOCK}",
-        needs=":.h",
     ),
     Rule(
         "DATE_TIME",

@@ -28,7 +28,7 @@ from pydantic import Field
 
 from intraward_client.deid import residue
 from intraward_client.deid.echoes import Echoes
-from intraward_client.deid.filters import keep
+from intraward_client.deid.filters import settle
 from intraward_client.deid.intake_checks import normalise, reason_to_refuse
 from intraward_client.deid.items import batches, items_of
 from intraward_client.deid.known import KnownIdentifiers
@@ -311,9 +311,7 @@ class Deidentifier:
     def _model_spans(self, text: str, artifacts: NlpArtifacts | None = None) -> list[Span]:
         found: list[RecognizerResult] = self._analyzer.analyze(text, "en", nlp_artifacts=artifacts)
         return [
-            (result.start, result.end, CLASS_OF.get(result.entity_type, "ID"))
-            for result in found
-            if keep(result, text, self._words)
+            (start, end, CLASS_OF.get(entity, "ID")) for start, end, entity in settle(found, text, self._words)
         ]
 
     def _replace(

@@ -3,10 +3,12 @@
 Keeps the clinical phrase whole ("64 year old man with chest pain for 3 days"): of the model's dates only
 those with a month or a numeric date stay, of its names and places those that are an eponym beside its
 disease, a drug, a test or a sentence opener go. A title, or a first name, beside the word wins over every
-list: "Dr. Parkinson" is found by the title rule, and no filter sees it.
+list: "Dr. Parkinson" is found by the title rule, and no filter sees it. Of every name the edges are cut.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 
 import regex
 from presidio_analyzer import RecognizerResult
@@ -22,6 +24,7 @@ from intraward_client.deid.lexicon import (
     STRONG_HEAD,
     is_inflected,
 )
+from intraward_client.deid.trim import trimmed
 from intraward_client.deid.wordkinds import NAMES, Kind, WordKinds, word_kinds
 from intraward_client.deid.wordlists import fold, word_list
 
@@ -32,8 +35,24 @@ _STATISTICAL = frozenset({"SpacyRecognizer"})
 _FILTERED = frozenset({"PERSON", "LOCATION", "FACILITY", "DATE_TIME"})
 
 
-def keep(result: RecognizerResult, text: str, words: frozenset[str]) -> bool:
-    """Whether a detection stands. ``words`` is the English word list of the model."""
+def settle(
+    results: Iterable[RecognizerResult], text: str, words: frozenset[str]
+) -> Iterator[tuple[int, int, str]]:
+    """What of ``results`` stands, as ``(start, end, entity)``; ``words``: the model's English words."""
+    kinds = word_kinds(words)
+    for result in results:
+        if not _stands(result, text, kinds):
+            continue
+        if result.entity_type != "PERSON":
+            yield result.start, result.end, result.entity_type
+            continue
+        cut = trimmed(text, result.start, result.end, kinds)
+        if cut is not None:
+            yield *cut, "PERSON"
+
+
+def _stands(result: RecognizerResult, text: str, kinds: WordKinds) -> bool:
+    """Whether a detection stands."""
     metadata = result.recognition_metadata or {}
     if metadata.get(RecognizerResult.RECOGNIZER_NAME_KEY) not in _STATISTICAL:
         return True
@@ -42,7 +61,7 @@ def keep(result: RecognizerResult, text: str, words: frozenset[str]) -> bool:
     span = text[result.start : result.end]
     if result.entity_type == "DATE_TIME":
         return _DATED.search(span) is not None
-    return _names_someone(span, text, result.start, word_kinds(words))
+    return _names_someone(span, text, result.start, kinds)
 
 
 def _names_someone(span: str, text: str, start: int, kinds: WordKinds) -> bool:
@@ -61,9 +80,18 @@ def _names_someone(span: str, text: str, start: int, kinds: WordKinds) -> bool:
     found = [kinds.of(word) for word in words]
     if any(kind in NAMES or kind is Kind.UNKNOWN for kind in found):
         return True
+    if found == [Kind.WORD_GIVEN]:
+        return (
+            text[max(0, start - 2) : start - 1] in {",", ")"} or text[max(0, start - 2) : start - 1].islower()
+        )
     if len(found) > 1 and Kind.CLINICAL not in found:
         return found[0] is Kind.WORD_GIVEN or not any(is_inflected(word, kinds.words) for word in words)
     return False
+
+
+def is_headed(text: str, end: int) -> bool:
+    """Whether a noun that eponyms name, or a grade, follows at ``end``."""
+    return any(head.match(text, end) for head in (HEADED, STRONG_HEAD, GRADED))
 
 
 def is_eponym(token: str, text: str, end: int) -> bool:

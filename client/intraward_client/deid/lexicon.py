@@ -157,7 +157,9 @@ _CLINICAL = listed(
     friday saturday sunday mon tue tues wed thu thur thurs fri sat sun january february march april may
     june july august september october november december english spanish french german chinese arabic
     hindi american british african asian european caucasian hispanic latino christian muslim jewish
-    catholic islamic medicare medicaid covid h1n1 christmas"""
+    catholic islamic medicare medicaid covid h1n1 christmas vehicle photo vin tel fundi practitioner therapist
+    consultant coma scale hall saw consciousness status stage class type level phase group table figure box chapter section
+    handover incident dispatch responder wallet belongings transport ambulance police fire"""
 )
 _SUFFIXES = (
     ("ies", "y"),
@@ -198,7 +200,7 @@ def is_word(token: str, words: frozenset[str]) -> bool:
     return any(
         lowered.endswith(ending) and lowered[: len(lowered) - len(ending)] + stem in words
         for ending, stem in _SUFFIXES
-        if len(lowered) > len(ending) + 2
+        if len(lowered) > len(ending) + (2 if ending == "s" else 3)
     )
 
 

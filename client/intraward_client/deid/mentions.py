@@ -19,6 +19,8 @@ from intraward_client.deid.wordkinds import MAYBE, NAMES, Kind, WordKinds
 
 Span = tuple[int, int, str]
 _PART = regex.compile(r"\p{L}[\p{L}\p{M}']+(?:-\p{L}[\p{L}\p{M}']+)*")
+_COUPLED_LEFT = regex.compile(r"(\p{Lu}\p{Ll}[\p{L}'-]+)(?: and | & |/)$")
+_COUPLED_RIGHT = regex.compile(r"(?: and | & )(\p{Lu}\p{Ll}[\p{L}'-]+)(?!\p{L})")
 _BESIDE_PERSON = regex.compile(
     r"(?:'s|s')?(?: (?:said|says|reports?|reported|states?|stated|denies|agreed|agrees|asked|asks|called|calls|wants|"
     r"is|was|has|had|will|lives|missed|tolerated|feels|felt|came|presented)\b|'s\b)"
@@ -49,4 +51,17 @@ def other_mentions(text: str, spans: Sequence[Span], kinds: WordKinds) -> list[S
             continue
         if not is_eponym(match.group(), text, match.end()):
             found_spans.append((match.start(), match.end(), "NAME"))
-    return found_spans
+    return found_spans + _coupled(text, [*spans, *found_spans], kinds)
+
+
+def _coupled(text: str, spans: Sequence[Span], kinds: WordKinds) -> list[Span]:
+    """ "Brown and Qureshi": the word on the other side of "and", when it can be a name."""
+    coupled: list[Span] = []
+    for start, end, kind in spans:
+        if kind != "NAME":
+            continue
+        before, after = _COUPLED_LEFT.search(text, max(0, start - 30), start), _COUPLED_RIGHT.match(text, end)
+        for match in (before, after):
+            if match and kinds.of(match.group(1)) in MAYBE | NAMES | {Kind.UNKNOWN}:
+                coupled.append((match.start(1), match.end(1), "NAME"))
+    return coupled

@@ -75,17 +75,17 @@ NAMES = (
     Rule(
         "PERSON",
         "credential",
-        rf"(?:{_NOT}{TOKEN}|\p{{Lu}}\.)(?:[ ](?:{TOKEN}|\p{{Lu}}\.)){{0,3}}(?=,?[ ]{_CREDENTIAL}\b)",
+        rf"(?<!\p{{L}})(?:{_NOT}{TOKEN}|\p{{Lu}}\.)(?:[ ](?:{TOKEN}|\p{{Lu}}\.)){{0,3}}(?=,?[ ]{_CREDENTIAL}\b)",
     ),
     Rule(
         "PERSON",
         "name and age",
-        rf"{_PIECE}(?:[ ]{_PIECE}){{0,2}}(?=[ ]?(?:\(|,[ ]?)(?:aged?[ ])?\d{{1,3}}[ -]?(?:y|yo|years?|yrs?|F|M|m|f|months?)\b)",
+        rf"(?<![\p{{L}}.]){_PIECE}(?:[ ]{_PIECE}){{0,2}}(?=[ ]?(?:\(|,[ ]?)(?:aged?[ ])?\d{{1,3}}[ -]?(?:y|yo|years?|yrs?|F|M|m|f|months?)\b)",
     ),
     Rule(
         "PERSON",
         "name and record",
-        rf"{_PIECE}(?:,?[ ]{_PIECE}){{0,3}}(?=[ ]{{0,2}}[(\[,;|-]?[ ]{{0,2}}(?:MRN|mrn|DOB|dob|D\.O\.B|NHS|SSN|record|born|Hosp|hospital no|ID[: #]|#\d))",
+        rf"(?<![\p{{L}}.]){_PIECE}(?:,?[ ]{_PIECE}){{0,3}}(?=[ ]{{0,2}}[(\[,;|-]?[ ]{{0,2}}(?:MRN|mrn|DOB|dob|D\.O\.B|NHS|SSN|record|born|Hosp|hospital no|ID[: #]|#\d))",
     ),
     Rule(
         "PERSON",
@@ -102,5 +102,15 @@ NAMES = (
         "PERSON",
         "surname and role",
         rf"{_NOT}{TOKEN}(?:[ ]{TOKEN})?(?:'s)?(?=,?[ ](?:\(|is |was )?(?:the|her|his|their|my)[ ](?:{_KIN})\b)",
+    ),
+    Rule(
+        "PERSON",
+        "initials of a person",
+        r"\b(?i:(?:dictated|transcribed|typed|signed|verified|entered|initialed|witnessed|reviewed)(?:[ ]by)?|initials|pt|patient|mr|mrs|ms|d|t)[:.]?[ ]{1,2}\K\p{Lu}\.[ ]?(?:\p{Lu}\.[ ]?)?\p{Lu}\.(?!\p{L})",
+    ),
+    Rule(
+        "PERSON",
+        "initials with a slash",
+        r"^\p{Lu}{2,3}[:/]\p{Ll}{2,3}$|\b(?<=[Dd]ictated by: |[Tt]ranscribed by: |[Tt]yped by: )\p{Lu}{2,3}\b(?:/\p{L}{2,3}\b)?",
     ),
 )

@@ -77,7 +77,7 @@ IDENTIFIERS = (
     Rule(
         "ACCOUNT",
         "lettered account",
-        r"\b(?:CSN|HAR|FIN|ACCT?|ENC|HSP|VISIT|ACC|INV|CLM)[-# ]?(?=[\w-]*\d{4})[A-Z]{0,3}\d[\w-]*",
+        r"\b(?:CSN|HAR|FIN|ACCT?|ENC|HSP|VISIT|ACC|INV|CLM|JOB|STUDY|REQ|ORD|TKT|INC|CASE|SPEC|SUBJ)[-# ]?(?=[\w-]*\d{4})[A-Z]{0,3}\d[\w-]*",
     ),
     _cued(
         "ACCOUNT",
@@ -122,7 +122,7 @@ IDENTIFIERS = (
     Rule(
         "VEHICLE",
         "plate after cue",
-        r"\b(?i:plates?|vehicle(?: reg(?:istration)?)?|registration|reg|tag|car|van|truck|taxi|motorcycle)\b[ \t:#(,]*(?:(?i:no\.?|number|is|was|registration|reg)[ \t:]+)?\K(?=[A-Za-z0-9 -]{0,8}\d)(?=[A-Za-z0-9 -]{0,8}[A-Za-z])[A-Za-z0-9]{1,4}[ -]?[A-Z0-9]{2,5}(?:[ -][A-Z]{1,3})?\b(?![ ]?(?:mg|mm|cm|ml|am|pm|years?|days?|weeks?))",
+        r"\b(?i:plates?|vehicle(?: reg(?:istration)?)?|registration|reg|tag)\b[ \t:#(,]*(?!(?i:vin|was|is)\b)(?:(?i:no\.?|number|is|was|registration|reg)[ \t:]+)?\K(?=[A-Za-z0-9 -]{0,8}\d)(?=[A-Za-z0-9 -]{0,8}[A-Za-z])[A-Za-z0-9]{1,4}[ -]?[A-Z0-9]{2,5}(?:[ -][A-Z]{1,3})?\b(?![ ]?(?:mg|mm|cm|ml|am|pm|years?|days?|weeks?))",
     ),
     Rule(
         "VEHICLE",
@@ -143,7 +143,7 @@ IDENTIFIERS = (
     Rule(
         "OTHER_ID",
         "coded number",
-        r"\b[A-Z]{1,6}[-_/]?\d{3,}[-_/]\w*\d\w*(?:[-_/]\w+)*\b|\b[A-Z]{2,6}[-_]\d{4,}(?:-[A-Z\d]+)*\b|\b[A-Z]{1,5}\d{5,}[A-Z]?\b|\b[A-Z]{2,6}-(?:[A-Z]{1,4}|\d{2,4})-\d{3,}[A-Z]?\b|\b[A-Z]{1,4}\d{1,3}-\d{4,}\b",
+        r"\b[A-Z]{1,6}[-_/]?\d{3,}[-_/]\w*\d\w*(?:[-_/]\w+)*\b|\b[A-Z]{2,6}[-_]\d{4,}(?:-[A-Z\d]+)*\b|\b[A-Z]{1,5}\d{5,}[A-Z]?\b|\b[A-Z]{2,6}-(?:[A-Z]{1,4}|\d{2,4})-\d{3,}[A-Z]?\b|\b[A-Z]{1,4}\d{0,3}-?\d{2,}-\d{3,}\b|\b[A-Z]{1,4}\d{1,3}-\d{4,}\b",
     ),
     Rule(
         "OTHER_ID", "grouped number", r"(?<![\d.,/-])(?=(?:\d[ -]?){8,})\d{2,5}(?:[ -]\d{2,5}){2,}(?![\d/])"

@@ -25,7 +25,7 @@ _TAIL = rf"(?:,?[ \t]+{_UNITNO})?(?:\s*[,·][ \t]*\n?(?:{_CODE}[ \t]+)?{_TOWN}){
 _KIND = r"(?:Hospitals?|Infirmary|Clinics?|Hospice|Sanatorium|Polyclinic|Pharmacy|Chemist|University|College|Academy|School|Church|Mosque|Synagogue|Temple|Prison|Jail|Hotel|Shelter|Foundation|Institute|Laborator(?:y|ies)|Rehabilitation|Rehab|Surgery|Practice|Healthcare|Health[ ](?:System|Cent(?:er|re)|Trust|Services|Clinic|Network|Partners|Department)|Medical[ ](?:Cent(?:er|re)|Group|Associates|College|Practice|Park|Campus|Plaza)|(?:Care|Cancer|Heart|Trauma|Surgical|Community|Day|Wellness|Eye|Birth|Stroke|Dialysis|Rehabilitation|Rehab|Imaging|Endoscopy|Recovery|Detention|Senior|Treatment|Infusion|Fertility|Pain)[ ]Cent(?:er|re)|(?:Nursing|Care|Retirement|Rest|Group|Funeral|Foster)[ ]Home|Senior[ ]Living|Assisted[ ]Living|Memory[ ]Care|NHS[ ](?:Foundation[ ])?Trust|Health[ ]Board|Manor|Lodge|VA|School[ ]District|Family[ ](?:Practice|Medicine|Health)|Imaging|Radiology|Dialysis|Orthop(?:a)?edics|Pediatrics|Paediatrics|Dental|Day[ ]?care|Preschool|Kindergarten)"
 _MORE = r"(?:[ ](?:Hospital|Cent(?:er|re)|Clinic|Medical[ ]Cent(?:er|re)|Health[ ]System|System|Trust|Group|Campus|Practice|School|District|College|Home|Living|Facility|Department|Associates|Hospice|Pharmacy|Network|Laborator(?:y|ies)|Annex|Pavilion)){0,3}"
 _UNNAMED = r"(?!(?:The|A|An|This|That|Pain|General|Outpatient|Inpatient|Local|Emergency|At|In|To|From|Of|On|And|Or|Her|His|Their|Your|My|No|Any|Each|Every|Dr|Mr|Mrs|Ms|Saw|Seen|Call|Called|Per|Since|After|Before|If|When|Was|Is|Fax|Page|Transferred|Admitted|Discharged|Discharge|Referred|Followed|Follow|Return|Returned|Home|Skilled|Acute|Long|Primary|Family|Community|Regional|Current|Previous|Preferred|Physical|Occupational|Cardiac|Pulmonary|Dialysis|Medical|Surgical|Nursing|High|Middle|Elementary|Public|Private|Social|Mental|Behavioral|Hospital|Clinic|Interventional|Diagnostic|Nuclear|Pediatric|Paediatric|Old|New|Same|Other|Patient|Pharmacy|University|Medicine|Graduate|Urgent|National)\b(?![ ](?:Lady|of[ ]\p{Lu}|\p{Lu}\p{Ll}+[ ](?:Hospital|General|Memorial|Regional|Medical|Community|Family|University|Children|VA|County))))"
-_NAMED = rf"{_UNNAMED}(?:St\.?[ ]|Mt\.?[ ]|Ft\.?[ ]|Our[ ]Lady[ ](?:of[ ](?:the[ ])?))?\p{{Lu}}[\p{{L}}'.-]*(?:[ ](?:(?:of|the|and|for|&|de|la|del)[ ]){{0,2}}\p{{Lu}}[\p{{L}}'.-]*){{0,5}}?"
+_NAMED = rf"{_UNNAMED}(?:St\.?[ ]{{1,2}}|Mt\.?[ ]|Ft\.?[ ]|Our[ ]{{1,2}}Lady[ ]{{1,2}}(?:of[ ](?:the[ ])?))?\p{{Lu}}[\p{{L}}'.-]*(?:[ ]{{1,2}}(?:(?:of|the|and|for|&|de|la|del)[ ]{{1,2}}){{0,2}}\p{{Lu}}[\p{{L}}'.-]*){{0,5}}?"
 _NO_MONTH = rf"(?!(?:{'|'.join((*MONTHS, *(month[:3] for month in MONTHS)))})\b)"
 _KINDS_OF_WARD = r"(?:Stroke|Intensive|Care|Coronary|Cardiac|Cardiology|Emergency|Medical|Surgical|Surgery|Burns?|Trauma|Dialysis|Renal|Day|Maternity|Delivery|Labou?r|Isolation|Observation|Assessment|Admissions?|Acute|Critical|High|Dependency|Step|Down|Stepdown|Psychiatric|Oncology|Neurology|Neuro|Rehab|Rehabilitation|Telemetry|Recovery|Neonatal|Pediatric|Paediatric|Children's|Geriatric|Medicine|Mental|Inpatient|Outpatient|Hounsfield|International|Per|Each|The|This|That|Our|Of|Off|On|To|In|From|Transfusion|Motor|Family|Short|Stay|Postpartum|Antenatal|Orthop(?:a)?edic|Respiratory|Chest|Pain|Sleep|Endoscopy|Infusion|Hemodialysis|Haemodialysis|Palliative|Hospice|Nursing|Same|Another|Other|Any|Every|Receiving|Discharge|Lounge|Blood)"
 _ICU = r"(?:[MSCNPTBR]?ICU|CCU|CVICU|CTICU|NSICU|PACU|HDU|ITU|AMU|MAU|SAU|EAU|CDU|ED|ER|A&E|L&D|OR|NICU|PICU|SCBU|ICU)"
@@ -34,7 +34,7 @@ PLACES = (
     Rule(
         "ADDRESS",
         "street address",
-        rf"(?:\b{_UNITNO},?[ \t]+)?\b\d{{1,6}}[A-Za-z]?(?:[-/]\d+)?,?[ \t]+(?:[NSEW]{{1,2}}\.?[ \t]+|(?:North|South|East|West)[ \t]+)?(?:{_CAPS}[ \t]+|\d+(?:st|nd|rd|th)[ \t]+){{1,4}}{_WAY}\b\.?(?:[ \t]+[NSEW]{{1,2}}\b)?{_TAIL}",
+        rf"(?:\b{_UNITNO},?[ \t]+)?(?<![\d-] ?)\b\d{{1,6}}[A-Za-z]?(?:[-/]\d+)?,?[ \t]+(?!(?:GP|PCP|By|Per|Seen)\b)(?:[NSEW]{{1,2}}\.?[ \t]+|(?:North|South|East|West)[ \t]+)?(?:{_CAPS}[ \t]+|\d+(?:st|nd|rd|th)[ \t]+){{1,4}}{_WAY}\b\.?(?:[ \t]+[NSEW]{{1,2}}\b)?{_TAIL}",
     ),
     Rule(
         "ADDRESS",
@@ -44,7 +44,7 @@ PLACES = (
     Rule(
         "ADDRESS",
         "street of another country, number behind",
-        rf"\b(?:\p{{Lu}}[\p{{L}}-]*(?:stra(?:ss|ß)e|str\.|gasse|weg|platz|allee|damm|ufer|ring|laan|straat|gracht|plein|dijk|kade|gade|gatan|gata|vej|veg|vägen|väg|veien|katu|tie|utca|tér)|(?i:avenida|av\.|calle|carrera|calzada|camino|paseo|plaza|rua|travessa|alameda|via|viale|piazza|corso|rue|boulevard|chemin|carrer|jalan|jl\.|ulica|ul\.|al\.|strada|bulevardul|calea|prospekt|ulitsa)[ \t]+(?:{_LINKS}[ \t]+){{0,2}}\p{{Lu}}[\p{{L}}'-]*(?:[ \t](?:{_LINKS}[ \t]+){{0,2}}{_CAPS}){{0,3}}|\p{{Lu}}[\p{{L}}-]+[ \t](?:Straße|Strasse|utca|út|katu|Weg|Allee|Platz|Ring|Sokak|Caddesi|Cad\.|Sok\.))(?:,?[ \t]+(?i:no\.?|nr\.?|n°|nº)?[ \t]?|,[ \t]*)\d{{1,5}}[A-Za-z]?(?:[/-]\d+)?{_TAIL}",
+        rf"\b\d{{1,5}}[A-Za-z]?,?[ ]\p{{Lu}}[\p{{L}}-]*(?:stra(?:ss|ß)e|str\.|gasse|weg|platz|allee|damm|ufer|laan|straat|gracht|plein|dijk|kade|gade|gatan|vej|vägen|katu|utca)\b{_TAIL}|\b(?:\p{{Lu}}[\p{{L}}-]*(?:stra(?:ss|ß)e|str\.|gasse|weg|platz|allee|damm|ufer|ring|laan|straat|gracht|plein|dijk|kade|gade|gatan|gata|vej|veg|vägen|väg|veien|katu|tie|utca|tér)|(?i:avenida|av\.|calle|carrera|calzada|camino|paseo|plaza|rua|travessa|alameda|via|viale|piazza|corso|rue|boulevard|chemin|carrer|jalan|jl\.|ulica|ul\.|al\.|strada|bulevardul|calea|prospekt|ulitsa)[ \t]+(?:{_LINKS}[ \t]+){{0,2}}\p{{Lu}}[\p{{L}}'-]*(?:[ \t](?:{_LINKS}[ \t]+){{0,2}}{_CAPS}){{0,3}}|\p{{Lu}}[\p{{L}}-]+[ \t](?:Straße|Strasse|utca|út|katu|Weg|Allee|Platz|Ring|Sokak|Caddesi|Cad\.|Sok\.))(?:,?[ \t]+(?i:no\.?|nr\.?|n°|nº)?[ \t]?|,[ \t]*)\d{{1,5}}[A-Za-z]?(?:[/-]\d+)?{_TAIL}",
     ),
     Rule(
         "ADDRESS",
@@ -67,7 +67,9 @@ PLACES = (
         r"(?:^|(?<=[|;>]|[ ]{2}))[ \t]*(?i:(?:home |mailing |postal |street |current |permanent )?(?:address|addr))[ \t]*:[ \t]*\K[^\n;|]{4,120}?(?=[ \t]{2,}|[ \t]*(?:$|;|\||\b(?i:phone|tel|dob|mrn|mobile|email|e-mail|nhs|ssn|cell|home)\b))",
     ),
     Rule(
-        "ADDRESS", "post office box", rf"\b(?i:p\.?[ ]?o\.?[ ]?box|private bag|locked bag)[ \t]*#?\d+{_TAIL}"
+        "ADDRESS",
+        "post office box",
+        rf"\b(?i:p\.?[ ]?o\.?[ ]{{0,2}}box|private bag|locked bag)[ \t]*#?\d+{_TAIL}",
     ),
     Rule(
         "ADDRESS",
@@ -90,7 +92,7 @@ PLACES = (
     Rule(
         "LOCATION",
         "town and state",
-        rf"\b\p{{Lu}}\p{{Ll}}+(?:[ \t]\p{{Lu}}\p{{Ll}}+){{0,2}},[ \t]*(?:{_STATE}\b(?![ \t]*(?:[:=]|\d))|{_STATE_NAME}\b)",
+        rf"\b\p{{Lu}}\p{{Ll}}+(?:[ \t]\p{{Lu}}\p{{Ll}}+){{0,2}},[ \t]*(?:(?!(?:MD|PA|DO|OD|ND|MA)\b){_STATE}\b(?![ \t]*(?:[:=]|\d))|{_STATE_NAME}\b)|\b(?:in|from|of|near|to|at)[ ]\K\p{{Lu}}\p{{Ll}}+(?:[ \t]\p{{Lu}}\p{{Ll}}+){{0,2}},[ \t]*(?:MD|PA|MA|ND)\b",
     ),
     Rule(
         "LOCATION",
@@ -110,7 +112,7 @@ PLACES = (
     Rule(
         "FACILITY",
         "named facility",
-        rf"\b{_NAMED}(?:'s)?[ ]{_KIND}\b{_MORE}(?:[ ](?:of|at)[ ](?:the[ ])?{_NO_MONTH}\p{{Lu}}[\p{{L}}'-]+(?:[ ]{_NO_MONTH}\p{{Lu}}[\p{{L}}'-]+)?)?",
+        rf"\b{_NAMED}(?:'s)?[ ]{{1,2}}{_KIND}\b{_MORE}(?:[ ](?:of|at)[ ](?:the[ ])?{_NO_MONTH}\p{{Lu}}[\p{{L}}'-]+(?:[ ]{_NO_MONTH}\p{{Lu}}[\p{{L}}'-]+)?)?",
     ),
     Rule(
         "FACILITY",

@@ -12,18 +12,32 @@ Offsets are those of the text; the copy is thrown away.
 from __future__ import annotations
 
 import regex
+from spacy.lang.en.stop_words import STOP_WORDS
 
+from intraward_client.deid.layout import flatten
 from intraward_client.deid.lexicon import MONTHS, listed
 from intraward_client.deid.wordkinds import MAYBE, NAMES, Kind, WordKinds
 from intraward_client.deid.wordlists import fold, word_list
 
 _WORD = regex.compile(r"(?<![\p{L}\d])\p{L}[\p{L}\p{M}]*(?:['-]\p{L}[\p{L}\p{M}]*)*(?![\p{L}\d])")
+_LETTERS = regex.compile(
+    r"(?<![\p{L}\p{M}\d])(?!(?:of|the)\b)(?<!(?<=\p{L})')\p{L}[\p{L}\p{M}]*|(?<=\p{L}')\p{L}[\p{L}\p{M}]+"
+)
 _CODE = regex.compile(
     r"(?<![\w@.%+])(?=[\w-]*\d)(?=[\w-]*[a-z])(?!\d+[a-z]{1,4}\b(?!-))\w+(?:-\w+)*(?![\w@]|\.\w)"
+)
+_PREFIX = regex.compile(
+    r"(?i)(?<!\w)(?:csn|har|fin|lot|job|sn|rn|ref|req|acct?|enc|dl|lic|md|study|hsp)(?=[ #:-][a-z]{0,2}\d{3})"
 )
 _MONTHS = frozenset(month.lower() for month in MONTHS) | listed(
     "jan feb mar apr jun jul aug sept sep oct nov dec"
 )
+_MONTH = regex.compile(
+    r"(?i)(?<!\p{L})(?:may|mar(?:ch)?|dec|sept?)(?=\.? ?(?:[12]?\d|3[01])(?:st|nd|rd|th)?(?!\d|[ ]?(?:times|mg|days|weeks|months|hours|x|tabs?|cm|mm))|,? (?:19|20)\d\d)"
+    r"|(?<=\d(?:st|nd|rd|th)?(?: of)? )(?:may|mar(?:ch)?|dec|sept?)(?=[ ,.]*(?:19|20)\d\d|[ ,.;]|$)"
+)
+"""A month whose name is also a word, beside a day or a year."""
+
 _TITLES = listed("mr mrs ms miss mx dr drs prof doctor professor sister nurse rev father sir dame")
 _LABEL = regex.compile(
     r"(?im)(?:^|[|;>]|\s{2})[ \t]*(?:patient(?:'s)?(?: name)?|pt|(?:full |first |last |legal )?name|surname|forename|client|resident|"
@@ -34,9 +48,13 @@ _CUE = regex.compile(
     r"mom|mum|dad|sister|brother|partner|spouse|niece|nephew|aunt|uncle|cousin|friend|neighbou?r|carer|caregiver|guardian|"
     r"grand(?:son|daughter|mother|father|child)|for|re|about|with|on|from|see|seen by|page|call|ask|is|hi|hello|hey|fyi)\.?[ ,:(]{1,2}"
 )
+_PERSON_CUE = regex.compile(
+    r"(?i)(?<!\p{L})(?:named|mr|mrs|ms|miss|dr|doctor|son|daughter|wife|husband|mother|father|mom|mum|dad|sister|brother|"
+    r"niece|nephew|aunt|uncle|cousin|partner|spouse|roommate|neighbou?r|friend|carer|caregiver|grand(?:son|daughter|mother|father)|hi|hello|hey)\.?[ ,:(]{1,2}"
+)
 _FACILITY = listed(
     """hospital infirmary clinic hospice pharmacy university college academy school district polyclinic sanatorium
-    surgery practice center centre home institute foundation rehab rehabilitation laboratories unit ward tower wing"""
+    system living trust group associates surgery practice center centre home institute foundation rehab rehabilitation laboratories unit ward tower wing"""
 )
 _BESIDE = listed(
     """hospital medical general regional memorial health care center centre home nursing living assisted family clinic
@@ -53,7 +71,23 @@ _PLACE_ENDS = listed(
     """heights falls springs valley junction township county ridge creek grove park hills beach city rock lake bay
     harbor harbour island islands village town grande rapids mills port point forest fields crossing landing"""
 )
+_PLACE_STARTS = listed(
+    """port fort mount mt lake saint st san santa los las new north south east west el la le cedar oak pine maple elm green rocky
+    grand twin white black red blue silver golden clear bright stone copper vista palm rose river glen old little big high"""
+)
+_COMMON_KIND = listed(
+    """local community nearby outside another regional general rural urban teaching referring home retail mail order online
+    specialty public private nursing care assisted living long term acute rehab rehabilitation dialysis outpatient
+    inpatient surgical medical stroke cardiac intensive emergency step down day walk urgent family primary group"""
+)
+_TOWARDS = listed("in from to at near of outside through visiting")
 _STATE_ZIP = regex.compile(r"(?i)(?<=[ ,])[a-z]{2}(?=,?[ ]+\d{5}\b)")
+_COMPASS = regex.compile(
+    r"(?i)(?<![\w./])\d{1,2}[ -]?(?:north|south|east|west|main)(?:[ -](?:tower|wing|pavilion))?\b"
+)
+_HOLY = regex.compile(
+    r"(?i)(?<!\p{L})(?:our lady of (?:the )?\p{L}+|saint \p{L}+|st\.? {1,2}\p{L}{3,}|holy \p{L}+|mount \p{L}+)(?=(?:'s)? +\p{L}|,)"
+)
 _CREDENTIAL = regex.compile(r"(?i)(?:(?<=, ?)(?:md|do|rn|np|pa)|(?<= )(?:md|phd|lcsw|mbbs|lpn|pharmd))\b")
 _SHARE = 0.03
 _FEWEST = 8
@@ -61,13 +95,14 @@ _FEWEST = 8
 
 def recase(text: str, kinds: WordKinds) -> str:
     """A copy of ``text`` of the same length, with capitals where names and places stand."""
+    text = flatten(text)
     lowercase = sum(map(str.isupper, text)) <= _SHARE * sum(map(str.isalpha, text))
     if lowercase:
         return _restore(text, kinds)
     lines = text.split("\n")
     if any(_is_shouted(line) for line in lines):
         lines = [_restore(line, kinds) if _is_shouted(line) else line for line in lines]
-    return _raise_listed("\n".join(lines), kinds)
+    return _raise_listed(_MONTH.sub(lambda match: match.group().capitalize(), "\n".join(lines)), kinds)
 
 
 def _is_shouted(line: str) -> bool:
@@ -82,17 +117,24 @@ def _restore(text: str, kinds: WordKinds) -> str:
     flagged = [_carries(word.group(), kinds) for word in words]
     for index, word in enumerate(words):
         if not flagged[index] and kinds.of(word.group()) in MAYBE:
-            flagged[index] = _beside_name(text, words, flagged, index)
+            flagged[index] = _beside_name(text, words, flagged, index) or _is_cued(text, words, kinds, index)
     for match in _LABEL.finditer(text):
         _flag_from(text, words, flagged, match.end(), 3)
     _flag_titles(text, words, flagged)
-    _flag_places(text, words, flagged)
+    for match in _HOLY.finditer(text):
+        for index, word in enumerate(words):
+            if match.start() <= word.start() < match.end() and word.group().lower() not in {"of", "the"}:
+                flagged[index] = True
+    _flag_places(text, words, flagged, kinds)
     for index, word in enumerate(words):
-        _write(view, word, word.group().title() if flagged[index] else word.group().lower())
+        _write(view, word, _title(word.group()) if flagged[index] else word.group().lower())
     for pattern, change in (
-        (_STREET, str.title),
+        (_STREET, _title),
+        (_COMPASS, _title),
+        (_MONTH, str.capitalize),
         (_STATE_ZIP, str.upper),
         (_CREDENTIAL, str.upper),
+        (_PREFIX, str.upper),
         (_CODE, str.upper),
     ):
         for match in pattern.finditer("".join(view)):
@@ -106,7 +148,11 @@ def _raise_listed(text: str, kinds: WordKinds) -> str:
     previous: regex.Match[str] | None = None
     for word in _WORD.finditer(text):
         token = word.group()
-        if token.islower() and len(token) > 2 and kinds.of(token) in NAMES:
+        kind = kinds.of(token) if token.islower() and len(token) > 2 else Kind.WORD
+        if kind is Kind.UNKNOWN and len(token) > 3 and _ends_before(_PERSON_CUE, text, word.start()):
+            view = view or list(text)
+            view[word.start()] = text[word.start()].upper()
+        elif kind in NAMES:
             beside = previous is not None and text[previous.end() : word.start()] == " "
             if (
                 previous is not None
@@ -117,7 +163,7 @@ def _raise_listed(text: str, kinds: WordKinds) -> str:
                 view = view or list(text)
                 view[previous.start()] = text[previous.start()].upper()
                 view[word.start()] = text[word.start()].upper()
-            elif _CUE.search(text, max(0, word.start() - 16), word.start()) and _cue_ends(text, word.start()):
+            elif _ends_before(_CUE, text, word.start()):
                 view = view or list(text)
                 view[word.start()] = text[word.start()].upper()
             elif previous is not None and beside and view is not None and view[previous.start()].isupper():
@@ -126,8 +172,8 @@ def _raise_listed(text: str, kinds: WordKinds) -> str:
     return text if view is None else "".join(view)
 
 
-def _cue_ends(text: str, position: int) -> bool:
-    return any(match.end() == position for match in _CUE.finditer(text, max(0, position - 24), position))
+def _ends_before(cue: regex.Pattern[str], text: str, position: int) -> bool:
+    return any(match.end() == position for match in cue.finditer(text, max(0, position - 24), position))
 
 
 def _carries(token: str, kinds: WordKinds) -> bool:
@@ -155,6 +201,23 @@ def _beside_name(text: str, words: list[regex.Match[str]], flagged: list[bool], 
     return before or after
 
 
+def _is_cued(text: str, words: list[regex.Match[str]], kinds: WordKinds, index: int) -> bool:
+    """Whether a name that is also a word stands where a person is named: "his brother art", "(faith price)"."""
+    word = words[index]
+    if kinds.of(word.group()) is not Kind.WORD_GIVEN:
+        return False
+    if _ends_before(_PERSON_CUE, text, word.start()):
+        return True
+    after = words[index + 1] if index + 1 < len(words) else None
+    if (
+        after is None
+        or text[word.end() : after.start()] != " "
+        or kinds.of(after.group()) not in MAYBE | NAMES
+    ):
+        return False
+    return text[word.start() - 1 : word.start()] == "(" or _ends_before(_CUE, text, word.start())
+
+
 def _flag_from(text: str, words: list[regex.Match[str]], flagged: list[bool], start: int, most: int) -> None:
     """Flag up to ``most`` words in a row from ``start``."""
     end = start
@@ -171,16 +234,35 @@ def _flag_from(text: str, words: list[regex.Match[str]], flagged: list[bool], st
 def _flag_titles(text: str, words: list[regex.Match[str]], flagged: list[bool]) -> None:
     for index, word in enumerate(words[:-1]):
         following = words[index + 1]
+        if following.group().lower() in STOP_WORDS:
+            continue
         if word.group().lower() in _TITLES and text[word.end() : following.start()] in {" ", ". ", "."}:
             flagged[index] = flagged[index + 1] = True
 
 
-def _flag_places(text: str, words: list[regex.Match[str]], flagged: list[bool]) -> None:
+def _flag_places(text: str, words: list[regex.Match[str]], flagged: list[bool], kinds: WordKinds) -> None:
     """Facilities with the words that name them, and the second word of a place."""
     for index, word in enumerate(words):
         lowered = word.group().lower()
-        if lowered in _PLACE_ENDS and index and flagged[index - 1]:
-            flagged[index] = True
+        before = words[index - 1].group().lower() if index else ""
+        beside = index > 0 and text[words[index - 1].end() : word.start()] in {" ", ". "}
+        if (
+            beside
+            and lowered in _PLACE_ENDS
+            and (
+                flagged[index - 1]
+                or before in _PLACE_STARTS
+                or (
+                    index > 1
+                    and words[index - 2].group().lower() in _TOWARDS
+                    and before not in _TOWARDS
+                    and len(before) > 3
+                )
+            )
+        ):
+            flagged[index - 1] = flagged[index] = True
+        if beside and before in _PLACE_STARTS and flagged[index] and not flagged[index - 1]:
+            flagged[index - 1] = True
         if lowered not in _FACILITY:
             continue
         first = index
@@ -190,8 +272,29 @@ def _flag_places(text: str, words: list[regex.Match[str]], flagged: list[bool]) 
             and (flagged[first - 1] or words[first - 1].group().lower() in _BESIDE)
         ):
             first -= 1
-        if any(flagged[first:index]):
+        if not any(flagged[first:index]):
+            first = _named_by_words(text, words, kinds, index)
+        if first < index:
             flagged[first : index + 1] = [True] * (index + 1 - first)
+
+
+def _named_by_words(text: str, words: list[regex.Match[str]], kinds: WordKinds, index: int) -> int:
+    """The first word of a facility named by English words ("at sunset pharmacy"); ``index`` when there is none."""
+    first = index
+    while first and index - first < 3 and text[words[first - 1].end() : words[first].start()] == " ":
+        word = words[first - 1].group().lower()
+        if word in STOP_WORDS or word in _COMMON_KIND or kinds.of(word) is Kind.CLINICAL:
+            break
+        first -= 1
+    before = text[: words[first].start()].rstrip(" ")
+    led = before[-1:] in {"", ",", "\n"} or before.split(" ")[-1].lower() in _TOWARDS
+    return first if led else index
+
+
+def _title(words: str) -> str:
+    """Every word with a capital, but for a genitive and the small words between."""
+    titled: str = _LETTERS.sub(lambda match: match.group().capitalize(), words.lower())
+    return titled
 
 
 def _write(view: list[str], where: regex.Match[str], replacement: str) -> None:

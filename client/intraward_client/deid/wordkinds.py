@@ -70,12 +70,17 @@ class WordKinds:
 
     def _of_parts(self, folded: str) -> Kind:
         kinds = {self.of(part) for part in folded.split("-") if len(part) > 1}
-        if Kind.CLINICAL in kinds:
+        if (
+            Kind.CLINICAL in kinds
+            or not kinds
+            or folded.startswith(("non-", "anti-", "post-", "pre-", "x-", "t-", "b-"))
+        ):
             return Kind.CLINICAL
-        order = (Kind.GIVEN, Kind.FAMILY, Kind.UNKNOWN, Kind.WORD_GIVEN, Kind.WORD_FAMILY)
-        if Kind.WORD in kinds:
-            return Kind.WORD
-        return next((kind for kind in order if kind in kinds), Kind.WORD)
+        if kinds & NAMES:
+            return Kind.FAMILY
+        if kinds & MAYBE:
+            return Kind.WORD_GIVEN
+        return Kind.WORD if Kind.WORD in kinds else Kind.UNKNOWN
 
 
 @lru_cache(maxsize=2)

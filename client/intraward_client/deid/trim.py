@@ -1,0 +1,70 @@
+"""Where a found name begins and ends: titles, labels, credentials and words of the clinic cut off its edges.
+
+A cue rule takes up to four capitalised words, the model whatever it likes ("Heike Schneider\\nDOB"). Cut are
+words of the clinic, titles and credentials at either edge, regular inflections behind a name ("Karthik
+Vaccines"), and everything behind a line end. A span of which nothing is left was no name, unless a title
+stands before it.
+"""
+
+# ruff: noqa: E501 -- an expression is read as a whole
+
+from __future__ import annotations
+
+import regex
+
+from intraward_client.deid.lexicon import is_inflected, listed
+from intraward_client.deid.wordkinds import Kind, WordKinds
+from intraward_client.deid.wordlists import fold, word_list
+
+_WORD = regex.compile(r"\p{L}[\p{L}\p{M}]*(?:['-]\p{L}[\p{L}\p{M}]*)*")
+_TITLED = regex.compile(
+    r"\b(?:Drs?|Doctor|Mr|Mrs|Ms|Miss|Mx|Prof|Professor|Sister|Nurse|Rev|Father|DR|MR|MRS|MS)\b\.? *$"
+)
+_EDGE = listed(
+    """dr drs doctor mr mrs ms miss mx prof professor gp pcp md do rn np pa phd mbbs lcsw dpt pharmd crna lpn pa-c facs frcs mrcp
+    patient pt client resident name re dear att attending consultant consult physician therapist surgeon nurse practitioner
+    vehicle photo prior lungs tel telephone vin dob mrn ssn nhs sex age enc loc acct phone fax email pager ext id signed
+    dictated transcribed reviewed provider hospital clinic ward unit room bed today yesterday status lives from to cc and with
+    fyi hello hi hey saw wrote called page paged please thanks thank sincerely regards"""
+)
+
+
+def trimmed(text: str, start: int, end: int, kinds: WordKinds) -> tuple[int, int] | None:
+    """``text[start:end]`` cut to the name it holds; None when it holds none."""
+    if "\n" in text[start:end].strip():
+        end = start + text[start:end].index("\n")
+    tokens = list(_WORD.finditer(text, start, end))
+    titled = _TITLED.search(text, max(0, start - 14), start) is not None
+    while (
+        tokens
+        and _is_edge(tokens[0].group(), kinds)
+        and not (titled and tokens[0].group().lower() not in _EDGE)
+    ):
+        tokens.pop(0)
+    while len(tokens) > 1 and (_is_edge(tokens[-1].group(), kinds) or _is_tail(tokens[-1].group(), kinds)):
+        tokens.pop()
+    if not tokens:
+        return (start, end) if titled else None
+    return tokens[0].start(), _closing(text, tokens[-1].end(), end)
+
+
+def _is_edge(token: str, kinds: WordKinds) -> bool:
+    if len(token) == 1:
+        return False
+    return token.lower() in _EDGE or kinds.of(token) is Kind.CLINICAL
+
+
+def _is_tail(token: str, kinds: WordKinds) -> bool:
+    """A word that only follows a name: an inflected verb or noun that is no family name."""
+    return (
+        kinds.of(token) is Kind.WORD
+        and is_inflected(token, kinds.words)
+        and fold(token) not in word_list("family_words")
+    )
+
+
+def _closing(text: str, position: int, end: int) -> int:
+    """Past the full stop of an initial or a suffix."""
+    if position < end and text[position] == "." and text[position - 2 : position - 1] in {" ", "."}:
+        return position + 1
+    return position
