@@ -10,8 +10,9 @@ from __future__ import annotations
 import unicodedata
 
 import regex
+from spacy.lang.en.stop_words import STOP_WORDS
 
-from intraward_client.deid.lexicon import is_word
+from intraward_client.deid.lexicon import is_word, listed
 
 _PLAIN = str.maketrans(
     {
@@ -30,6 +31,19 @@ _ODD = regex.compile(
 """Control characters, unassigned or private code points, lone surrogates, digits of another script."""
 _MIXED = regex.compile(r"(?=\w*\p{Latin})(?=\w*[\p{Cyrillic}\p{Greek}])\w*[\p{Cyrillic}\p{Greek}]\w*")
 _GREEK_UNIT = regex.compile(r"[\u03bc\u00b5\u03b1-\u03c9\u0391-\u03a9]")
+_MARKUP = regex.compile(
+    r"</?(?:html|head|body|p|br|hr|div|span|table|t[rdh]|tbody|thead|[uo]l|li|d[lt]|h[1-6]|font|style|script|pre|b|i|u|a"
+    r"|strong|em|img|sup|sub|center)(?:[ \n][^<>]*)?/?>|&(?:[a-z]{2,8}|#\d{1,6}|#x[0-9a-f]{1,5});|\{\\rtf",
+    regex.IGNORECASE,
+)
+_FOREIGN = listed(
+    """los las una unos unas por para pero como está fue según muy más sobre desde hasta niega refiere paciente
+    años dolor les une dans avec pour sur pas qui nous sont chez depuis était douleur und nicht mit wegen eine
+    einen einer wird wurde beim seit sich auch gli della delle nella questo è sono dolore uma não dos das foi
+    são com há dor"""
+)
+"""Common words of Spanish, French, German, Italian and Portuguese, neither English nor particles of names."""
+_FEW_FOREIGN = 3
 _WORD = regex.compile(r"\p{L}[\p{L}'-]+")
 _LANGUAGE_FROM = 15
 _ENGLISH_SHARE = 0.4
@@ -42,17 +56,25 @@ def normalise(text: str) -> str:
 
 
 def reason_to_refuse(text: str, max_chars: int, words: frozenset[str]) -> str | None:
-    """``too-long``, ``encoding`` or ``language`` when the (normalised) text cannot be judged, else None."""
+    """Why the (normalised) text cannot be judged: ``too-long``, ``encoding``, ``markup``, ``language``; or None.
+
+    Markup hides names from every cue (``<b>Name:</b>``) and from their own spelling (``V&aacute;rga``).
+    """
     if len(text) > max_chars:
         return "too-long"
     if _ODD.search(text) or _MOJIBAKE.search(text):
         return "encoding"
     if any(not _GREEK_UNIT.search(match.group()) for match in _MIXED.finditer(text)):
         return "encoding"
+    if _MARKUP.search(text):
+        return "markup"
     found = _WORD.findall(text)
     if sum(not regex.fullmatch(r"[\p{Latin}'-]+", word) and len(word) > 2 for word in found):
         return "language"
     lowered = [word for word in found if word.islower()]
+    foreign = sum(word in _FOREIGN for word in lowered)
+    if foreign >= _FEW_FOREIGN and foreign > sum(word in STOP_WORDS for word in lowered):
+        return "language"
     if len(lowered) >= _LANGUAGE_FROM:
         share = sum(is_word(word, words) for word in lowered) / len(lowered)
         if share < _ENGLISH_SHARE:
