@@ -74,12 +74,20 @@ class SmallModelException(Strict):
 class DeidTerms(Strict):
     """De-identification profile, number of processes, and the recognizer beside the small model.
 
+    ``replacement`` puts surrogates instead of tags (profile ``research`` always does), ``date_order`` reads
+    3/4 where the note does not tell. ``audit_share`` of the released rows is offered to a human reader;
+    ``canaries`` is the number of planted patients.
+
     ``model`` is the folder of a transformers token classifier or a GLiNER model, pinned by ``model_sha256``;
     ``labels`` says of its labels which entity each is, or ``none``. ``production`` refuses to do without one.
     """
 
     profile: Literal["safe-harbor", "research"] = "safe-harbor"
+    replacement: Literal["tags", "surrogates"] = "tags"
+    date_order: Literal["month-first", "day-first"] = "month-first"
     workers: int = Field(default=1, ge=1, le=64)
+    audit_share: float = Field(default=0.02, ge=0, le=1)
+    canaries: int = Field(default=3, ge=0, le=100)
     grade: Literal["trial", "production"] = "trial"
     model: AbsolutePath | None = None
     model_sha256: Digest | None = None

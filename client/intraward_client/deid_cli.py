@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from intraward_client import review_cli
 from intraward_shared.command import err, show
 
 if TYPE_CHECKING:
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="De-identify files, and measure how well it goes.\n\n"
+    help="De-identify files, measure how well it goes, and review what was held back.\n\n"
     "Example: intraward-client deid run notes.jsonl --output clean.jsonl",
 )
+
+app.add_typer(review_cli.app, name="review")
+app.command(name="canary")(review_cli.canary)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]
 Profile = Literal["safe-harbor", "research"]

@@ -13,6 +13,7 @@ from intraward_client.config import SitePolicy
 from intraward_client.deid.deidentifier import Deidentifier, DeidSettings, Stronger
 from intraward_client.grade import check_grade
 from intraward_client.home import SiteHome
+from intraward_client.planted import marks_of, planted
 from intraward_client.store.importers import Kind, stream_rows
 from intraward_client.store.intake import run_import
 from intraward_client.store.vault import Vault
@@ -33,7 +34,13 @@ def make_deidentifier(
     terms, stronger = policy.deid, None
     if terms.model is not None and terms.model_sha256 is not None:
         stronger = Stronger(path=terms.model, sha256=terms.model_sha256, labels=terms.labels)
-    settings = DeidSettings(profile=profile or terms.profile, stronger=stronger)
+    settings = DeidSettings(
+        profile=profile or terms.profile,
+        replacement=terms.replacement,
+        date_order=terms.date_order,
+        stronger=stronger,
+        canaries=marks_of(planted(vault, terms.canaries)),
+    )
     return Deidentifier(settings, vault.derive("deid"))
 
 

@@ -40,6 +40,7 @@ from intraward_client.deid.people import SurrogateClash, header_names
 from intraward_client.deid.raw import RawNote, ingest, reveal
 from intraward_client.deid.recase import recase
 from intraward_client.deid.recognizers import CLASS_OF, REQUIRED, build_analyzer, pack_digest
+from intraward_client.deid.ruling import NO_RULING, Examined, Ruling, reason_of
 from intraward_client.deid.selftest import check_canaries, check_detectors
 from intraward_client.deid.silence import silence
 from intraward_client.deid.surrogates import OPERATOR, Item, PatientKey, SurrogateOperator
@@ -175,6 +176,26 @@ class Deidentifier:
         """De-identify the texts of one row: one surrogate map, released together or held back together."""
         return self._run(item, self._read([reveal(note)[0] for note in item]))
 
+    def rule(self, item: Sequence[RawNote], ruling: Ruling) -> tuple[Outcome, ...]:
+        """De-identify an item once more, with what a reviewer marked and accepted."""
+        return self._run(item, self._read([reveal(note)[0] for note in item]), ruling)
+
+    def examine(self, item: Sequence[RawNote]) -> tuple[Examined, ...]:
+        """What a reviewer is shown of an item: every text, its spans, and what the second look finds.
+
+        Raises:
+            TimeoutError: a rule took too long.
+        """
+        plains = [normalise(reveal(note)[0]) for note in item]
+        _, identifiers, echoes = self._header(item)
+        spans = self._detect(plains, identifiers, [None] * len(plains))
+        return tuple(
+            Examined(
+                plain, own, tuple(residue.findings(plain, _places(own), echoes, self._settings.canaries))
+            )
+            for plain, own in zip(plains, spans, strict=True)
+        )
+
     def deidentify_text(self, text: str, patient_id: str, known: Mapping[str, str]) -> Outcome:
         """De-identify text a person typed (rationale, correction, draft), by the same way."""
         return self.deidentify(ingest("", patient_id, text, known))
@@ -235,9 +256,11 @@ class Deidentifier:
         plain = normalise(text)
         return None if reason_to_refuse(plain, self._settings.max_chars, self._words) else plain
 
-    def _run(self, item: Sequence[RawNote], read: Sequence[_Read | None]) -> tuple[Outcome, ...]:
+    def _run(
+        self, item: Sequence[RawNote], read: Sequence[_Read | None], ruling: Ruling = NO_RULING
+    ) -> tuple[Outcome, ...]:
         try:
-            return self._clean(item, read)
+            return self._clean(item, read, ruling)
         except _HeldBack as held:
             reason = held.reason
         except TimeoutError:
@@ -248,19 +271,25 @@ class Deidentifier:
             reason = "error"
         return tuple(Quarantined(note.note_id, note.patient_id, reason) for note in item)
 
-    def _clean(self, item: Sequence[RawNote], read: Sequence[_Read | None]) -> tuple[Outcome, ...]:
+    def _clean(
+        self, item: Sequence[RawNote], read: Sequence[_Read | None], ruling: Ruling
+    ) -> tuple[Outcome, ...]:
         started = time.monotonic()
         texts = [reveal(note)[0] for note in item]
         plains = [one.plain if one else self._checked(text) for one, text in zip(read, texts, strict=True)]
-        known = {key: normalise(value) for note in item for key, value in reveal(note)[1].items()}
-        patient_id = item[0].patient_id
-        identifiers = KnownIdentifiers(known, self._words, patient_id)
+        known, identifiers, echoes = self._header(item)
         spans = self._detect(plains, identifiers, [one.artifacts if one else None for one in read])
-        replaced = self._replace(plains, spans, patient_id, known, identifiers)
-        echoes = Echoes(known, self._words, patient_id)
-        for output, places in replaced:
-            if reason := residue.second_look(output, places, echoes, self._settings.canaries):
-                raise _HeldBack(reason)
+        if ruling.marks:
+            marked = zip(spans, ruling.marks, plains, strict=True)
+            spans = [tuple(unite((*own, *more), plain)) for own, more, plain in marked]
+        replaced = self._replace(plains, spans, item[0].patient_id, known, identifiers)
+        codes = {
+            code
+            for output, places in replaced
+            for _, _, code in residue.findings(output, places, echoes, self._settings.canaries)
+        }
+        if reason := reason_of(frozenset(codes), ruling):
+            raise _HeldBack(reason)
         if time.monotonic() - started > self._settings.timeout_seconds * len(item):
             raise TimeoutError  # Presidio skips a pattern that times out and goes on; here that stops
         return tuple(
@@ -269,6 +298,13 @@ class Deidentifier:
             )
             for note, text, plain, own, (output, _) in zip(item, texts, plains, spans, replaced, strict=True)
         )
+
+    def _header(self, item: Sequence[RawNote]) -> tuple[dict[str, str], KnownIdentifiers, Echoes]:
+        """Known identifiers of an item's patient, for both looks."""
+        known = {key: normalise(value) for note in item for key, value in reveal(note)[1].items()}
+        patient_id = item[0].patient_id
+        identifiers = KnownIdentifiers(known, self._words, patient_id)
+        return known, identifiers, Echoes(known, self._words, patient_id)
 
     def _checked(self, text: str) -> str:
         plain = normalise(text)
@@ -311,7 +347,8 @@ class Deidentifier:
     def _model_spans(self, text: str, artifacts: NlpArtifacts | None = None) -> list[Span]:
         found: list[RecognizerResult] = self._analyzer.analyze(text, "en", nlp_artifacts=artifacts)
         return [
-            (start, end, CLASS_OF.get(entity, "ID")) for start, end, entity in settle(found, text, self._words)
+            (start, end, CLASS_OF.get(entity, "ID"))
+            for start, end, entity in settle(found, text, self._words)
         ]
 
     def _replace(
@@ -348,6 +385,10 @@ class Deidentifier:
             )
             replaced.append((result.text, [(place.start, place.end) for place in result.items]))
         return replaced
+
+
+def _places(spans: Sequence[Span]) -> list[tuple[int, int]]:
+    return [(start, end) for start, end, _ in spans]
 
 
 def unite(spans: Sequence[Span], text: str) -> Iterator[Span]:

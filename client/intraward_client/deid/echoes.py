@@ -82,12 +82,14 @@ class Echoes:
         for match in _WORD.finditer(text):
             if self._is_name(match.group()):
                 yield match.start(), match.end(), CODE
-        places = [(place, letter) for place, character in enumerate(text) for letter in fold(character)]
-        line = "".join(letter for _, letter in places)
-        for code in self._codes:
-            start = line.find(code)
-            if start >= 0:
-                yield places[start][0], places[start + len(code) - 1][0] + 1, CODE
+        line = fold(text)
+        left = [code for code in self._codes if code in line]
+        if left:
+            places = [(place, letter) for place, character in enumerate(text) for letter in fold(character)]
+            line = "".join(letter for _, letter in places)
+        for code in left:
+            start = max(0, line.find(code))
+            yield places[start][0], places[start + len(code) - 1][0] + 1, CODE
 
     def _name_words(self, value: str) -> Iterator[str]:
         for word in map(fold, _WORD.findall(value)):

@@ -97,17 +97,7 @@ def findings(
         for match in pattern.finditer(masked):
             yield match.start(), match.end(), code
     yield from echoes.find(masked)
-    if any(canary in fold(text) for canary in filter(None, map(fold, canaries)) for text in (output, masked)):
-        yield 0, len(output), "canary"
-
-
-def second_look(
-    output: str, replaced: Sequence[tuple[int, int]], echoes: Echoes, canaries: Sequence[str] = ()
-) -> str | None:
-    """A reason code such as ``residue:date`` when something that identifies may be left, else None.
-
-    A canary is an alarm, and named before anything else.
-    """
-    codes = [code for _, _, code in findings(output, replaced, echoes, canaries)]
-    found = next((code for code in ("canary", "known") if code in codes), codes[0] if codes else None)
-    return f"{PREFIX}{found}" if found else None
+    if canaries:
+        folded = (fold(output), fold(masked))
+        if any(mark in text for mark in filter(None, map(fold, canaries)) for text in folded):
+            yield 0, len(output), "canary"

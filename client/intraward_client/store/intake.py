@@ -22,6 +22,7 @@ from intraward_client.deid.raw import RawNote
 from intraward_client.store.importers import Kind, RawRow, file_digest, stream_rows
 from intraward_client.store.notes import store_outcomes, stored_ids
 from intraward_client.store.preferences import add_preference, add_sft
+from intraward_client.store.review import hold_back
 from intraward_client.store.schema import demonstrations, imports, preferences, tombstones
 from intraward_client.store.vault import Vault
 from intraward_shared.errors import InputError
@@ -166,17 +167,19 @@ def _held_back(parts: Sequence[DeidentifiedNote | Quarantined], kind: Kind) -> s
     return "same-answers" if kind == "preferences" and texts[1] == texts[2] else None
 
 
-def _commit(
-    vault: Vault, finished: list[tuple[RawRow, list[DeidentifiedNote | Quarantined]]], kind: Kind
-) -> None:
-    if kind == "notes":
-        store_outcomes(vault, [parts[0] for _, parts in finished])
-        return
+def _commit(vault: Vault, finished: list[tuple[RawRow, list[_Part]]], kind: Kind) -> None:
+    """Store a batch; a row that is held back goes to the review queue."""
+    released: list[tuple[RawRow, list[DeidentifiedNote]]] = []
     for row, parts in finished:
-        clean = [part for part in parts if isinstance(part, DeidentifiedNote)]
         if (reason := _held_back(parts, kind)) is not None:
-            store_outcomes(vault, [Quarantined(row.row_id, row.patient_id, reason)])
-        elif kind == "demonstrations":
+            hold_back(vault, row, kind, reason)
+        else:
+            released.append((row, [part for part in parts if isinstance(part, DeidentifiedNote)]))
+    if kind == "notes":
+        store_outcomes(vault, [clean[0] for _, clean in released])
+        return
+    for row, clean in released:
+        if kind == "demonstrations":
             add_sft(vault, row.row_id, clean[0], clean[1])
         else:
             add_preference(vault, row.row_id, clean[0], clean[1], clean[2], row.margin, row.marks)

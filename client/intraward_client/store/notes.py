@@ -35,10 +35,15 @@ def store_outcomes(vault: Vault, outcomes: Iterable[DeidentifiedNote | Quarantin
                 row = {"note_id": note_id, "unit": unit, "reason": outcome.reason}
                 connection.execute(insert(quarantine).prefix_with("OR IGNORE").values(**row))
             else:
-                _store(vault, connection, unit, note_id, outcome)
+                put_note(vault, connection, unit, note_id, outcome)
 
 
-def _store(vault: Vault, connection: Connection, unit: str, note_id: str, note: DeidentifiedNote) -> None:
+def put_note(vault: Vault, connection: Connection, unit: str, note_id: str, note: DeidentifiedNote) -> None:
+    """Store one note, within a transaction that may do more; nothing if it is there.
+
+    Raises:
+        VaultError: the note id is already there under another patient.
+    """
     owner = connection.execute(select(notes.c.unit).where(notes.c.note_id == note_id)).scalar()
     if owner is not None:
         if owner != unit:

@@ -62,7 +62,7 @@ def add_judgment(
             "strength": strength,
             "rater": vault.seal_field(connection, unit, where, rater),
             "rationale": vault.seal_field(connection, unit, why, rationale.text) if rationale else None,
-            "marks": vault.seal_field(connection, unit, marked, _encode(marks)) if marks else None,
+            "marks": vault.seal_field(connection, unit, marked, encode_marks(marks)) if marks else None,
         }
         connection.execute(insert(judgments).prefix_with("OR REPLACE").values(**row))
     return judgment_id
@@ -80,8 +80,16 @@ def _common_unit(connection: Connection, prompt_id: str, pair: list[str]) -> str
 
 def add_sft(vault: Vault, row_id: str, prompt: DeidentifiedNote, completion: DeidentifiedNote) -> bool:
     """Store a demonstration; False when it was there before or its patient was forgotten."""
+    with vault.transaction() as connection:
+        return put_sft(vault, connection, row_id, prompt, completion)
+
+
+def put_sft(
+    vault: Vault, connection: Connection, row_id: str, prompt: DeidentifiedNote, completion: DeidentifiedNote
+) -> bool:
+    """`add_sft` within a transaction that does more."""
     texts = {"prompt": prompt, "completion": completion}
-    return _add(vault, "demonstrations", row_id, texts, {})
+    return _put(vault, connection, "demonstrations", row_id, texts, {})
 
 
 def add_preference(
@@ -97,16 +105,31 @@ def add_preference(
 
     ``marks``: of the chosen, then of the rejected answer, or none; stored encrypted like the texts.
     """
-    texts = {"prompt": prompt, "chosen": chosen, "rejected": rejected}
-    sealed = {"marks": _encode(marks)} if marks else {}
-    return _add(vault, "preferences", row_id, texts, {"margin": margin}, sealed)
+    with vault.transaction() as connection:
+        return put_preference(vault, connection, row_id, (prompt, chosen, rejected), margin, marks)
 
 
-def _encode(marks: tuple[AnswerMarks, ...]) -> str:
+def put_preference(
+    vault: Vault,
+    connection: Connection,
+    row_id: str,
+    texts: tuple[DeidentifiedNote, DeidentifiedNote, DeidentifiedNote],
+    margin: float = 0.0,
+    marks: tuple[AnswerMarks, ...] = (),
+) -> bool:
+    """`add_preference` within a transaction that does more; ``texts``: prompt, chosen, rejected."""
+    sealed = {"marks": encode_marks(marks)} if marks else {}
+    named = dict(zip(("prompt", "chosen", "rejected"), texts, strict=True))
+    return _put(vault, connection, "preferences", row_id, named, {"margin": margin}, sealed)
+
+
+def encode_marks(marks: tuple[AnswerMarks, ...]) -> str:
+    """Marks as one text."""
     return json.dumps([[answer.ratings, answer.flags] for answer in marks])
 
 
-def _decode(text: str) -> tuple[AnswerMarks, ...]:
+def decode_marks(text: str) -> tuple[AnswerMarks, ...]:
+    """What `encode_marks` made."""
     return tuple(
         AnswerMarks(
             tuple((str(name), float(rating)) for name, rating in ratings),
@@ -116,8 +139,9 @@ def _decode(text: str) -> tuple[AnswerMarks, ...]:
     )
 
 
-def _add(
+def _put(
     vault: Vault,
+    connection: Connection,
     name: str,
     row_id: str,
     texts: dict[str, DeidentifiedNote],
@@ -129,23 +153,20 @@ def _add(
     if len(owners) != 1:
         raise VaultError("a row names two patients", remedy="give each row one patient")
     unit, tag = vault.unit_of(owners.pop()), vault.tag(name, row_id)
-    with vault.transaction() as connection:
-        if vault.is_forgotten(connection, unit):
-            return False
-        owner = connection.execute(select(table.c.unit).where(table.c.row_id == tag)).scalar()
-        if owner is not None:
-            if owner != unit:
-                raise VaultError(
-                    "a row names two patients", remedy="give each row one patient and a unique id"
-                )
-            return False
-        vault.admit_unit(connection, unit)
-        plain = {column: note.text for column, note in texts.items()} | dict(secret)
-        sealed = {
-            column: vault.seal_field(connection, unit, (name, tag, column), value)
-            for column, value in plain.items()
-        }
-        connection.execute(insert(table).values(row_id=tag, unit=unit, **sealed, **extra))
+    if vault.is_forgotten(connection, unit):
+        return False
+    owner = connection.execute(select(table.c.unit).where(table.c.row_id == tag)).scalar()
+    if owner is not None:
+        if owner != unit:
+            raise VaultError("a row names two patients", remedy="give each row one patient and a unique id")
+        return False
+    vault.admit_unit(connection, unit)
+    plain = {column: note.text for column, note in texts.items()} | dict(secret)
+    sealed = {
+        column: vault.seal_field(connection, unit, (name, tag, column), value)
+        for column, value in plain.items()
+    }
+    connection.execute(insert(table).values(row_id=tag, unit=unit, **sealed, **extra))
     return True
 
 
@@ -188,7 +209,7 @@ def _imported(vault: Vault, connection: Connection, row_id: str) -> PairRecord:
         for name, sealed in (("prompt", row.prompt), ("chosen", row.chosen), ("rejected", row.rejected))
     )
     where = ("preferences", row_id, "marks")
-    marks = _decode(vault.open_field(connection, row.unit, where, row.marks)) if row.marks else ()
+    marks = decode_marks(vault.open_field(connection, row.unit, where, row.marks)) if row.marks else ()
     return PairRecord(row.unit, prompt, chosen, rejected, row.margin, row_id, marks)
 
 
@@ -202,7 +223,7 @@ def _judged(vault: Vault, connection: Connection, judgment_id: str) -> PairRecor
         _answer(vault, connection, row.unit, which) for which in (row.chosen_id, row.rejected_id)
     )
     where = ("judgments", judgment_id, "marks")
-    marks = _decode(vault.open_field(connection, row.unit, where, row.marks)) if row.marks else ()
+    marks = decode_marks(vault.open_field(connection, row.unit, where, row.marks)) if row.marks else ()
     return PairRecord(row.unit, prompt, chosen, rejected, float(row.strength), judgment_id, marks)
 
 

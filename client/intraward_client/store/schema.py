@@ -1,9 +1,11 @@
 """The vault's tables. Columns of bytes hold AES-256-GCM ciphertext; every other column is no one's text.
 
 Keeps section 6 of DESIGN.md. ``unit`` is the HMAC of the patient's id, the privacy unit everywhere
-downstream; note, prompt and row ids are HMACs too. Quarantine keeps a reason code and nothing else. Each
-row that says anything about a patient carries their unit, so that forgetting is one DELETE per table.
-The version is a row of ``meta``; a vault of another version is refused.
+downstream; note, prompt and row ids are HMACs too. Quarantine keeps a reason code and nothing else; the
+review queue keeps the text that was held back, encrypted, until a person has decided. Each row that says
+anything about a patient carries their unit, so that forgetting is one DELETE per table. The version is a
+row of ``meta``. A vault of version 4 gains the tables of version 5 when it is opened, because nothing else
+has changed (``SEAL_VERSION``, which every ciphertext is bound to, has not); any other version is refused.
 """
 
 from __future__ import annotations
@@ -20,7 +22,11 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
+SEAL_VERSION = 4
+"""Layout of the encrypted fields; part of their additional data."""
+GAINS_TABLES = frozenset({4})
+"""Versions that become the present one by new tables alone."""
 metadata = MetaData()
 
 meta = Table(
@@ -60,6 +66,29 @@ quarantine = Table(
     Column("note_id", String(32), primary_key=True),
     Column("unit", String(32), nullable=False, index=True),
     Column("reason", String, nullable=False),
+)
+
+review_queue = Table(
+    "review_queue",
+    metadata,
+    Column("row_id", String(32), primary_key=True),
+    _unit(),
+    Column("kind", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("queued", String, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+review_decisions = Table(
+    "review_decisions",
+    metadata,
+    Column("decision_id", Integer, primary_key=True),
+    _unit(),
+    Column("row_id", String(32), nullable=False, index=True),
+    Column("decision", String, nullable=False),
+    Column("codes", String, nullable=False),
+    Column("time", String, nullable=False),
+    Column("user", LargeBinary, nullable=False),
 )
 
 prompts = Table(
@@ -138,6 +167,8 @@ frozen_rows = Table(
 
 PATIENT_TABLES = (
     frozen_rows,
+    review_queue,
+    review_decisions,
     judgments,
     candidates,
     prompts,

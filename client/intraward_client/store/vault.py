@@ -1,7 +1,7 @@
 """The vault: SQLite with encrypted fields, a key per patient, and a way to forget one.
 
 Keeps rules 1, 2 and 10 of DESIGN.md and ``facts`` on storage. AES-256-GCM per field; the additional data
-binds a ciphertext to its table, row, column, patient key and schema version, so that nothing can be
+binds a ciphertext to its table, row, column, patient key and layout version, so that nothing can be
 swapped or copied inside the file. Each patient has a random data key wrapped by the site key. WAL,
 ``secure_delete``, mode 0600. Forgetting deletes rows and key, rotates the site key and rewraps the rest
 in one transaction; what follows (key file, checkpoint, VACUUM) is finished at the next opening if the
@@ -24,7 +24,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from intraward_client.store.keys import KEY_BYTES, SiteKeys
-from intraward_client.store.schema import PATIENT_TABLES, SCHEMA_VERSION, meta, metadata, patients, tombstones
+from intraward_client.store.schema import (
+    GAINS_TABLES,
+    PATIENT_TABLES,
+    SCHEMA_VERSION,
+    SEAL_VERSION,
+    meta,
+    metadata,
+    patients,
+    tombstones,
+)
 from intraward_shared.errors import VaultError
 
 _NONCE_BYTES = 12
@@ -105,7 +114,10 @@ class Vault:
         try:
             with self._engine.begin() as connection:
                 yield connection
-        except SQLAlchemyError as error:
+        except BaseException as error:
+            self._open_keys.clear()  # a patient's key that was made in what is now undone is nobody's
+            if not isinstance(error, SQLAlchemyError):
+                raise
             name = type(error).__name__
             raise VaultError(
                 f"the vault refused a change ({name})", remedy="see intraward-client doctor"
@@ -209,8 +221,14 @@ class Vault:
     def _check_version(self) -> None:
         with self._engine.connect() as connection:
             found = connection.execute(select(meta.c.value).where(meta.c.key == "schema_version")).scalar()
-        if found != str(SCHEMA_VERSION).encode():
+        if found == str(SCHEMA_VERSION).encode():
+            return
+        if found not in {str(version).encode() for version in GAINS_TABLES}:
             raise VaultError("the vault has another schema version", remedy="use the release that made it")
+        with self.transaction() as connection:  # the tables and the version together, or neither
+            metadata.create_all(connection)
+            version = {"value": str(SCHEMA_VERSION).encode()}
+            connection.execute(update(meta).where(meta.c.key == "schema_version").values(**version))
 
     def _settle_keys(self) -> None:
         """Decide by the database which KEK counts; finish an interrupted rotation and its scrubbing."""
@@ -264,7 +282,7 @@ def _connect(path: Path) -> Engine:
 
 
 def _context(where: tuple[str, str, str], key_id: str) -> bytes:
-    return "|".join((*where, key_id, str(SCHEMA_VERSION))).encode()
+    return "|".join((*where, key_id, str(SEAL_VERSION))).encode()
 
 
 def _wrap_context(unit: str, key_id: str) -> bytes:
