@@ -15,7 +15,7 @@ from intraward_client.deid.scorecard import write_card
 from intraward_shared.errors import InputError
 
 TEXT = "Ottoline Varga came on 2021-03-14 with cough."
-SPANS = [
+SPANS: list[dict[str, Any]] = [
     {"start": 0, "end": 14, "entity": "PERSON", "role": "PATIENT", "text": "Ottoline Varga"},
     {"start": 23, "end": 33, "entity": "DATE"},
 ]
