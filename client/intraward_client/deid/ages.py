@@ -53,7 +53,7 @@ AGES = (
     Rule(
         "AGE_OVER_89",
         "age and sex",
-        rf"{_EDGE}{_OLD}(?=[ -]?(?:M|F|m|f|[mM]ale|[fF]emale|[mM]an|[wW]oman|gentleman|lady|widow(?:er)?|WM|WF|BM|BF|MALE|FEMALE|MAN|WOMAN)\b(?![ ]?(?:/|Hz)))",
+        rf"{_EDGE}{_OLD}(?=[ -]?(?:M|F|m|f|[mM]ale|[fF]emale|[mM]an|[wW]oman|gentleman|lady|widow(?:er)?|WM|WF|BM|BF|MALE|FEMALE|MAN|WOMAN)\b(?![ ]?(?:/|Hz|\()))(?<!\b(?i:t|tmax|temp\w*|fever|febrile)\b[^\n.;]{{0,24}}\d+)",
     ),
     Rule(
         "AGE_OVER_89",
@@ -73,6 +73,6 @@ AGES = (
     Rule(
         "AGE_OVER_89",
         "birthday",
-        rf"\b(?:9\d(?:th|st|nd|rd)|1[0-2]\d(?:th|st|nd|rd))(?= (?i:birthday|year))|\b(?i:ninetieth|hundredth)(?= (?i:birthday))",
+        r"\b(?:9\d(?:th|st|nd|rd)|1[0-2]\d(?:th|st|nd|rd))(?= (?i:birthday|year))|\b(?i:ninetieth|hundredth)(?= (?i:birthday))",
     ),
 )

@@ -20,6 +20,7 @@ from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from intraward_client.deid.filters import is_eponym, is_headed
 from intraward_client.deid.lexicon import listed
+from intraward_client.deid.recase import is_caseless
 from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS
 from intraward_client.deid.wordkinds import MAYBE, NAMES, Kind, WordKinds
 from intraward_client.deid.wordlists import fold, word_list
@@ -46,7 +47,6 @@ _PLAIN = regex.compile(
 """A word printed as names are: one capital, or one more behind a known beginning or a hyphen."""
 
 _OPENERS = frozenset('.!?:;\n-*>|"(')
-_CASELESS_SHARE = 0.02
 _Word: TypeAlias = "regex.Match[str]"
 
 
@@ -65,7 +65,7 @@ class CapitalisedNames(LocalRecognizer):
     ) -> list[RecognizerResult]:
         """Spans of names and towns; `TimeoutError` when splitting the text takes over two seconds."""
         tokens = list(_TOKEN.finditer(text, timeout=RULE_TIMEOUT_SECONDS))
-        caseless = sum(map(str.isupper, text)) <= _CASELESS_SHARE * len(text)
+        caseless = is_caseless(text)
         found: list[RecognizerResult] = []
         index = 0
         while index < len(tokens):

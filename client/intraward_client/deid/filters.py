@@ -31,6 +31,18 @@ from intraward_client.deid.wordlists import fold, word_list
 _DATED = regex.compile(rf"\b{MONTH}|\d{{1,4}}[/.-]\d{{1,2}}[/.-]\d{{1,4}}")
 _WORD = regex.compile(r"\p{L}[\p{L}\p{M}'-]*")
 _MEASURE = regex.compile(r"[\d.,]+[ ]?(?:mg|mcg|g|ml|mL|L|mmHg|bpm|%|units?|C|F|kg|cm|mm|mmol|IU)\b")
+_REGIONS = word_list("regions") | {
+    "u.s",
+    "u.s.",
+    "usa",
+    "uk",
+    "us",
+    "united states",
+    "united kingdom",
+    "the united states",
+}
+"""Safe Harbor lets a state and a country stand."""
+
 _STATISTICAL = frozenset({"SpacyRecognizer"})
 _FILTERED = frozenset({"PERSON", "LOCATION", "FACILITY", "DATE_TIME"})
 
@@ -42,6 +54,8 @@ def settle(
     kinds = word_kinds(words)
     for result in results:
         if not _stands(result, text, kinds):
+            continue
+        if result.entity_type == "LOCATION" and fold(text[result.start : result.end]) in _REGIONS:
             continue
         if result.entity_type != "PERSON":
             yield result.start, result.end, result.entity_type

@@ -159,7 +159,7 @@ _CLINICAL = listed(
     hindi american british african asian european caucasian hispanic latino christian muslim jewish
     catholic islamic medicare medicaid covid h1n1 christmas vehicle photo vin tel fundi practitioner therapist
     consultant coma scale hall saw consciousness status stage class type level phase group table figure box chapter section
-    handover incident dispatch responder wallet belongings transport ambulance police fire"""
+    handover incident dispatch responder wallet belongings transport ambulance police fire education psoriatic absent presence increased decreased mmhg insurance member sample npi"""
 )
 _SUFFIXES = (
     ("ies", "y"),

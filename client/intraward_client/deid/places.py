@@ -117,7 +117,7 @@ PLACES = (
     Rule(
         "FACILITY",
         "facility of a place",
-        rf"\b(?:University|Hospital|Clinic|Infirmary|Institute|College|Academy|Church|Children's Hospital|School)(?: Hospitals?| Medical Cent(?:er|re)| Clinic)? (?:of|for|at) (?:the )?{_NO_MONTH}\p{{Lu}}[\p{{L}}'-]+(?:[ ](?:of |and )?{_NO_MONTH}\p{{Lu}}[\p{{L}}'-]+){{0,3}}",
+        rf"(?<!National )\b(?:University|Hospital|Clinic|Infirmary|Institute|College|Academy|Church|Children's Hospital|School)(?: Hospitals?| Medical Cent(?:er|re)| Clinic)? (?:of|for|at) (?:the )?{_NO_MONTH}\p{{Lu}}[\p{{L}}'-]+(?:[ ](?:of |and )?{_NO_MONTH}\p{{Lu}}[\p{{L}}'-]+){{0,3}}",
     ),
     Rule(
         "FACILITY",
@@ -142,7 +142,7 @@ PLACES = (
     Rule(
         "ROOM",
         "room or bed",
-        rf"\b(?:{_ICU}[ -])?(?i:room|rm\.?|bed|bay|ward|suite|theatre|cubicle|pod|apt\.?|apartment|flat|o\.?r\.?|desk|locker|bunk|chair|station|cell|dorm)[ \t]*(?i:no\.?|number|:|#)?[ \t]*#?(?:\d{{1,5}}[A-Za-z]?(?:-\d{{0,4}}[A-Z0-9]{{0,3}})?|[A-Z]{{1,2}}-?\d{{1,4}}[A-Z]?|[A-Z](?:-\d{{1,3}})?)(?![\w-])(?![ \t]*(?:mg|ml|mL|days?|weeks?|hours?|hrs?|months?|years?|%|times?|pillows?|/|\.\d|x\b|minutes?|pounds?|feet))",
+        rf"\b(?:{_ICU}[ -])?(?i:room|rm\.?|bed|bay|ward|suite|theatre|cubicle|pod|apt\.?|apartment|flat|desk|locker|bunk|chair|station|cell|dorm)[ \t]*(?i:no\.?|number|:|#)?[ \t]*#?(?:\d{{1,5}}[A-Za-z]?(?:-\d{{0,4}}[A-Z0-9]{{0,3}})?|[A-Z]{{1,2}}-?\d{{1,4}}[A-Z]?|[A-Z](?:-\d{{1,3}})?)(?![\w-])(?![ \t]*(?:mg|ml|mL|days?|weeks?|hours?|hrs?|months?|years?|%|times?|pillows?|/|\.\d|x\b|minutes?|pounds?|feet))",
     ),
     Rule(
         "ROOM",

@@ -23,6 +23,7 @@ _WORD = regex.compile(r"(?<![\p{L}\d])\p{L}[\p{L}\p{M}]*(?:['-]\p{L}[\p{L}\p{M}]
 _LETTERS = regex.compile(
     r"(?<![\p{L}\p{M}\d])(?!(?:of|the)\b)(?<!(?<=\p{L})')\p{L}[\p{L}\p{M}]*|(?<=\p{L}')\p{L}[\p{L}\p{M}]+"
 )
+_CAPITALISED = regex.compile(r"(?<!\p{L})\p{Lu}\p{Ll}")
 _CODE = regex.compile(
     r"(?<![\w@.%+])(?=[\w-]*\d)(?=[\w-]*[a-z])(?!\d+[a-z]{1,4}\b(?!-))\w+(?:-\w+)*(?![\w@]|\.\w)"
 )
@@ -89,20 +90,24 @@ _HOLY = regex.compile(
     r"(?i)(?<!\p{L})(?:our lady of (?:the )?\p{L}+|saint \p{L}+|st\.? {1,2}\p{L}{3,}|holy \p{L}+|mount \p{L}+)(?=(?:'s)? +\p{L}|,)"
 )
 _CREDENTIAL = regex.compile(r"(?i)(?:(?<=, ?)(?:md|do|rn|np|pa)|(?<= )(?:md|phd|lcsw|mbbs|lpn|pharmd))\b")
-_SHARE = 0.03
+_WORDS_A_CAPITAL = 60
 _FEWEST = 8
 
 
 def recase(text: str, kinds: WordKinds) -> str:
     """A copy of ``text`` of the same length, with capitals where names and places stand."""
     text = flatten(text)
-    lowercase = sum(map(str.isupper, text)) <= _SHARE * sum(map(str.isalpha, text))
-    if lowercase:
+    if is_caseless(text):
         return _restore(text, kinds)
     lines = text.split("\n")
     if any(_is_shouted(line) for line in lines):
         lines = [_restore(line, kinds) if _is_shouted(line) else line for line in lines]
     return _raise_listed(_MONTH.sub(lambda match: match.group().capitalize(), "\n".join(lines)), kinds)
+
+
+def is_caseless(text: str) -> bool:
+    """Whether ``text`` has no capitals to tell names by: at most one capitalised word in sixty."""
+    return len(_CAPITALISED.findall(text)) * _WORDS_A_CAPITAL <= text.count(" ")
 
 
 def _is_shouted(line: str) -> bool:
@@ -113,6 +118,7 @@ def _is_shouted(line: str) -> bool:
 def _restore(text: str, kinds: WordKinds) -> str:
     """Every word in small letters, names and places with a capital, codes in capitals."""
     view = list(text)
+    shouted = _is_shouted(text)
     words = list(_WORD.finditer(text))
     flagged = [_carries(word.group(), kinds) for word in words]
     for index, word in enumerate(words):
@@ -120,14 +126,17 @@ def _restore(text: str, kinds: WordKinds) -> str:
             flagged[index] = _beside_name(text, words, flagged, index) or _is_cued(text, words, kinds, index)
     for match in _LABEL.finditer(text):
         _flag_from(text, words, flagged, match.end(), 3)
-    _flag_titles(text, words, flagged)
+    _flag_titles(text, words, flagged, kinds)
     for match in _HOLY.finditer(text):
         for index, word in enumerate(words):
             if match.start() <= word.start() < match.end() and word.group().lower() not in {"of", "the"}:
                 flagged[index] = True
     _flag_places(text, words, flagged, kinds)
     for index, word in enumerate(words):
-        _write(view, word, _title(word.group()) if flagged[index] else word.group().lower())
+        if flagged[index]:
+            _write(view, word, _title(word.group()))
+        elif shouted or not word.group().isupper():
+            _write(view, word, word.group().lower())
     for pattern, change in (
         (_STREET, _title),
         (_COMPASS, _title),
@@ -231,12 +240,14 @@ def _flag_from(text: str, words: list[regex.Match[str]], flagged: list[bool], st
         flagged[index], end, most = True, word.end(), most - 1
 
 
-def _flag_titles(text: str, words: list[regex.Match[str]], flagged: list[bool]) -> None:
+def _flag_titles(text: str, words: list[regex.Match[str]], flagged: list[bool], kinds: WordKinds) -> None:
     for index, word in enumerate(words[:-1]):
         following = words[index + 1]
-        if following.group().lower() in STOP_WORDS:
+        title = word.group().lower()
+        plain = len(title) > 3 and kinds.of(following.group()) in {Kind.WORD, Kind.CLINICAL}
+        if following.group().lower() in STOP_WORDS or plain:
             continue
-        if word.group().lower() in _TITLES and text[word.end() : following.start()] in {" ", ". ", "."}:
+        if title in _TITLES and text[word.end() : following.start()] in {" ", ". ", "."}:
             flagged[index] = flagged[index + 1] = True
 
 

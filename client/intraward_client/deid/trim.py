@@ -27,6 +27,7 @@ _EDGE = listed(
     dictated transcribed reviewed provider hospital clinic ward unit room bed today yesterday status lives from to cc and with
     fyi hello hi hey saw wrote called page paged please thanks thank sincerely regards"""
 )
+_PRONOUNS = listed("i you he she it we they that there who what let here")
 
 
 def trimmed(text: str, start: int, end: int, kinds: WordKinds) -> tuple[int, int] | None:
@@ -43,6 +44,8 @@ def trimmed(text: str, start: int, end: int, kinds: WordKinds) -> tuple[int, int
         tokens.pop(0)
     while len(tokens) > 1 and (_is_edge(tokens[-1].group(), kinds) or _is_tail(tokens[-1].group(), kinds)):
         tokens.pop()
+    if len(tokens) == 1 and not titled and _is_acronym(tokens[0].group(), kinds):
+        return None
     if not tokens:
         return (start, end) if titled else None
     return tokens[0].start(), _closing(text, tokens[-1].end(), end)
@@ -51,7 +54,12 @@ def trimmed(text: str, start: int, end: int, kinds: WordKinds) -> tuple[int, int
 def _is_edge(token: str, kinds: WordKinds) -> bool:
     if len(token) == 1:
         return False
-    return token.lower() in _EDGE or kinds.of(token) is Kind.CLINICAL
+    lowered = token.lower()
+    return lowered in _EDGE or lowered.split("'")[0] in _PRONOUNS or kinds.of(token) is Kind.CLINICAL
+
+
+def _is_acronym(token: str, kinds: WordKinds) -> bool:
+    return token.isupper() and len(token) <= 5 and kinds.of(token) in {Kind.WORD, Kind.UNKNOWN}
 
 
 def _is_tail(token: str, kinds: WordKinds) -> bool:
