@@ -249,7 +249,7 @@ class Deidentifier:
             read = [None if plain is None else _Read(plain, next(found)) for plain in plains]
         except Exception:
             return [None] * len(texts)
-        slow = time.monotonic() - started > self._settings.timeout_seconds
+        slow = time.monotonic() - started > self._settings.timeout_seconds * len(texts)
         return [None] * len(texts) if slow else read
 
     def _fit(self, text: str) -> str | None:

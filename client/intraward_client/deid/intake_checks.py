@@ -37,13 +37,14 @@ _MARKUP = regex.compile(
     regex.IGNORECASE,
 )
 _FOREIGN = listed(
-    """los las una unos unas por para pero como está fue según muy más sobre desde hasta niega refiere paciente
-    años dolor les une dans avec pour sur pas qui nous sont chez depuis était douleur und nicht mit wegen eine
-    einen einer wird wurde beim seit sich auch gli della delle nella questo è sono dolore uma não dos das foi
-    são com há dor"""
+    """los las una unos unas por para pero como está fue según muy más sobre desde hasta niega refiere
+    paciente años dolor les une dans avec pour sur pas qui nous sont chez depuis était douleur und nicht mit
+    wegen eine einen einer wird wurde beim seit sich auch gli della delle nella questo è sono dolore uma não
+    dos das foi são com há dor"""
 )
 """Common words of Spanish, French, German, Italian and Portuguese, neither English nor particles of names."""
 _FEW_FOREIGN = 3
+_OTHER_SCRIPT = regex.compile(r"[\p{L}'-]*[\p{L}--\p{Latin}][\p{L}'-]*", regex.VERSION1)
 _WORD = regex.compile(r"\p{L}[\p{L}'-]+")
 _LANGUAGE_FROM = 15
 _ENGLISH_SHARE = 0.4
@@ -56,7 +57,7 @@ def normalise(text: str) -> str:
 
 
 def reason_to_refuse(text: str, max_chars: int, words: frozenset[str]) -> str | None:
-    """Why the (normalised) text cannot be judged: ``too-long``, ``encoding``, ``markup``, ``language``; or None.
+    """Why a normalised text cannot be judged: ``too-long``, ``encoding``, ``markup``, ``language``; or None.
 
     Markup hides names from every cue (``<b>Name:</b>``) and from their own spelling (``V&aacute;rga``).
     """
@@ -69,7 +70,7 @@ def reason_to_refuse(text: str, max_chars: int, words: frozenset[str]) -> str | 
     if _MARKUP.search(text):
         return "markup"
     found = _WORD.findall(text)
-    if sum(not regex.fullmatch(r"[\p{Latin}'-]+", word) and len(word) > 2 for word in found):
+    if any(len(match.group()) > 2 for match in _OTHER_SCRIPT.finditer(text)):
         return "language"
     lowered = [word for word in found if word.islower()]
     foreign = sum(word in _FOREIGN for word in lowered)

@@ -17,8 +17,12 @@ from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS
 
 _NUMBER = regex.compile(
-    r"[+(\uff0b\[]{0,3}\d(?:[\d\s().\-/+~\u2010-\u2015\[\]x#,;:]|(?i:ext)\.?|(?i:extn)\.?)*+", regex.VERSION1
+    r"[+(\uff0b\[]{0,3}\d(?:[\d \t().\-/+~\u2010-\u2015\[\]x#,;:]|(?i:extn?)\.?)*+", regex.VERSION1
 )
+_DATES = regex.compile(r"(?:\W*+\b\d{1,4}([-/.])\d{1,2}\1\d{1,4}\b(?:[ T]\d{1,2}:\d\d(?::\d\d)?)?)++\W*+")
+"""A stretch of dates and clock times and nothing else holds no phone number."""
+_REGIONS = ("US", "GB", "DE", "IL", "IN", "BR")
+"""Presidio's own, less what finds nothing: "UK" and "FE" are no regions, and Canada's numbers are US's."""
 _FEWEST_DIGITS = 7
 _MARGIN = 12
 """Characters kept on either side, so that a letter or a currency sign beside the number is still seen."""
@@ -41,7 +45,10 @@ class NoContext(ContextAwareEnhancer):
 
 
 class PhoneWindows(PhoneRecognizer):
-    """Presidio's phone numbers of eight regions, searched only where seven digits stand close together."""
+    """Presidio's phone numbers, searched only where seven digits stand close together and are no dates."""
+
+    def __init__(self, supported_language: str = "en") -> None:
+        super().__init__(supported_language=supported_language, supported_regions=_REGIONS)
 
     def analyze(
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
@@ -60,7 +67,8 @@ def _windows(text: str) -> list[tuple[int, int]]:
     """Stretches of ``text`` that can hold a phone number, those that touch made one."""
     windows: list[tuple[int, int]] = []
     for match in _NUMBER.finditer(text, timeout=RULE_TIMEOUT_SECONDS):
-        if sum(map(str.isdigit, match.group())) < _FEWEST_DIGITS:
+        number = match.group()
+        if sum(map(str.isdigit, number)) < _FEWEST_DIGITS or _DATES.fullmatch(number):
             continue
         start, end = max(0, match.start() - _MARGIN), min(len(text), match.end() + _MARGIN)
         if windows and start <= windows[-1][1]:

@@ -314,10 +314,13 @@ def test_a_slow_note_quarantines() -> None:
         "Call (312) 555-0143 or +44 20 7946 0958, fax 312.555.0199 ext. 12.",
         "Rang 0049 30 123456 and 020 7946 0958; Hb 128/76, 2021-03-14, 38.9 C, K 4.1",
         "x" * 50 + " 312-555-0143" + " y" * 50 + "+1 (415) 555 0132",
-        "no number here, 12 mg",
+        "no number here, 12 mg; seen 2021-03-14 10:30:00, 03/19/2021",
     ],
 )
 def test_phone_numbers_in_windows_are_those_of_the_whole_text(text: str) -> None:
+    """Of Presidio's regions, and the national numbers of Britain that its "UK" does not find."""
     whole, windows = PhoneWindows.__mro__[1](), PhoneWindows()
-    expected = sorted((one.start, one.end) for one in whole.analyze(text, ["PHONE_NUMBER"]))
-    assert sorted((one.start, one.end) for one in windows.analyze(text, ["PHONE_NUMBER"])) == expected
+    expected = {(one.start, one.end) for one in whole.analyze(text, ["PHONE_NUMBER"])}
+    found = {(one.start, one.end) for one in windows.analyze(text, ["PHONE_NUMBER"])}
+    assert expected <= found and all(sum(map(str.isdigit, text[a:b])) > 6 for a, b in found)
+    assert all(any(a <= start and end <= b for a, b in found) for start, end in expected)
