@@ -70,7 +70,7 @@ def subcommands() -> set[tuple[str, ...]]:
 def subcommand_of(words: list[str]) -> tuple[str, ...] | None:
     """The longest command that ``words`` begin with."""
     known = subcommands()
-    return next((p for n in (3, 2) if (p := tuple(words[:n])) in known), None)
+    return next((p for n in (4, 3, 2) if (p := tuple(words[:n])) in known), None)
 
 
 def makefile_targets() -> list[str]:

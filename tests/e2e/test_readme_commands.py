@@ -13,16 +13,25 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from tests.boundary.pages import Command, commands, subcommand_of
 from tests.boundary.sources import ROOT
 from tests.e2e.desk import ALIVE_SECONDS, SITE, Desk, public_key
 from tests.e2e.study_rows import lay_study
 
 from intraward_client.config import load_policy
+from intraward_client.deid.raw import ingest
 from intraward_client.home import SiteHome
+from intraward_client.store.audit import next_audit
+from intraward_client.store.importers import RawRow
+from intraward_client.store.review import hold_back
+from intraward_client.store.vault import Vault
 from intraward_client.training.tracking import open_track
 from intraward_shared.ledger import Kind, read_ledger
 from intraward_shared.protocol import RECEIPT_DOMAIN, Receipt, sign_value
@@ -117,6 +126,36 @@ def burns(desk: Desk, line: str) -> bool:
     home.ledger.write_bytes(ledger)
     second.write_bytes(head)
     return good and burned != ("--dry-run" in line)
+
+
+def reviews(desk: Desk, line: str) -> bool:
+    """With a row that waits, or whose audit is due; texts are asked for, because no terminal is there."""
+    home = SiteHome(desk.root / "site")
+    home.policy.write_text(home.policy.read_text().replace("audit_share = 0.02", "audit_share = 1.0"))
+    with closing(Vault.open(home.vault, home.vault_keys)) as vault:
+        text = "Patient: Ottoline Varga has a cough."
+        note = ingest(f"row {os.urandom(4).hex()}", "P-held", text)
+        hold_back(vault, RawRow(note.note_id, "P-held", (note,)), "notes", "residue:date")
+        waits = vault.tag("note", note.note_id)
+        due = next_audit(vault, 1.0)
+    words = desk.words(line.replace("3fa2b1c09d77", due.row_id if "audit" in line and due else waits))
+    return desk.call([*words, *(("--show-text",) if words[3] in ("show", "audit") else ())]) == 0
+
+
+def shows_recognizer(desk: Desk, line: str) -> bool:
+    """A folder that has all of a token classifier but the training."""
+    folder = desk.root / "recognizer"
+    folder.mkdir(exist_ok=True)
+    config = {"architectures": ["BertForTokenClassification"], "id2label": {"0": "O", "1": "B-PATIENT"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer.json").write_text("{}")
+    save_file({"weight": np.zeros(2, np.float32)}, folder / "model.safetensors")
+    return desk.call(desk.words(line.replace("/srv/models/deidentifier", str(folder)))) == 0
+
+
+def allows(desk: Desk, line: str) -> bool:
+    """Until a day that is not past."""
+    return passes(desk, line.replace("2027-06-30", (date.today() + timedelta(days=30)).isoformat()))
 
 
 def on_finished(desk: Desk, line: str) -> bool:
@@ -224,6 +263,15 @@ RECIPES: dict[str, Recipe] = {
     "intraward-client import": passes,
     "intraward-client deid run": passes,
     "intraward-client deid evaluate": passes,
+    "intraward-client deid canary": passes,
+    "intraward-client deid model": shows_recognizer,
+    "intraward-client officer allow-small-model": allows,
+    "intraward-client deid review": reviews,
+    "intraward-client deid review show": reviews,
+    "intraward-client deid review release": reviews,
+    "intraward-client deid review correct": reviews,
+    "intraward-client deid review reject": reviews,
+    "intraward-client deid review audit": reviews,
     "intraward-client budget": passes,
     "intraward-client budget plan": passes,
     "intraward-client outbox": passes,

@@ -28,12 +28,14 @@ _GENERIC = _KINDS | listed(
 )
 _LABELS = listed("MRN NHS SSN NPI DEA VIN UDI SN ID")
 _EXTENSION = regex.compile(r"(?i)[ ]*(?:ext(?:ension)?|x)[.:]?[ ]*(\d+)$")
+_US_PHONE = regex.compile(r"\(?\d{3}\)?[-. ]\d{3}[-.]\d{4}")
 _POSTCODE = regex.compile(r"[A-Z]{1,2}\d[A-Z\d]?[ ]?\d[A-Z]{2}", regex.IGNORECASE)
 
 
 def invent_code(kind: str, text: str, key: PatientKey, attempt: int) -> str:
     """The surrogate of ``text``, an identifier of class ``kind`` that is neither name, date nor age."""
-    return _MAKERS.get(kind, _shaped)(kind, text, key, attempt)
+    made = _phone if _US_PHONE.fullmatch(text) else _MAKERS.get(kind, _shaped)
+    return made("PHONE" if made is _phone else kind, text, key, attempt)
 
 
 def squash(value: str) -> str:
