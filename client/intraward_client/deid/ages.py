@@ -75,4 +75,9 @@ AGES = (
         "birthday",
         r"\b(?:9\d(?:th|st|nd|rd)|1[0-2]\d(?:th|st|nd|rd))(?= (?i:birthday|year))|\b(?i:ninetieth|hundredth)(?= (?i:birthday))",
     ),
+    Rule(
+        "AGE_OVER_89",
+        "name is",
+        rf"\b(?!(?i:sats?|temp|temperature|hr|rate|pulse|bp|glucose|weight|sugar)\b)\p{{Lu}}\p{{Ll}}[\p{{L}}-]+[ ](?:is|was|turned)[ ]\K{_OLD}(?=[ ]and[ ](?:lives|still|has|is|was|walks|needs|drives|frail|remains)\b|,[ ](?:lives|and|frail|with)\b)",
+    ),
 )

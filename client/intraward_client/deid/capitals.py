@@ -31,7 +31,7 @@ _SPEAKING = listed(
     lived works worked called calls visits visited came comes went goes asked asks wants wanted
     feels felt agreed agrees told tells lost requests requested underwent remains recalls explained
     understands consented declined drove drives walked attended arrived phoned writes missed tolerated
-    from and needs takes took was is has had will would should can slept ate weighs received noticed returns returned"""
+    in from and needs takes took was is has had will would should can slept ate weighs received noticed returns returned"""
 )
 _SAYING = listed(
     "said says called wants wanted asked asks reports reported denies denied lives states stated from missed"
@@ -131,7 +131,7 @@ class CapitalisedNames(LocalRecognizer):
         shouted = all(word.group().isupper() for word in whole)
         if len(whole) == 1:
             return self._is_single(text, words, whole[0], kinds[0], after, shouted)
-        if shouted and not (set(kinds) & NAMES):
+        if shouted and not (set(kinds) & NAMES) and (_shouting(text, whole[0]) or Kind.UNKNOWN not in kinds):
             return False
         if Kind.GIVEN in kinds or (kinds[0] in {Kind.FAMILY, Kind.UNKNOWN}):
             return True
@@ -159,12 +159,12 @@ class CapitalisedNames(LocalRecognizer):
             return len(token) > 2
         opens = _opens(text, word)
         speaks = after is not None and after.group() in _SPEAKING and text[word.end() : after.start()] == " "
-        marked = speaks or text[word.end() : word.end() + 1] in {",", "'"}
+        marked = speaks or text[word.end() : word.end() + 1] in {",", "'", ":"}
         if kind is Kind.FAMILY:
             return (
                 not opens
                 or speaks
-                or text[word.end() : word.end() + 1] in {",", "'"}
+                or text[word.end() : word.end() + 1] in {",", "'", ":"}
                 or token.lower() not in self._kinds.words
             )
         if kind is Kind.UNKNOWN:
@@ -210,6 +210,12 @@ def _run(text: str, tokens: list[_Word], index: int, caseless: bool) -> Iterator
 
 def _joined(text: str, left: _Word, right: _Word) -> bool:
     gap = text[left.end() : right.start()]
+    if gap == ", ":
+        return (
+            min(len(left.group()), len(right.group())) > 2
+            and left.group().isupper()
+            and right.group().isupper()
+        )
     return gap in {" ", "  "} or (len(left.group()) <= 1 and gap in {".", ". "})
 
 

@@ -42,7 +42,12 @@ CONTACT = (
     Rule(
         "PHONE_NUMBER",
         "extension or pager",
-        r"\b(?i:ext(?:ension)?|extn|x|bleep|blp|pager|beeper|pgr|page[drs]?|paging|vocera|ascom|dect|speed dial)\b\.?[ \t]*(?:(?i:no\.?|number|#|:|is|me|him|her|us|at|on|to|the team|team|id)[ \t]*){0,3}\K#?\d[\d-]{1,10}\b(?![ \t]*(?:of|/)[ \t]*\d)(?!/\d)",
+        r"\b(?i:ext(?:ension)?|extn|x|bleep|blp|beep|pager|beeper|pgr|page[drs]?|paging|vocera|ascom|dect|speed dial|pin|hospital phone|work phone|spectralink|on-call phone)\b\.?[ \t]*(?:(?i:no\.?|number|#|:|is|me|him|her|us|at|on|to|the team|team|id)[ \t]*){0,3}\K#?\d[\d-]{1,10}\b(?![ \t]*(?:of|/)[ \t]*\d)(?!/\d)",
+    ),
+    Rule(
+        "PHONE_NUMBER",
+        "inside number after a request to call",
+        r"\b(?i:call|dial|ring|phone|reach|text|contact|page|bleep|beep)\w*(?:[ ][\p{L}.']+){0,5}?[ ](?:at|on|via|to)[ ]\K[#*x]?\d{4,6}\b(?!/|-\d|[ ]?(?:mg|ml|units|hours|hrs|h\b))",
     ),
     Rule(
         "EMAIL_ADDRESS",
@@ -72,9 +77,14 @@ CONTACT = (
     Rule(
         "USERNAME",
         "user name",
-        r"\b(?i:user ?(?:name|id)?|login|log-?[ ]?in|handle|screen ?name|portal(?: id)?|mychart|my ?health|skype|twitter|instagram|facebook|whatsapp|telegram|alias|signed in as|logged in as|account name)[ \t]*(?:(?i:user|name|id|is|as|was|login|handle|account)[ \t]*){0,3}[:=(]?[ \t]*\K(?:(?<=[:=][ \t]*)[\w.@\-]{3,}|"
+        r"\b(?i:user ?(?:name|id)?|login|log-?[ ]?in|handle|screen ?name|(?:patient )?portal(?: id| account)?|messag(?:e|ed|ing)(?: from)?|posted as|registered as|online(?: as)?|mychart|my ?health|skype|twitter|instagram|facebook|whatsapp|telegram|alias|signed in as|logged in as|account name)[ \t]*(?:(?i:user|name|id|is|as|was|login|handle|account)[ \t]*){0,3}[:=(]?[ \t]*\K(?:(?<=[:=][ \t]*)[\w.@\-]{3,}|"
         + _HANDLE
         + ")",
     ),
     Rule("USERNAME", "handle", r"(?<![\w.@])@[A-Za-z_][\w.]{2,}(?<!\.)", needs="@"),
+    Rule(
+        "USERNAME",
+        "handle by its shape",
+        r"(?<![\w@./+-])(?!covid|omega|interleukin)(?:[a-z]{2,}_[a-z0-9_]*[a-z0-9]|[a-z]{5,}\d{2,4})(?![\w%@]|\.\w)",
+    ),
 )

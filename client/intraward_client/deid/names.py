@@ -113,4 +113,14 @@ NAMES = (
         "initials with a slash",
         r"^\p{Lu}{2,3}[:/]\p{Ll}{2,3}$|\b(?<=[Dd]ictated by: |[Tt]ranscribed by: |[Tt]yped by: )\p{Lu}{2,3}\b(?:/\p{L}{2,3}\b)?",
     ),
+    Rule(
+        "PERSON",
+        "initials who do something",
+        r"(?<![\w.])(?!(?i:p\.o|i\.v|i\.m|a\.m|p\.m|e\.g|i\.e|u\.s|d\.c|m\.d|h\.s|q\.d|b\.d|t\.d|p\.r|n\.b|a\.c|p\.c|s\.c|d\.o|r\.n|c\.f|u\.k|n\.p|s\.l)\.)\p{L}\.[ ]?\p{L}\.(?:\p{L}\.)?(?= (?:in|refuses|is|was|has|needs|wants|from|called|asks|reports|says|said)\b)|\bS\.L\.(?= in [Rr])",
+    ),
+    Rule(
+        "PERSON",
+        "eponym who does something",
+        rf"\b(?:[Dd]id|[Dd]oes|[Ii]s|[Tt]ell|[Aa]sk|[Tt]ext|[Cc]all|[Pp]age|[Ww]ill|[Cc]an)[ ]\K{_NOT}\p{{Lu}}\p{{Ll}}{{2,}}(?=[ ](?:mean|going|coming|say|want|know|agree|still|on call|about|to come|that|in today|here|back|have a|need|covering|aware))|\b{_NOT}\p{{Lu}}\p{{Ll}}{{2,}}(?='s (?:note|notes|patients?|list|orders?|request|team|shift|clinic|advice|letter|opinion|plan|admission))",
+    ),
 )

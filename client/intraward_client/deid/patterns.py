@@ -42,7 +42,7 @@ IDENTIFIERS = (
     _cued(
         "SSN",
         "social security number",
-        r"ssn|social security|social|s\.s\.n\.|ss ?#|national insurance|national id|sin|tax id|tin|itin|pps|bsn|cpf|curp|aadhaar|nino",
+        r"ssn|social security|social|soc\.? sec\.?|ss no\.?|s\.s\.n\.|ss ?#|national insurance|national id|sin|tax id|tin|itin|pps|bsn|cpf|curp|aadhaar|nino",
         4,
     ),
     Rule("SSN", "SSN grouping", r"(?<![\d-])(?:\d{3}|[Xx*]{3})([- .])(?:\d{2}|[Xx*]{2})\1\d{4}(?![\d-])"),

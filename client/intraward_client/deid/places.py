@@ -16,13 +16,13 @@ _STATE = r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJ
 _STATE_NAME = r"(?:Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho|Illinois|Indiana|Iowa|Kansas|Kentucky|Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska|Nevada|New Hampshire|New Jersey|New Mexico|New York|North Carolina|North Dakota|Ohio|Oklahoma|Oregon|Pennsylvania|Rhode Island|South Carolina|South Dakota|Tennessee|Texas|Utah|Vermont|Virginia|Washington|West Virginia|Wisconsin|Wyoming|Ontario|Quebec|British Columbia|Alberta|Manitoba|Saskatchewan)"
 _WAY = r"(?:Street|St|Road|Rd|Avenue|Ave|Av|Boulevard|Blvd|Drive|Dr|Lane|Ln|Court|Ct|Place|Pl|Square|Sq|Terrace|Ter|Close|Crescent|Cres|Parkway|Pkwy|Highway|Hwy|Way|Circle|Cir|Trail|Trl|Row|Mews|Gardens|Grove|Hill|Walk|Park|Green|View|Rise|Loop|Alley|Quay|Wharf|Plaza|Pike|Turnpike|Bypass|Ridge|Heights|Broadway|Path|Pass|Run|Point|Landing|Crossing|Gate|Drove|Vale|Yard|Parade|Esplanade|Concourse|Drive)"
 _CAPS = r"\p{Lu}[\p{L}'.-]*"
-_LINKS = r"(?:de|del|della|la|las|los|le|les|du|des|da|do|dos|di|van|von|der|den|y|e|of|the|im|am|zum|zur)"
+_LINKS = r"(?:de|das|dos|degli|delle|del|della|la|las|los|le|les|du|des|da|do|dos|di|van|von|der|den|y|e|of|the|im|am|zum|zur)"
 _POSTCODE = r"[A-Z]{1,2}\d[A-Z\d]?[ ]?\d[A-Z]{2}"
 _CODE = rf"(?:\d{{5}}(?:-\d{{4}})?|{_POSTCODE}|[A-Z]\d[A-Z][ ]?\d[A-Z]\d|\d{{3}}[- ]\d{{4}}|\d{{4}}(?:[ ][A-Z]{{2}})?|\d{{6}})\b"
 _UNITNO = r"(?i:apt|apartment|suite|ste|unit|flat|room|rm|floor|fl|bldg|building|lot|trailer|\#)\.?[ \t]*\#?[ \t]*\w+"
 _TOWN = rf"{_CAPS}(?:[ \t-](?:{_LINKS}[ \t])?{_CAPS}){{0,3}}"
 _TAIL = rf"(?:,?[ \t]+{_UNITNO})?(?:\s*[,·][ \t]*\n?(?:{_CODE}[ \t]+)?{_TOWN}){{0,4}}(?:,?[ \t]+(?:{_STATE}\b|{_STATE_NAME}|{_TOWN})(?=[ \t,]+\d{{5}}))?(?:,?\s+{_CODE}(?:[ \t]+{_TOWN}(?=[\s.,;|]|$))?)?(?:,?[ \t]+(?:{_STATE}\b(?!')|{_STATE_NAME}))?(?:,?[ \t]+{_CODE})?"
-_KIND = r"(?:Hospitals?|Infirmary|Clinics?|Hospice|Sanatorium|Polyclinic|Pharmacy|Chemist|University|College|Academy|School|Church|Mosque|Synagogue|Temple|Prison|Jail|Hotel|Shelter|Foundation|Institute|Laborator(?:y|ies)|Rehabilitation|Rehab|Surgery|Practice|Healthcare|Health[ ](?:System|Cent(?:er|re)|Trust|Services|Clinic|Network|Partners|Department)|Medical[ ](?:Cent(?:er|re)|Group|Associates|College|Practice|Park|Campus|Plaza)|(?:Care|Cancer|Heart|Trauma|Surgical|Community|Day|Wellness|Eye|Birth|Stroke|Dialysis|Rehabilitation|Rehab|Imaging|Endoscopy|Recovery|Detention|Senior|Treatment|Infusion|Fertility|Pain)[ ]Cent(?:er|re)|(?:Nursing|Care|Retirement|Rest|Group|Funeral|Foster)[ ]Home|Senior[ ]Living|Assisted[ ]Living|Memory[ ]Care|NHS[ ](?:Foundation[ ])?Trust|Health[ ]Board|Manor|Lodge|VA|School[ ]District|Family[ ](?:Practice|Medicine|Health)|Imaging|Radiology|Dialysis|Orthop(?:a)?edics|Pediatrics|Paediatrics|Dental|Day[ ]?care|Preschool|Kindergarten)"
+_KIND = r"(?:Hospitals?|Infirmary|Clinics?|Hospice|Sanatorium|Polyclinic|Pharmacy|Chemist|University|College|Academy|School|Church|Mosque|Synagogue|Temple|Prison|Jail|Hotel|Shelter|Foundation|Institute|Laborator(?:y|ies)|Rehabilitation|Rehab|Surgery|Practice|Healthcare|Health[ ](?:System|Cent(?:er|re)|Trust|Services|Clinic|Network|Partners|Department)|Medical[ ](?:Cent(?:er|re)|Group|Associates|College|Practice|Park|Campus|Plaza)|(?:Care|Cancer|Heart|Trauma|Surgical|Community|Day|Wellness|Eye|Birth|Stroke|Dialysis|Rehabilitation|Rehab|Imaging|Endoscopy|Recovery|Detention|Senior|Treatment|Infusion|Fertility|Pain)[ ]Cent(?:er|re)|(?:Nursing|Care|Retirement|Rest|Group|Funeral|Foster)[ ]Home|Senior[ ]Living|Assisted[ ]Living|Memory[ ]Care|NHS[ ](?:Foundation[ ])?Trust|Health[ ]Board|Manor|Lodge|VA|School[ ]District|Family[ ](?:Practice|Medicine|Health)|Imaging|Radiology|Dialysis|Orthop(?:a)?edics|Pediatrics|Paediatrics|Dental|Urgent[ ]Care|Walk-in[ ](?:Clinic|Cent(?:er|re))|Health|Medical|Labs|Diagnostics|Physicians|Specialists|Associates|Surgery[ ]Center|Treatment[ ]Cent(?:er|re)|Residences?|Maternity|Wellness|Hospice[ ]Care|Memorial|General|Regional|Presbyterian|Methodist|Baptist|Adventist|Home[ ]Health|Ambulance(?:[ ]Service)?|EMS|Blood[ ]Bank|Convent|Care|Minor[ ]Injur(?:y|ies)[ ]Unit|Maternity[ ]Unit|Birth(?:ing)?[ ]Cent(?:er|re)|Day[ ]?care|Preschool|Kindergarten)"
 _MORE = r"(?:[ ](?:Hospital|Cent(?:er|re)|Clinic|Medical[ ]Cent(?:er|re)|Health[ ]System|System|Trust|Group|Campus|Practice|School|District|College|Home|Living|Facility|Department|Associates|Hospice|Pharmacy|Network|Laborator(?:y|ies)|Annex|Pavilion)){0,3}"
 _UNNAMED = r"(?!(?:The|A|An|This|That|Pain|General|Outpatient|Inpatient|Local|Emergency|At|In|To|From|Of|On|And|Or|Her|His|Their|Your|My|No|Any|Each|Every|Dr|Mr|Mrs|Ms|Saw|Seen|Call|Called|Per|Since|After|Before|If|When|Was|Is|Fax|Page|Transferred|Admitted|Discharged|Discharge|Referred|Followed|Follow|Return|Returned|Home|Skilled|Acute|Long|Primary|Family|Community|Regional|Current|Previous|Preferred|Physical|Occupational|Cardiac|Pulmonary|Dialysis|Medical|Surgical|Nursing|High|Middle|Elementary|Public|Private|Social|Mental|Behavioral|Hospital|Clinic|Interventional|Diagnostic|Nuclear|Pediatric|Paediatric|Old|New|Same|Other|Patient|Pharmacy|University|Medicine|Graduate|Urgent|National)\b(?![ ](?:Lady|of[ ]\p{Lu}|\p{Lu}\p{Ll}+[ ](?:Hospital|General|Memorial|Regional|Medical|Community|Family|University|Children|VA|County))))"
 _NAMED = rf"{_UNNAMED}(?:St\.?[ ]{{1,2}}|Mt\.?[ ]|Ft\.?[ ]|Our[ ]{{1,2}}Lady[ ]{{1,2}}(?:of[ ](?:the[ ])?))?\p{{Lu}}[\p{{L}}'.-]*(?:[ ]{{1,2}}(?:(?:of|the|and|for|&|de|la|del)[ ]{{1,2}}){{0,2}}\p{{Lu}}[\p{{L}}'.-]*){{0,5}}?"
@@ -131,6 +131,11 @@ PLACES = (
     ),
     Rule(
         "FACILITY",
+        "facility of another language",
+        rf"\b(?:Hôpital|Hopital|Hospital|Clínica|Clinica|Klinikum|Klinik|Ospedale|Clinique|Krankenhaus|Szpital|Sjukhuset|Ziekenhuis|Centro[ ]M[ée]dico|Centre[ ]Hospitalier|Policlinico|Policlínica|Universitätsklinikum|Universitätsspital|Nemocnice|Spital(?:ul)?|CHU)[ ](?:{_LINKS}[ ]){{0,2}}\p{{Lu}}[\p{{L}}'-]+(?:[ ](?:{_LINKS}[ ]){{0,2}}\p{{Lu}}[\p{{L}}'-]+){{0,3}}|\b\p{{Lu}}\p{{L}}+(?:sjukhus(?:et)?|krankenhaus|klinikum|ziekenhuis|sairaala|sykehus|sygehus)\b",
+    ),
+    Rule(
+        "FACILITY",
         "company",
         r"\b(?!(?:The|Our|Any|This)\b)\p{Lu}[\p{L}'&-]+(?:[ ](?:&[ ]|and[ ])?\p{Lu}[\p{L}'&-]+){0,3},?[ ](?:Inc|LLC|Ltd|Limited|Corp|Corporation|Company|GmbH|PLC|plc|Industries|Logistics|Foods|Bank|Manufacturing|Motors|Airlines|Police Department|Fire Department|Sheriff's Office|Construction|Enterprises|Bakery|Supermarket|Stores|Library|Brewery|Trucking|Landscaping|Plumbing|Farms|Cannery|Shipyard|Steelworks|Mills|Post Office)\b\.?",
     ),
@@ -168,5 +173,25 @@ PLACES = (
         "ROOM",
         "labelled place in the house",
         r"(?:^|(?<=[|;]|[ ]{2}))[ \t]*(?i:loc(?:ation)?|unit|ward|bed|room|service)[ \t]*[:=][ \t]*\K[^\n|;]{1,30}?(?=[ \t]*(?:$|\||;|[ ]{2}))",
+    ),
+    Rule(
+        "ROOM",
+        "ward by name",
+        r"\b[Ww]ard[ ](?!(?:Round|Rounds|Nurse|Sister|Clerk|Manager|Team|Based|Staff|Doctor|Pharmacist)\b)\p{Lu}\p{Ll}{2,}(?:[ ]\d{1,2}[A-Z]?\b)?",
+    ),
+    Rule(
+        "ROOM",
+        "floor or tower",
+        r"\b(?:(?i:the )?\d{1,2}(?:st|nd|rd|th)[ ](?i:floor)|(?i:floor|level)[ ]\d{1,2})(?:[ ](?:North|South|East|West|Tower|Wing))\b|\b(?:Tower|Wing|Pavilion)[ ]\d{1,2}[A-Z]?\b",
+    ),
+    Rule(
+        "ROOM",
+        "unit by figure and letter",
+        r"\b(?:on|to|from|unit|in|at)[ ]\K\d{1,2}[A-H]\b(?![ ]?(?:mg|ml|/|%))",
+    ),
+    Rule(
+        "ROOM",
+        "name and figure",
+        rf"\b(?:on|to|from|in)[ ]\K(?!(?:Stage|Grade|Type|Day|Days|Week|Class|Phase|Level|Group|Cycle|Part|Step|Table|Figure|Month|Score|Factor|Covid|Omega|Vitamin|Year|Age|Chapter|Room|Bed|Ward|Bay|Line|Arm|Dose|Visit|Question|Item|Box|Protein|Zone|Category|Tier|Lead|Leads|Trial|Study|Interleukin|Hepatitis|Influenza|Title|Section|Page|Version|Appendix|Route|Highway|Interstate|{'|'.join((*MONTHS, *(month[:3] for month in MONTHS)))})\b)\p{{Lu}}\p{{Ll}}{{2,}}[ ]\d{{1,2}}[A-Z]?\b(?![./]\d|[ ]?(?:mg|mcg|ml|units?|times|days|weeks|tablets?|%))",
     ),
 )

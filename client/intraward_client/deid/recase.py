@@ -47,7 +47,7 @@ _LABEL = regex.compile(
 _CUE = regex.compile(
     r"(?i)(?<!\p{L})(?:pt|patient|client|resident|named|called|mr|mrs|ms|miss|dr|doctor|nurse|son|daughter|wife|husband|mother|father|"
     r"mom|mum|dad|sister|brother|partner|spouse|niece|nephew|aunt|uncle|cousin|friend|neighbou?r|carer|caregiver|guardian|"
-    r"grand(?:son|daughter|mother|father|child)|for|re|about|with|on|from|see|seen by|page|call|ask|is|hi|hello|hey|fyi)\.?[ ,:(]{1,2}"
+    r"grand(?:son|daughter|mother|father|child)|for|re|about|with|on|from|see|seen by|page|call|ask|is|hi|hello|hey|fyi|at|of|to|tell|and|than|text|(?:room|rm|bed) \w+|asking for)\.?[ ,:(]{1,2}"
 )
 _PERSON_CUE = regex.compile(
     r"(?i)(?<!\p{L})(?:named|mr|mrs|ms|miss|dr|doctor|son|daughter|wife|husband|mother|father|mom|mum|dad|sister|brother|"
@@ -127,6 +127,7 @@ def _restore(text: str, kinds: WordKinds) -> str:
     for match in _LABEL.finditer(text):
         _flag_from(text, words, flagged, match.end(), 3)
     _flag_titles(text, words, flagged, kinds)
+    _flag_initials(text, words, flagged)
     for match in _HOLY.finditer(text):
         for index, word in enumerate(words):
             if match.start() <= word.start() < match.end() and word.group().lower() not in {"of", "the"}:
@@ -249,6 +250,24 @@ def _flag_titles(text: str, words: list[regex.Match[str]], flagged: list[bool], 
             continue
         if title in _TITLES and text[word.end() : following.start()] in {" ", ". ", "."}:
             flagged[index] = flagged[index + 1] = True
+
+
+def _flag_initials(text: str, words: list[regex.Match[str]], flagged: list[bool]) -> None:
+    """Single letters before or behind a name: "d. moon", "achebe n"."""
+    for index, word in enumerate(words):
+        if len(word.group()) > 1 or flagged[index]:
+            continue
+        if (
+            index + 1 < len(words)
+            and flagged[index + 1]
+            and text[word.end() : words[index + 1].start()] in {". ", "."}
+        ) or (
+            index
+            and flagged[index - 1]
+            and text[words[index - 1].end() : word.start()] == " "
+            and word.group().lower() not in {"a", "i"}
+        ):
+            flagged[index] = True
 
 
 def _flag_places(text: str, words: list[regex.Match[str]], flagged: list[bool], kinds: WordKinds) -> None:

@@ -80,7 +80,10 @@ class WordKinds:
             return Kind.FAMILY
         if kinds & MAYBE:
             return Kind.WORD_GIVEN
-        return Kind.WORD if Kind.WORD in kinds else Kind.UNKNOWN
+        shortest = min(len(part) for part in folded.split("-"))
+        return (
+            Kind.WORD if Kind.WORD in kinds and (shortest > 4 or Kind.UNKNOWN not in kinds) else Kind.UNKNOWN
+        )
 
 
 @lru_cache(maxsize=2)
