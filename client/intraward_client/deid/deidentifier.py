@@ -43,6 +43,7 @@ from intraward_client.deid.recognizers import CLASS_OF, REQUIRED, build_analyzer
 from intraward_client.deid.ruling import NO_RULING, Examined, Ruling, reason_of
 from intraward_client.deid.selftest import check_canaries, check_detectors
 from intraward_client.deid.silence import silence
+from intraward_client.deid.spans import Span, unite
 from intraward_client.deid.surrogates import OPERATOR, Item, PatientKey, SurrogateOperator
 from intraward_client.deid.wordkinds import word_kinds
 from intraward_shared.config import Strict
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
 
 Outcome = DeidentifiedNote | Quarantined
 Progress = Callable[[int, int], None]
-Span = tuple[int, int, str]
 _GAP = "\n\n"
 _MIN_SECRET = 16
 
@@ -389,29 +389,3 @@ class Deidentifier:
 
 def _places(spans: Sequence[Span]) -> list[tuple[int, int]]:
     return [(start, end) for start, end, _ in spans]
-
-
-def unite(spans: Sequence[Span], text: str) -> Iterator[Span]:
-    """Merge overlapping spans, and names side by side; the longest part names the class, ``ID`` last."""
-    longest = 0.0
-    current: Span | None = None
-    for start, end, kind in sorted(spans, key=lambda span: (span[0], -span[1])):
-        joins = current is not None and (
-            start < current[1]
-            or (kind == current[2] == "NAME" and text[current[1] : start] in {"", " ", ", "})
-        )
-        if current is None or not joins:
-            if current is not None:
-                yield current
-            current, longest = (start, end, kind), _weight(start, end, kind)
-            continue
-        weight = _weight(start, end, kind)
-        name = kind if weight > longest else current[2]
-        longest = max(longest, weight)
-        current = (current[0], max(current[1], end), name)
-    if current is not None:
-        yield current
-
-
-def _weight(start: int, end: int, kind: str) -> float:
-    return end - start + (0.0 if kind == "ID" else 0.5)

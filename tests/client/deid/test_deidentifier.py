@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from intraward_client.deid import canaries
-from intraward_client.deid.deidentifier import Deidentifier, DeidSettings, unite
+from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
 from intraward_client.deid.evaluate import evaluate
 from intraward_client.deid.gold import read_gold
 from intraward_client.deid.note import DeidentifiedNote, DeidReceipt, Quarantined
 from intraward_client.deid.raw import RawNote, ingest
+from intraward_client.deid.spans import unite
 from intraward_shared.errors import DeidError
 
 SECRET = bytes(range(32))
