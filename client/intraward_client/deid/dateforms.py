@@ -31,19 +31,19 @@ _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
 _YEAR = r"(?:1[89]|2[01])\d\d"
 _SHORT_YEAR = r"'?\d\d(?![\d:])"
 _ORD = r"(?:st|nd|rd|th)?"
-_OF = r"[ \t]*(?:,|[-/.]|\bof\b)?[ \t]*"
+_OF = r"\s*(?:,|[-/.]|\bof\b)?\s*"
 _FORMS = (
     rf"(?P<iso_y>{_YEAR})(?P<iso_s>[-/. ])(?P<iso_m>\d\d?)(?P=iso_s)(?P<iso_d>\d\d?)(?=T\d|\b)",
     rf"(?P<ym_y>{_YEAR})(?P<ym_1>[-/. ]?)(?P<ym_m>{_MON})(?P<ym_2>\.?[-/ ]?)(?P<ym_d>{_DAY})(?P<ym_o>{_ORD})",
     r"(?P<num_a>\d\d?)(?P<num_s>[ ]?[-/.][ ]?|[ ])(?P<num_b>\d\d?)(?P=num_s)"
     rf"(?P<num_y>{_YEAR}|{_SHORT_YEAR})",
     r"(?P<eight>\d{8})",
-    rf"(?P<mf_m>{_MON})(?P<mf_1>\.?[ \t]*[-/]?[ \t]*)(?P<mf_d>{_DAY})(?P<mf_o>{_ORD})(?!\d)"
-    rf"(?:(?P<mf_r>[ \t]*(?:-|to|and|&|through)[ \t]*)(?P<mf_e>{_DAY})(?P<mf_p>{_ORD})(?![\d/]))?"
+    rf"(?P<mf_m>{_MON})(?P<mf_1>\.?\s*[-/]?\s*)(?P<mf_d>{_DAY})(?P<mf_o>{_ORD})(?!\d)"
+    rf"(?:(?P<mf_r>\s*(?:-|to|and|&|through)\s*)(?P<mf_e>{_DAY})(?P<mf_p>{_ORD})(?![\d/]))?"
     rf"(?:(?P<mf_2>{_OF})(?P<mf_y>{_YEAR}|{_SHORT_YEAR}))?",
-    rf"(?:(?P<df_e>{_DAY})(?P<df_p>{_ORD})(?P<df_r>[ \t]*(?:-|to|and|&|through)[ \t]*))?"
+    rf"(?:(?P<df_e>{_DAY})(?P<df_p>{_ORD})(?P<df_r>\s*(?:-|to|and|&|through)\s*))?"
     rf"(?P<df_d>{_DAY})(?P<df_o>{_ORD})"
-    rf"(?P<df_1>[ \t]+(?:day[ \t]+)?of[ \t]+|[ \t]*[-/.]?[ \t]*)(?P<df_m>{_MON})"
+    rf"(?P<df_1>\s+(?:day\s+)?of\s+|\s*[-/.]?\s*)(?P<df_m>{_MON})"
     rf"(?:(?P<df_2>\.?{_OF})(?P<df_y>{_YEAR}|{_SHORT_YEAR}))?",
     rf"(?P<my_m>{_MON})(?P<my_1>\.?{_OF})(?P<my_y>{_YEAR}|'\d\d)",
     rf"(?P<mn_m>0?[1-9]|1[0-2])(?P<mn_s>[-/.])(?P<mn_y>{_YEAR})",
@@ -76,6 +76,7 @@ class Calendar:
 
     Attributes:
         day_first: 3/4 is the third of April.
+        orders: the same for dates written with one separator, where they show it.
         anchor: latest full date of the item; None where there is none.
         pivot: two-digit years up to ``pivot`` are of this century.
     """
@@ -83,6 +84,11 @@ class Calendar:
     day_first: bool = False
     anchor: date | None = None
     pivot: int = 27
+    orders: frozenset[tuple[str, bool]] = frozenset()
+
+    def day_leads(self, separator: str) -> bool:
+        """Whether the day stands first in an ambiguous date written with ``separator``."""
+        return next((leads for mark, leads in self.orders if mark == separator.strip()), self.day_first)
 
 
 def read_calendar(spans: Iterable[str], *, day_first: bool, reference_year: int) -> Calendar:
@@ -92,12 +98,20 @@ def read_calendar(spans: Iterable[str], *, day_first: bool, reference_year: int)
     disagree, the site's own order (``day_first``) counts.
     """
     texts = list(spans)
-    seen = [pair for text in texts for pair in _pairs(text)]
-    for_day, for_month = (sum(pair[k] > 12 >= pair[1 - k] for pair in seen) for k in (0, 1))
-    decided = for_day > for_month if for_day != for_month else day_first
-    calendar = Calendar(decided, None, reference_year % 100 + 1)
+    seen = [found for text in texts for found in _pairs(text)]
+    shown = {mark: _shown([pair for sign, *pair in seen if sign == mark]) for mark, *_ in seen}
+    orders = frozenset((mark, leads) for mark, leads in shown.items() if leads is not None)
+    decided = _shown([pair for _, *pair in seen])
+    leads = day_first if decided is None else decided
+    calendar = Calendar(leads, None, reference_year % 100 + 1, orders)
     found = [moment for text in texts for moment in full_dates(text, calendar)]
-    return Calendar(decided, max(found, default=None), calendar.pivot)
+    return Calendar(leads, max(found, default=None), calendar.pivot, orders)
+
+
+def _shown(pairs: list[list[int]]) -> bool | None:
+    """Whether most of the dates that show it put the day first; None where none does, or they tie."""
+    for_day, for_month = (sum(pair[k] > 12 >= pair[1 - k] for pair in pairs) for k in (0, 1))
+    return None if for_day == for_month else for_day > for_month
 
 
 def full_dates(text: str, calendar: Calendar) -> Iterator[date]:
@@ -132,11 +146,12 @@ def shift_date(text: str, days: int, calendar: Calendar) -> str:
     return "".join((*pieces, glue[-1]))
 
 
-def _pairs(text: str) -> Iterator[tuple[int, int]]:
+def _pairs(text: str) -> Iterator[tuple[str, int, int]]:
+    """Separator and both numbers of every date of numbers whose order may be in doubt."""
     for match in _DATE.finditer(text):
-        for a, b in (("num_a", "num_b"), ("md_a", "md_b")):
-            if match[a]:
-                yield int(match[a]), int(match[b])
+        for form in ("num", "md"):
+            if match[f"{form}_a"]:
+                yield match[f"{form}_s"].strip(), int(match[f"{form}_a"]), int(match[f"{form}_b"])
 
 
 def _full(match: regex.Match[str], calendar: Calendar) -> list[date]:
@@ -146,7 +161,7 @@ def _full(match: regex.Match[str], calendar: Calendar) -> list[date]:
     if match["ym_y"]:
         return [date(int(match["ym_y"]), month_of(match["ym_m"]), int(match["ym_d"]))]
     if match["num_a"]:
-        day, month, _ = _ordered(int(match["num_a"]), int(match["num_b"]), calendar)
+        day, month, _ = _ordered(int(match["num_a"]), int(match["num_b"]), calendar.day_leads(match["num_s"]))
         return [date(_year(match["num_y"], calendar), month, day)]
     if match["eight"]:
         return [_eight(match["eight"], calendar)[0]]
@@ -176,7 +191,7 @@ def _moved(match: regex.Match[str], days: int, calendar: Calendar) -> str:
     if match["od"]:
         return _ordinal_alone(match, shift, calendar)
     if match["md_a"]:
-        day, month, day_leads = _ordered(int(match["md_a"]), int(match["md_b"]), calendar)
+        day, month, day_leads = _ordered(int(match["md_a"]), int(match["md_b"]), calendar.day_leads("/"))
         moved = _nearest(month, day, calendar) + shift
         return _numbers(match["md_a"], match["md_b"], match["md_s"], moved, day_leads)
     if match["mf_m"] or match["df_m"]:
@@ -196,7 +211,7 @@ def _numeric(match: regex.Match[str], moved: date, calendar: Calendar) -> str:
         return f"{moved.year:04d}{match['ym_1']}{month}{match['ym_2']}{day}"
     if match["eight"]:
         return moved.strftime(_eight(match["eight"], calendar)[1]).rjust(8, "0")
-    _, _, day_leads = _ordered(int(match["num_a"]), int(match["num_b"]), calendar)
+    _, _, day_leads = _ordered(int(match["num_a"]), int(match["num_b"]), calendar.day_leads(match["num_s"]))
     first = _numbers(match["num_a"], match["num_b"], match["num_s"], moved, day_leads)
     return f"{first}{match['num_s']}{_year_like(match['num_y'], moved.year)}"
 
@@ -247,9 +262,9 @@ def _ordinal_alone(match: regex.Match[str], shift: timedelta, calendar: Calendar
     return f"{moved.day}{_suffix(match['od_o'], moved.day)}"
 
 
-def _ordered(one: int, two: int, calendar: Calendar) -> tuple[int, int, bool]:
+def _ordered(one: int, two: int, day_first: bool) -> tuple[int, int, bool]:
     """Day, month, and whether the day leads; a number above 12 can only be the day."""
-    day_leads = one > 12 or (calendar.day_first and two <= 12)
+    day_leads = one > 12 or (day_first and two <= 12)
     return (one, two, True) if day_leads else (two, one, False)
 
 
@@ -264,7 +279,7 @@ def _eight(digits: str, calendar: Calendar) -> tuple[date, str]:
     """A date of eight digits and its ``strftime`` format."""
     if regex.match(_YEAR, digits) and 1 <= int(digits[4:6]) <= 12 and 1 <= int(digits[6:]) <= 31:
         return date(int(digits[:4]), int(digits[4:6]), int(digits[6:])), "%Y%m%d"
-    day, month, day_leads = _ordered(int(digits[:2]), int(digits[2:4]), calendar)
+    day, month, day_leads = _ordered(int(digits[:2]), int(digits[2:4]), calendar.day_first)
     return date(int(digits[4:]), month, day), "%d%m%Y" if day_leads else "%m%d%Y"
 
 

@@ -55,6 +55,8 @@ SHIFTED = {
     "February 8-10, 2021": "December 30, 2020-January 1, 2021",
     "between March 3rd and March 7th": "between January 22nd and January 26th",
     "March 2021": "February 2021",
+    "March\n2021": "February\n2021",
+    "14 March\n2021": "2 February\n2021",
     "Mar '21": "Feb '21",
     "January 2021": "December 2020",
     "03/2021": "02/2021",
@@ -104,6 +106,9 @@ def test_one_clear_date_decides_how_the_others_are_read() -> None:
     assert read_calendar(["13/03/2021", "04/03/2021"], day_first=False, reference_year=2026).day_first
     assert not read_calendar(["03/13/2021", "04/03/2021"], day_first=True, reference_year=2026).day_first
     assert read_calendar(["04/03/2021"], day_first=True, reference_year=2026).day_first
+    mixed = read_calendar(["22.01.2026", "03/28/2026", "03/29/2026"], day_first=False, reference_year=2026)
+    assert shift_date("04.03.2026", -1, mixed) == "03.03.2026"
+    assert shift_date("04/03/2026", -1, mixed) == "04/02/2026"
     read = read_calendar(["13/03/2021", "04/03/2021", "5 May 1980"], day_first=False, reference_year=2026)
     assert read.anchor == date(2021, 3, 13)
 
