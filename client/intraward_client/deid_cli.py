@@ -128,7 +128,7 @@ def model(
     found = inspect(directory)
     labels = {label: DEFAULT_LABELS.get(label.upper()) for label in found.labels} or dict(GLINER_LABELS)
     lines = [f"{label}: {entity or 'not mapped; say what it is'}" for label, entity in labels.items()]
-    unknown = [f'{label} = "none"' for label, entity in labels.items() if entity is None]
+    unknown = [f'{label} = "OTHER_ID"' for label, entity in labels.items() if entity is None]
     policy = [f'model = "{directory.resolve()}"', f'model_sha256 = "{found.sha256}"']
     policy += ["\n\\[deid.labels]", *unknown] if unknown else []
     text = "\n".join([found.kind, *lines, "\npolicy.toml:\n\\[deid]", *policy])
