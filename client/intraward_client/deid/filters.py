@@ -30,6 +30,8 @@ from intraward_client.deid.wordlists import fold, word_list
 
 _DATED = regex.compile(rf"\b{MONTH}|\d{{1,4}}[/.-]\d{{1,2}}[/.-]\d{{1,4}}")
 _WORD = regex.compile(r"\p{L}[\p{L}\p{M}'-]*")
+_TITLE_BEFORE = regex.compile(r"\b(?:Drs?|Doctor|Mr|Mrs|Ms|Miss|Prof)\b\.? *$")
+_ROMAN = regex.compile(r"[IVX]+[ab]?")
 _MEASURE = regex.compile(r"[\d.,]+[ ]?(?:mg|mcg|g|ml|mL|L|mmHg|bpm|%|units?|C|F|kg|cm|mm|mmol|IU)\b")
 _REGIONS = word_list("regions") | {
     "u.s",
@@ -61,8 +63,20 @@ def settle(
             yield result.start, result.end, result.entity_type
             continue
         cut = trimmed(text, result.start, result.end, kinds)
-        if cut is not None:
+        if cut is not None and not _names_a_disease(text, *cut):
             yield *cut, "PERSON"
+
+
+def _names_a_disease(text: str, start: int, end: int) -> bool:
+    """A cue before an eponym that its noun follows ("saw Bell's palsy"); a title still wins."""
+    word = text[start:end]
+    if not all(part in EPONYMS for part in fold(word).split("-")):
+        return False
+    tail = end - 2 if word.endswith("'s") else end
+    return (
+        STRONG_HEAD.match(text, tail) is not None
+        and _TITLE_BEFORE.search(text, max(0, start - 14), start) is None
+    )
 
 
 def _stands(result: RecognizerResult, text: str, kinds: WordKinds) -> bool:
@@ -83,7 +97,9 @@ def _names_someone(span: str, text: str, start: int, kinds: WordKinds) -> bool:
     tokens = list(_WORD.finditer(span))
     if not tokens or _MEASURE.search(span):
         return False
-    capitals = [token for token in tokens if token.group()[0].isupper()]
+    capitals = [
+        token for token in tokens if token.group()[0].isupper() and not _ROMAN.fullmatch(token.group())
+    ]
     if not capitals or (
         len(capitals) == 1 and capitals[0].group().isupper() and len(capitals[0].group()) <= 5
     ):

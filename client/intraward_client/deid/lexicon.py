@@ -161,6 +161,11 @@ _CLINICAL = listed(
     consultant coma scale hall saw consciousness status stage class type level phase group table figure box chapter section
     handover incident dispatch responder wallet belongings transport ambulance police fire education psoriatic absent presence increased decreased mmhg insurance member sample npi"""
 )
+_SHORT_VERBS = listed(
+    """act add age aid aim air arm ask beg box buy cap cry cut die dig dip dot dry dye eat end eye fix fly gag get hit ice
+    jog key lag lay let lie log mix nap nod oil owe own pad pat pay pin pop run sag say see set sew sip sit sue tap tax
+    tie tip try use wax win zip hug hop rub red sad wet hot big low old shy bad few new raw"""
+)
 _SUFFIXES = (
     ("ies", "y"),
     ("ied", "y"),
@@ -201,6 +206,7 @@ def is_word(token: str, words: frozenset[str]) -> bool:
         lowered.endswith(ending) and lowered[: len(lowered) - len(ending)] + stem in words
         for ending, stem in _SUFFIXES
         if len(lowered) > len(ending) + (2 if ending == "s" else 3)
+        or lowered[: len(lowered) - len(ending)] + stem in _SHORT_VERBS
     )
 
 

@@ -37,14 +37,16 @@ def other_mentions(text: str, spans: Sequence[Span], kinds: WordKinds) -> list[S
             for part in {token, *token.split("-")}:
                 if len(part) > 2 and part[0].isupper():
                     found = kinds.of(part)
-                    if found in NAMES or found is Kind.UNKNOWN:
+                    if found in NAMES or found is Kind.UNKNOWN or "-" in part:
                         parts[part] = True
                     elif found in MAYBE:
                         parts.setdefault(part, False)
     if not parts:
         return []
     forms = {form: sure for part, sure in parts.items() for form in (part, part.upper(), part.capitalize())}
-    pattern = regex.compile(rf"(?<!\p{{L}})(?:{'|'.join(map(regex.escape, sorted(forms)))})(?!\p{{L}})")
+    pattern = regex.compile(
+        rf"(?<!\p{{L}})(?:{'|'.join(map(regex.escape, sorted(forms, key=len, reverse=True)))})(?!\p{{L}})"
+    )
     found_spans: list[Span] = []
     for match in pattern.finditer(text, timeout=RULE_TIMEOUT_SECONDS):
         if not forms[match.group()] and not _BESIDE_PERSON.match(text, match.end()):

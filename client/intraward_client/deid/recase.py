@@ -120,7 +120,9 @@ def _restore(text: str, kinds: WordKinds) -> str:
     view = list(text)
     shouted = _is_shouted(text)
     words = list(_WORD.finditer(text))
-    flagged = [_carries(word.group(), kinds) for word in words]
+    flagged = [
+        (shouted or not _is_acronym(word.group(), kinds)) and _carries(word.group(), kinds) for word in words
+    ]
     for index, word in enumerate(words):
         if not flagged[index] and kinds.of(word.group()) in MAYBE:
             flagged[index] = _beside_name(text, words, flagged, index) or _is_cued(text, words, kinds, index)
@@ -184,6 +186,10 @@ def _raise_listed(text: str, kinds: WordKinds) -> str:
 
 def _ends_before(cue: regex.Pattern[str], text: str, position: int) -> bool:
     return any(match.end() == position for match in cue.finditer(text, max(0, position - 24), position))
+
+
+def _is_acronym(token: str, kinds: WordKinds) -> bool:
+    return token.isupper() and 1 < len(token) <= 6 and kinds.of(token) not in NAMES
 
 
 def _carries(token: str, kinds: WordKinds) -> bool:
