@@ -156,15 +156,18 @@ class Renamer:
         plain = plain_word(bare)
         if plain in KEPT and not single:
             return word
-        if len(plain) == 1 or (bare.isupper() and len(plain) < 4 and self._are_initials(plain, text, single)):
+        if len(plain) == 1 or (bare.isupper() and len(plain) < 4 and self._are_initials(bare, text, single)):
             return "".join(self._letter(letter) for letter in plain) + ending
         return "".join(_cased(bare, self._name(part)) for part in self.people.meant(plain)) + ending
 
-    def _are_initials(self, plain: str, text: str, single: bool) -> bool:
-        """Capitals alone that fit somebody named in full, or behind a surname in small letters."""
+    def _are_initials(self, bare: str, text: str, single: bool) -> bool:
+        """Capitals alone that fit somebody named in full, or last behind a surname in small letters."""
+        plain = plain_word(bare)
+        if plain in self.people.known:
+            return False
         if single:
-            return f"{plain[0]}{plain[-1]}" in self.people.initials and plain not in self.people.known
-        return not text.isupper() and len(plain) == 2 and plain not in self.people.known
+            return f"{plain[0]}{plain[-1]}" in self.people.initials
+        return len(plain) == 2 and not text.isupper() and text.rstrip(" .").endswith(f" {bare}")
 
     def _name(self, plain: str) -> str:
         """The first draw that equals no known identifier: the header is the patient's, so all notes agree."""
@@ -199,12 +202,7 @@ def _is_particle(words: list[regex.Match[str]], number: int, text: str) -> bool:
     match = words[number]
     if plain_word(match.group()) not in _PARTICLES or number + 1 >= len(words):
         return False
-    behind = text[match.end() : words[number + 1].start()]
-    if behind not in {" ", "-"}:
-        return False
-    if match.group().islower() or behind == "-" or number > 0:
-        return True
-    return plain_word(words[1].group()) in _PARTICLES or "," in text
+    return text[match.end() : words[number + 1].start()] in {" ", "-"}
 
 
 def _cased(word: str, name: str) -> str:
