@@ -22,8 +22,7 @@ _SPELLED = sorted(
         for form in (month, month.upper(), month.lower())
         if form not in _AMBIGUOUS
     },
-    key=len,
-    reverse=True,
+    key=lambda form: (-len(form), form),
 )
 MONTH = rf"(?:{'|'.join(_SPELLED)})\b(?:\.(?=[ ]?\d))?"
 _MONTH_LONG = rf"(?:{'|'.join((*MONTHS, *(m.upper() for m in MONTHS)))})\b"

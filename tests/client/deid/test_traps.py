@@ -324,3 +324,17 @@ def test_phone_numbers_in_windows_are_those_of_the_whole_text(text: str) -> None
     found = {(one.start, one.end) for one in windows.analyze(text, ["PHONE_NUMBER"])}
     assert expected <= found and all(sum(map(str.isdigit, text[a:b])) > 6 for a, b in found)
     assert all(any(a <= start and end <= b for a, b in found) for start, end in expected)
+
+
+def test_the_rule_pack_has_one_digest_in_every_process() -> None:
+    """Else receipts could not be compared, and no run be taken up again; sets have another order in each."""
+    code = "from intraward_client.deid.recognizers import pack_digest; print(pack_digest())"
+    found = set()
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=300, check=True
+        )
+        found.add(done.stdout)
+    assert len(found) == 1
