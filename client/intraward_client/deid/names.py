@@ -121,6 +121,6 @@ NAMES = (
     Rule(
         "PERSON",
         "eponym who does something",
-        rf"\b(?:[Dd]id|[Dd]oes|[Ii]s|[Tt]ell|[Aa]sk|[Tt]ext|[Cc]all|[Pp]age|[Ww]ill|[Cc]an)[ ]\K{_NOT}\p{{Lu}}\p{{Ll}}{{2,}}(?=[ ](?:mean|going|coming|say|want|know|agree|still|on call|about|to come|that|in today|here|back|have a|need|covering|aware))|\b{_NOT}\p{{Lu}}\p{{Ll}}{{2,}}(?='s (?:note|notes|patients?|list|orders?|request|team|shift|clinic|advice|letter|opinion|plan|admission))",
+        rf"\b(?:[Dd]id|[Dd]oes|[Ii]s|[Tt]ell|[Aa]sk|[Tt]ext|[Cc]all|[Pp]age|[Ww]ill|[Cc]an)[ ]\K{_NOT}\p{{Lu}}\p{{Ll}}{{2,}}(?=[ ](?:mean|going|coming|say|want|know|agree|still|on call|about|to come|that|in today|here|back|have a|need|covering|aware))|\b\p{{Lu}}\p{{Ll}}{{2,}}+(?='s (?:note|notes|patients?|list|orders?|request|team|shift|clinic|advice|letter|opinion|plan|admission))",
     ),
 )
