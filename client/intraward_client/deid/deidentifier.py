@@ -37,6 +37,7 @@ from intraward_client.deid.model import BATCH, MODEL_NAME, MODEL_SHA256, load_en
 from intraward_client.deid.note import DeidentifiedNote, DeidReceipt, Quarantined, seal_note
 from intraward_client.deid.offsets import original_spans
 from intraward_client.deid.people import SurrogateClash, header_names
+from intraward_client.deid.pins import check_pack
 from intraward_client.deid.raw import RawNote, ingest, reveal
 from intraward_client.deid.recase import recase
 from intraward_client.deid.recognizers import CLASS_OF, REQUIRED, build_analyzer, pack_digest
@@ -165,6 +166,7 @@ class Deidentifier:
         Raises:
             DeidError: with the entity type or canary class that failed, never its text.
         """
+        check_pack(self._pack_sha256)
         check_detectors(self._analyzer, self._stronger, self._settings.timeout_seconds)
         check_canaries(self.deidentify_text, self._left)
 

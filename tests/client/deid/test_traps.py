@@ -18,13 +18,13 @@ from presidio_analyzer import AnalyzerEngine, RecognizerRegistry, pattern_recogn
 from presidio_anonymizer.operators import AESCipher, Hash
 
 from intraward_client.config import SitePolicy
-from intraward_client.deid import rules
+from intraward_client.deid import pins, rules
 from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
 from intraward_client.deid.lean import NoContext, PhoneWindows
 from intraward_client.deid.model import MODEL_NAME, MODEL_SHA256, load_engine, model_directory
 from intraward_client.deid.note import DeidentifiedNote, Quarantined
 from intraward_client.deid.raw import ingest
-from intraward_client.deid.recognizers import REQUIRED, SCORE_THRESHOLD, build_analyzer
+from intraward_client.deid.recognizers import REQUIRED, SCORE_THRESHOLD, build_analyzer, pack_digest
 from intraward_client.deid.rules import Rule, RuleRecognizer
 from intraward_client.deid.selftest import check_detectors
 from intraward_client.initialise import initialise
@@ -338,3 +338,22 @@ def test_the_rule_pack_has_one_digest_in_every_process() -> None:
         )
         found.add(done.stdout)
     assert len(found) == 1
+
+
+# Section 8.1: the pins
+
+
+def test_the_rule_pack_is_the_pinned_one(
+    deidentifier: Deidentifier, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """After a change of a rule or list: python -m intraward_client.deid.pins"""
+    assert pins.PIN.read_text().strip() == pack_digest() == deidentifier.pack_sha256
+    deidentifier.self_test()
+    for content in ("0" * 64, "", None):
+        other = tmp_path / "pack.sha256"
+        other.unlink(missing_ok=True)
+        if content is not None:
+            other.write_text(content)
+        with monkeypatch.context() as patch, pytest.raises(DeidError, match="rule pack"):
+            patch.setattr(pins, "PIN", other)
+            deidentifier.self_test()
