@@ -40,7 +40,7 @@ class RewardHeads(Strict):
         if len({*self.criteria, *self.flags}) < len(self.criteria) + len(self.flags):
             raise ValueError("criteria and flags have different names, each once")
         if self.start == "zero" and self.members > 1:
-            raise ValueError("members of an ensemble start apart; start = \"zero\" is for a single one")
+            raise ValueError('members of an ensemble start apart; start = "zero" is for a single one')
         return self
 
     @property

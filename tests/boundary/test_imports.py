@@ -11,7 +11,8 @@ from tests.boundary.sources import Source, imports, source, sources, within
 RAW = "intraward_client.deid.raw"
 RAW_READERS = ("intraward_client.deid", "intraward_client.store")
 TORCH_ROOMS = tuple(
-    f"intraward_shared.{name}" for name in ("base_model", "modeling", "depth", "decoding", "generation", "scoring")
+    f"intraward_shared.{name}"
+    for name in ("base_model", "modeling", "depth", "decoding", "generation", "scoring")
 )
 FLOWER_ROOMS = ("intraward_shared.wire",)
 
