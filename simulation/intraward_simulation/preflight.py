@@ -108,7 +108,7 @@ def _check_program(path: Path, scenario: Scenario) -> ProgramConfig:
             "iterations": scenario.run.iterations,
         },
         "model": {"path": scenario.run.model},
-        "lora": scenario.lora.model_dump(mode="json"),
+        "lora": scenario.lora.model_dump(mode="json", exclude_none=True),
         "stages": [dict(stage) for stage in scenario.stages],
         "evaluation": {"prompts": "prompts"},
     }

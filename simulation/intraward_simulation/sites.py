@@ -130,7 +130,7 @@ def program_table(scenario: Scenario, world: World, model: Path, keys: Mapping[s
             "starts_at": STARTS_AT,
         },
         "model": {"path": str(model), "sha256": model_digest(model)},
-        "lora": scenario.lora.model_dump(mode="json"),
+        "lora": scenario.lora.model_dump(mode="json", exclude_none=True),
         "sites": [{"name": name, "public_key": keys[name]} for name in sorted(keys)],
         "stages": stages,
         "evaluation": evaluation,

@@ -32,10 +32,15 @@ _ODD = regex.compile(
 _MIXED = regex.compile(r"(?=\w*\p{Latin})(?=\w*[\p{Cyrillic}\p{Greek}])\w*[\p{Cyrillic}\p{Greek}]\w*")
 _GREEK_UNIT = regex.compile(r"[\u03bc\u00b5\u03b1-\u03c9\u0391-\u03a9]")
 _MARKUP = regex.compile(
-    r"</?(?:html|head|body|p|br|hr|div|span|table|t[rdh]|tbody|thead|[uo]l|li|d[lt]|h[1-6]|font|style|script|pre|b|i|u|a"
-    r"|strong|em|img|sup|sub|center)(?:[ \n][^<>]*)?/?>|&(?:[a-z]{2,8}|#\d{1,6}|#x[0-9a-f]{1,5});|\{\\rtf",
+    r"</?(?:html|head|body|script|style|img)\b[^<>]*>|<!--|<\p{L}+\d?\s[^<>]*[=\"'][^<>]*>"
+    r"|(?<=\p{L})</?(?:[abiuspq]|span|em|strong|font|tt|code)>(?=\p{L})"
+    r"|&(?!(?:nbsp|amp|lt|gt|quot|#39);)(?:[a-z]{2,8}|#\d{1,6}|#x[0-9a-f]{1,5});|\{\\rtf",
     regex.IGNORECASE,
 )
+"""Whole documents, attributes, comments, a tag within a word, entities of letters, RTF.
+
+Plain tags (``<b>Name:</b>``, ``<br/>``) and the entities of signs are read through (``layout``).
+"""
 _FOREIGN = listed(
     """los las una unos unas por para pero como está fue según muy más sobre desde hasta niega refiere
     paciente años dolor les une dans avec pour sur pas qui nous sont chez depuis était douleur und nicht mit
@@ -59,7 +64,7 @@ def normalise(text: str) -> str:
 def reason_to_refuse(text: str, max_chars: int, words: frozenset[str]) -> str | None:
     """Why a normalised text cannot be judged: ``too-long``, ``encoding``, ``markup``, ``language``; or None.
 
-    Markup hides names from every cue (``<b>Name:</b>``) and from their own spelling (``V&aacute;rga``).
+    Markup hides names in attributes, and from their own spelling (``V&aacute;rga``, ``V<b>a</b>rga``).
     """
     if len(text) > max_chars:
         return "too-long"

@@ -39,6 +39,9 @@ HELD: dict[str, tuple[str, str]] = {
     "Hebrew in English": ("language", f"{MARKER} said \u05db\u05d5\u05d0\u05d1 about the chest"),
     "a right-to-left override": ("encoding", f"Name: {MARKER} \u202egnirb"),
     "HTML": ("markup", f"<html><body><p><b>Name:</b> {MARKER}</p><br/></body></html>"),
+    "HTML attributes": ("markup", f'<p title="{MARKER}">Seen for a cough</p>'),
+    "HTML within a word": ("markup", "Seen by Dr. V<b>ar</b>ga for a cough"),
+    "HTML comments": ("markup", f"Seen for a cough <!-- {MARKER} -->"),
     "HTML entities": ("markup", "Seen by Dr. V&aacute;rga for a cough"),
     "RTF": ("markup", "{\\rtf1\\ansi Name: " + MARKER + "}"),
     "Spanish": ("language", SPANISH),
@@ -73,6 +76,7 @@ def test_a_note_that_cannot_be_judged_is_held_back_by_code(
         "WBC < 5, Hb > 10 and CRP <5; BP 120/80 & pulse 88.",
         "Mail <o.varga@example.org>, see <PERSON> and [NAME]; R&D; AT&T;",
         "Mr. de la Cruz and Mrs. von der Heide came with the para-medic; per os, pro re nata.",
+        "<p>Patient: <b>seen</b></p><br/>10<sup>9</sup>/L &amp; fine<td>",
         "Sono la prima volta: reported by the Italian daughter; las vegas trip.",
     ],
 )
