@@ -20,6 +20,7 @@ from intraward_client.deid.lexicon import (
     HEADED,
     OF_ONE,
     PERSON_AFTER,
+    SOUGHT,
     STANDALONE,
     STRONG_HEAD,
     is_inflected,
@@ -142,4 +143,5 @@ def is_eponym(token: str, text: str, end: int) -> bool:
         return False
     if HEADED.match(text, tail) or GRADED.match(text, tail):
         return True
-    return OF_ONE.search(text, max(0, end - len(token) - 24), end - len(token)) is not None
+    start = end - len(token)
+    return any(before.search(text, max(0, start - 24), start) is not None for before in (OF_ONE, SOUGHT))

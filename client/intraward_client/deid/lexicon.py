@@ -70,6 +70,7 @@ _HEADS = listed(
     trap triad triangle trial tube tubes tubercle tubules tumor tumors tumour tumours type ulcer ulcers ultrasonography
     ultrasound urticaria uveitis valve vasculitis vein velocity venography view virus wart warts waves wheal wire
     wires wort zone negative positive absent present inserted removed placed draining bag sensation sequence
+    tear tears contractions serology antigen igm igg iga dna pcr titers titres
     colonization carcinoma cancer catheterization immunoassay blot mole hypothermia reflux anaesthesia anesthesia
     thyroid goiter goitre orbitopathy ophthalmopathy dermopathy storm axis hormone deficiency mutation gene genes
     chromosome inheritance trait heart lung kidney hip knee shoulder finger foot hand toe palate bowel rectum"""
@@ -81,7 +82,7 @@ _HEAD = rf"(?i:{'|'.join(sorted(_HEADS, key=len, reverse=True))})s?\b"
 HEADED = regex.compile(rf"{_LINK}{_HEAD}")
 """What follows an eponym that is one: at most three more eponyms, two small words, and the noun."""
 GRADED = regex.compile(
-    r"(?: (?:[A-Z]{3,4} )?(?:score |scale |class |grade |stage |type )?(?:[IVX]{1,4}[ab]?\b|\d))|'s?(?!\w)"
+    r"(?: (?:[A-Z]{3,4} )?(?:score |scale |class |grade |stage |type |level )?(?:[IVX]{1,4}[ab]?\b|\d|C\dM\d|[ABC](?=[,.;)]|$)))|'s?(?!\w)"
 )
 """A grade or a score behind an eponym ("Killip II", "Braden 18"), or its genitive."""
 
@@ -104,6 +105,12 @@ OF_ONE = regex.compile(
     rf"\b(?:{_PARTS}|(?i:positive|negative|modified|reverse|bilateral)) (?:of )?(?:von )?$"
 )
 """What stands before an eponym that is one: "circle of Willis"."""
+SOUGHT = regex.compile(
+    r"(?i)\b(?:treat\w*|tx|therapy|work-?up|w/u|screen\w*|test(?:ed|ing)?|evaluat\w*|concern\w*|suspect\w*|suspicio\w+|"
+    r"diagnos\w*|dx|hx|h/o|history|r/o|rule[sd]? out|possible|probable|likely|confirmed|underlying|flare|mild|severe|early)"
+    r"(?:'?d)?(?: (?:for|of|as|to be))? $"
+)
+"""What one does about a disease, before the eponym alone: "workup for Addison"."""
 
 PERSON_AFTER = regex.compile(
     r"(?:'s)? ?(?:,? (?:M\.?D|D\.?O|R\.?N|N\.?P|PA|PhD|MBBS|FRC\w+|Jr|Sr)\b|[(,]? ?(?:aged? )?\d{1,3} ?(?:y|M\b|F\b)|"
@@ -180,6 +187,7 @@ _SUFFIXES = (
     ("er", ""),
     ("est", ""),
 )
+_PREFIXES = ("re", "un", "non", "pre", "post", "over", "mis")
 NOT_A_NAME = sorted(word.capitalize() for word in _CLINICAL if word.isalpha())
 
 
@@ -202,6 +210,8 @@ def is_word(token: str, words: frozenset[str]) -> bool:
         return True
     if "-" in lowered:
         return all(is_word(part, words) for part in lowered.split("-") if part)
+    if any(len(lowered) > len(start) + 3 and lowered.removeprefix(start) in words for start in _PREFIXES):
+        return True
     return any(
         lowered.endswith(ending) and lowered[: len(lowered) - len(ending)] + stem in words
         for ending, stem in _SUFFIXES

@@ -53,6 +53,12 @@ _PERSON_CUE = regex.compile(
     r"(?i)(?<!\p{L})(?:named|mr|mrs|ms|miss|dr|doctor|son|daughter|wife|husband|mother|father|mom|mum|dad|sister|brother|"
     r"niece|nephew|aunt|uncle|cousin|partner|spouse|roommate|neighbou?r|friend|carer|caregiver|grand(?:son|daughter|mother|father)|hi|hello|hey)\.?[ ,:(]{1,2}"
 )
+_UNKNOWN_CUE = regex.compile(
+    rf"{_PERSON_CUE.pattern}|(?<!\p{{L}})(?:pt|patient|client|resident|surgeon|attending|pcp|gp|provider|consultant|np|rn|sw|ot|"
+    r"crna|pharmd|cc|fwd|re|tell|ask|text|page|call|has|is|can|does|did|for|from|by|per|d/w|s/w|asking for|seen by|scribe)"
+    r"[ ]?[.:]?[ ]{1,2}"
+)
+"""Behind these a word in small letters that no list knows is rather a name than a slip."""
 _FACILITY = listed(
     """hospital infirmary clinic hospice pharmacy university college academy school district polyclinic sanatorium
     system living trust group associates surgery practice center centre home institute foundation rehab rehabilitation laboratories unit ward tower wing"""
@@ -90,6 +96,10 @@ _HOLY = regex.compile(
     r"(?i)(?<!\p{L})(?:our lady of (?:the )?\p{L}+|saint \p{L}+|st\.? {1,2}\p{L}{3,}|holy \p{L}+|mount \p{L}+)(?=(?:'s)? +\p{L}|,)"
 )
 _CREDENTIAL = regex.compile(r"(?i)(?:(?<=, ?)(?:md|do|rn|np|pa)|(?<= )(?:md|phd|lcsw|mbbs|lpn|pharmd))\b")
+_MODALS = listed("will may can might")
+"""Names that after a person are a verb or an adjective far more often."""
+_WORDISH = regex.compile(r"(?:\p{L}{3}ing|[^aeiou]ed|[st]ion|ous|less|ness|able|ible|ized|ised)$")
+"""How a word ends that is misspelt or missing from the index, and no name."""
 _WORDS_A_CAPITAL = 60
 _FEWEST = 8
 
@@ -127,7 +137,8 @@ def _restore(text: str, kinds: WordKinds) -> str:
         if not flagged[index] and kinds.of(word.group()) in MAYBE:
             flagged[index] = _beside_name(text, words, flagged, index) or _is_cued(text, words, kinds, index)
     for match in _LABEL.finditer(text):
-        _flag_from(text, words, flagged, match.end(), 3)
+        fits = None if match.group().rstrip()[-1:] in {":", "="} else kinds
+        _flag_from(text, words, flagged, match.end(), 3, fits)
     _flag_titles(text, words, flagged, kinds)
     _flag_initials(text, words, flagged)
     for match in _HOLY.finditer(text):
@@ -161,7 +172,12 @@ def _raise_listed(text: str, kinds: WordKinds) -> str:
     for word in _WORD.finditer(text):
         token = word.group()
         kind = kinds.of(token) if token.islower() and len(token) > 2 else Kind.WORD
-        if kind is Kind.UNKNOWN and len(token) > 3 and _ends_before(_PERSON_CUE, text, word.start()):
+        if (
+            kind is Kind.UNKNOWN
+            and len(token) > 3
+            and _WORDISH.search(token) is None
+            and _ends_before(_UNKNOWN_CUE, text, word.start())
+        ):
             view = view or list(text)
             view[word.start()] = text[word.start()].upper()
         elif kind in NAMES:
@@ -200,7 +216,18 @@ def _carries(token: str, kinds: WordKinds) -> bool:
     kind = kinds.of(lowered)
     if kind in NAMES:
         return len(lowered) > 2
-    return (kind is Kind.UNKNOWN and len(lowered) > 3) or fold(token) in word_list("cities")
+    if kind is Kind.UNKNOWN:
+        return len(lowered) > 3 and _WORDISH.search(lowered) is None
+    return fold(token) in word_list("cities")
+
+
+def _can_be_name(token: str, kinds: WordKinds) -> bool:
+    """Whether ``token`` can be a name where a person is named, by list or as a word nobody knows."""
+    lowered = token.lower()
+    if lowered in STOP_WORDS or lowered in _MODALS or len(lowered) < 2:
+        return False
+    kind = kinds.of(lowered)
+    return kind in NAMES | MAYBE or (kind is Kind.UNKNOWN and _WORDISH.search(lowered) is None)
 
 
 def _beside_name(text: str, words: list[regex.Match[str]], flagged: list[bool], index: int) -> bool:
@@ -220,7 +247,7 @@ def _beside_name(text: str, words: list[regex.Match[str]], flagged: list[bool], 
 def _is_cued(text: str, words: list[regex.Match[str]], kinds: WordKinds, index: int) -> bool:
     """Whether a name that is also a word stands where a person is named: "his brother art", "(faith price)"."""
     word = words[index]
-    if kinds.of(word.group()) is not Kind.WORD_GIVEN:
+    if kinds.of(word.group()) is not Kind.WORD_GIVEN or word.group().lower() in _MODALS:
         return False
     if _ends_before(_PERSON_CUE, text, word.start()):
         return True
@@ -234,8 +261,15 @@ def _is_cued(text: str, words: list[regex.Match[str]], kinds: WordKinds, index: 
     return text[word.start() - 1 : word.start()] == "(" or _ends_before(_CUE, text, word.start())
 
 
-def _flag_from(text: str, words: list[regex.Match[str]], flagged: list[bool], start: int, most: int) -> None:
-    """Flag up to ``most`` words in a row from ``start``."""
+def _flag_from(
+    text: str,
+    words: list[regex.Match[str]],
+    flagged: list[bool],
+    start: int,
+    most: int,
+    fits: WordKinds | None,
+) -> None:
+    """Flag up to ``most`` words in a row from ``start``; with ``fits``, while they can be a name."""
     end = start
     for index, word in enumerate(words):
         if word.start() < start:
@@ -243,6 +277,8 @@ def _flag_from(text: str, words: list[regex.Match[str]], flagged: list[bool], st
         if most == 0 or text[end : word.start()].strip(" ,."):
             return
         if "  " in text[end : word.start()] or "\n" in text[end : word.start()]:
+            return
+        if fits is not None and not _can_be_name(word.group(), fits):
             return
         flagged[index], end, most = True, word.end(), most - 1
 

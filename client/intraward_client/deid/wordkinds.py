@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from functools import lru_cache
 
-from intraward_client.deid.lexicon import is_clinical, is_word
+from intraward_client.deid.lexicon import is_clinical, is_word, listed
 from intraward_client.deid.wordlists import fold, word_list
 
 
@@ -28,6 +28,17 @@ class Kind(Enum):
 
 NAMES = frozenset({Kind.GIVEN, Kind.FAMILY})
 MAYBE = frozenset({Kind.WORD_GIVEN, Kind.WORD_FAMILY})
+_ARTICLES = listed("al el abu abd abdel abdul ibn ben bint ould ait umm")
+"""What an Arabic, Berber or Hebrew name begins with, before a hyphen."""
+_SYLLABLES = listed(
+    """ae ah bae baek bin bo bok chan chang chul chun dae do dong eun gi gyu ha hae han hee ho hwa hwan hye
+    hyo hyuk hyun il in ja jae jeong ji jin jong joo joon ju jun jung kang ki kook kwang kwon kyu kyung mi
+    min mo moon myung na nam rae ran ri rin sang se seo seok seon seong seung sik so sol soo sook su sun
+    sung tae uk un wan won woo woong yang ye yeon yeong yong yoo yoon you young yu yul yun xiao ming wei
+    jie hui ling ying mei yan xin hao yi jia fang ping qing hong liang chi chih hsiang hsin hsueh kai
+    kuo lan lung pei shu tsung tzu wen ya yuan yueh zhi zi"""
+)
+"""Syllables of Korean and Chinese given names; two joined by a hyphen are one ("Min-jun")."""
 
 
 class WordKinds:
@@ -69,7 +80,10 @@ class WordKinds:
         return Kind.UNKNOWN
 
     def _of_parts(self, folded: str) -> Kind:
-        kinds = {self.of(part) for part in folded.split("-") if len(part) > 1}
+        parts = [part for part in folded.split("-") if part]
+        if len(parts) == 2 and (parts[0] in _ARTICLES or _SYLLABLES.issuperset(parts)):
+            return Kind.FAMILY if parts[0] in _ARTICLES else Kind.GIVEN
+        kinds = {self.of(part) for part in parts if len(part) > 1}
         if (
             Kind.CLINICAL in kinds
             or not kinds
