@@ -13,7 +13,7 @@ from intraward_client.deid.rules import Rule
 _GAP = r"(?:[ \t]*(?:[:=#(\-]|(?i:nos?\.?|nr\.?|num\.?|number|me|him|her|us|them|at|on|is|to)(?!\w)|\b[a-z]{1,9}\b)){0,5}(?:(?<=[:=#])\s*|[ \t]*)"
 _EXT = r"(?:[ \t]*,?[ \t]*(?i:ext(?:n|ension)?\.?|x)[ \t]*\.?\d{1,6})?"
 _UNIT = r"(?![ \t]*(?:mg|mcg|ml|mL|units|g|kcal|IU|mmHg|bpm|%|/hpf|cells)\b)"
-_HANDLE = r"(?=[\w.@-]*[\d_@])@?[A-Za-z\d][\w.-]{2,}(?<![.-])"
+_HANDLE = r"(?=[\w.@-]*(?:[\d_@]|\w\.\w))(?!e\.g|i\.e)@?[A-Za-z\d][\w.-]{2,}(?<![.-])(?:#\d{3,5})?"
 
 CONTACT = (
     Rule(
@@ -42,7 +42,7 @@ CONTACT = (
     Rule(
         "PHONE_NUMBER",
         "extension or pager",
-        r"\b(?i:ext(?:ension)?|extn|x|bleep|blp|beep|pager|beeper|pgr|page[drs]?|paging|vocera|ascom|dect|speed dial|pin|hospital phone|work phone|spectralink|on-call phone)\b\.?[ \t]*(?:(?i:no\.?|number|#|:|is|me|him|her|us|at|on|to|the team|team|id)[ \t]*){0,3}\K#?\d[\d-]{1,10}\b(?![ \t]*(?:of|/)[ \t]*\d)(?!/\d)",
+        r"\b(?i:ext(?:ension)?|extn|x|bleep|blp|beep|pager|beeper|pgr|page[drs]?|paging|vocera|ascom|dect|speed dial|pin|hospital phone|work phone|spectralink|on-call phone)\b\.?[ \t]*(?:(?i:no\.?|number|#|:|is|me|him|her|us|at|on|to|the team|team|id)[ \t]*){0,3}\K#?\d[\d-]{1,10}\b(?![ \t]*(?:of|/)[ \t]*\d)(?!/\d|[ \t]?(?:mm|cm|mL|mg)\b)",
     ),
     Rule(
         "PHONE_NUMBER",
@@ -77,14 +77,36 @@ CONTACT = (
     Rule(
         "USERNAME",
         "user name",
-        r"\b(?i:user ?(?:name|id)?|login|log-?[ ]?in|handle|screen ?name|(?:patient )?portal(?: id| account)?|messag(?:e|ed|ing)(?: from)?|posted as|registered as|online(?: as)?|mychart|my ?health|skype|twitter|instagram|facebook|whatsapp|telegram|alias|signed in as|logged in as|account name)[ \t]*(?:(?i:user|name|id|is|as|was|login|handle|account)[ \t]*){0,3}[:=(]?[ \t]*\K(?:(?<=[:=][ \t]*)[\w.@\-]{3,}|"
+        r"\b(?i:user ?(?:name|id)?|login|log-?[ ]?[io]n|handle|nick ?name|gamer ?tag|discord|snapchat|reddit|tiktok|venmo|zoom(?: id)?|facetime|app id|screen ?name|(?:patient )?portal(?: id| account)?|messag(?:e|ed|ing)(?: from)?|posted as|registered as|online(?: as)?|mychart|my ?health|skype|twitter|instagram|facebook|whatsapp|telegram|alias|(?:signed|logged) (?:in|on) as|(?:chat|channel) name|portal id|account name)[ \t]*(?:(?i:user|name|id|is|as|was|login|handle|account)[ \t]*){0,3}[:=(]?[ \t]*[\x22'\u2018\u201c]?\K(?:(?<=[:=][ \t]*)[\w.@\-]{3,}|"
         + _HANDLE
         + ")",
     ),
-    Rule("USERNAME", "handle", r"(?<![\w.@])@[A-Za-z_][\w.]{2,}(?<!\.)", needs="@"),
+    Rule(
+        "USERNAME",
+        "user name that is a word",
+        r"\b(?i:user ?name|screen ?name|user ?id|gamer ?tag)[ \t]*(?:(?i:is|was|of)[ \t]+|[:=][ \t]*|[ \t](?=[\"\u201c'])|[ \t](?=[a-z][\w.]{3,}[ ]*(?:$|[,;.])))[\"'\u2018\u201c]?\K[\w.@#:-]{3,}(?<![.:-])",
+    ),
+    Rule(
+        "USERNAME",
+        "user of the record",
+        r"\b(?i:by user|from user|(?:entered|edited|signed|filed|modified|charted|created|recorded|verified|reviewed) by)[ \t]+(?:(?<=user[ \t]+)[A-Za-z][\w.-]{2,}|(?=\w*\d)[A-Za-z]{2,}\d{1,4})\b",
+    ),
+    Rule(
+        "USERNAME",
+        "account of a forum",
+        r"(?<![\w/])[uU]/[A-Za-z][\w-]{3,}|\b(?i:live):[\w.]{3,}\b",
+        needs="/:",
+    ),
+    Rule("USERNAME", "name and figures", r"\b[A-Za-z][\w.]{2,}+#\d{4}\b", needs="#"),
+    Rule(
+        "USERNAME",
+        "name for a chat or portal",
+        r"\b(?i:portal id|chat name|channel name|log-?[ ]?in name)\b[ :=\"']*(?:is[ ])?\K[\w.-]{4,}(?<![.-])",
+    ),
+    Rule("USERNAME", "handle", r"(?<![\w.@])@[A-Za-z_][\w.-]{2,}(?<![.-])", needs="@"),
     Rule(
         "USERNAME",
         "handle by its shape",
-        r"(?<![\w@./+-])(?!covid|omega|interleukin)(?:[a-z]{2,}_[a-z0-9_]*[a-z0-9]|[a-z]{5,}\d{2,4})(?![\w%@]|\.\w)",
+        r"(?<![\w@./+-])(?!covid|omega|interleukin)(?:[a-z]{2,}_[a-z0-9_]*[a-z0-9]|[a-z]{5,}\d{2,4}|[A-Z]{5,}\d{2}|(?:[A-Z][a-z]{2,}){2,}\d{1,4}|[A-Z][A-Za-z]+_[A-Za-z\d_]*\d)(?![\w%@]|\.\w)",
     ),
 )

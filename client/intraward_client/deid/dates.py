@@ -68,7 +68,7 @@ DATES = (
     Rule(
         "DATE_TIME",
         "day and month behind a cue",
-        rf"\b(?i:on|since|until|till|dated?|from|by|before|after|between|through|thru|of|seen|saw|visit(?:ed)?|admit(?:ted)?|adm|discharged?|dc'?d?|started|stopped|due|appointment|appt|exp(?:ires)?|last|next|scheduled|drawn|collected|labs?|cx|cultures?|ct|mri|cxr|xray|x-ray|echo|scan|surgery|op|procedure|injury|fell|onset|lmp|edd|dob|born|signed|repeat|rescheduled|moved|cancelled|arrived|refill(?:ed)?|dose|vaccinated|booster|today|yesterday|tomorrow|{_WEEKDAY})[ \t:(,]+(?:the[ ]|on[ ])?\K(?:(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01])|(?:0?[1-9]|[12]\d|3[01])/(?:0?[1-9]|1[0-2])|(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?!\d))(?![\w/]|\.\d)(?:[ ]?(?:-|to|and|&|through)[ ]?(?:0?[1-9]|[12]\d|3[01])/(?:0?[1-9]|[12]\d|3[01])(?![\w/]))?{_NOT_SCORE}",
+        rf"(?<!\b(?i:pain|scores?|severity|level|rated|rating|strength|apgar|power|intensity)[ ])\b(?i:on|since|until|till|dated?|from|by|before|after|between|through|thru|of|seen|saw|visit(?:ed)?|admit(?:ted)?|adm|discharged?|dc'?d?|started|stopped|due|appointment|appt|exp(?:ires)?|last|next|scheduled|drawn|collected|labs?|cx|cultures?|ct|mri|cxr|xray|x-ray|echo|scan|surgery|op|procedure|injury|fell|onset|lmp|edd|dob|born|signed|repeat|rescheduled|moved|cancelled|arrived|refill(?:ed)?|dose|vaccinated|booster|today|yesterday|tomorrow|{_WEEKDAY})[ \t:(,]+(?:the[ ]|on[ ])?\K(?:(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01])|(?:0?[1-9]|[12]\d|3[01])/(?:0?[1-9]|1[0-2])|(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?!\d))(?![\w/]|\.\d)(?:[ ]?(?:-|to|and|&|through)[ ]?(?:0?[1-9]|[12]\d|3[01])/(?:0?[1-9]|[12]\d|3[01])(?![\w/]))?{_NOT_SCORE}",
     ),
     Rule(
         "DATE_TIME",

@@ -12,16 +12,19 @@ from __future__ import annotations
 
 from intraward_client.deid.rules import Rule
 
-_GAP = r"(?:[ \t]*(?:[:=#(\-]|(?i:nos?\.?|nr\.?|num\.?|number|id|code)(?!\w)|\b(?!mg\b|ml\b|kg\b)[a-z]{1,12}\b)){0,5}(?:(?<=[:=#])\s*|[ \t]*)"
-_MARK = r"[ \t]*(?:(?i:nos?\.?|nr\.?|num\.?|number|id|code|ref\.?)(?!\w)[ \t]*[:=#]?|[:=#])\s*(?:is[ \t]+)?"
+_GAP = r"(?:[ \t]*(?:[:=#(\-]|(?i:nos?\.?|nr\.?|nbr\.?|num\.?|number|id|code)(?!\w)|\b(?!mg\b|ml\b|kg\b)[a-z]{1,12}\b)){0,5}(?:(?<=[:=#])\s*|[ \t]*)"
+_MARK = r"[ \t]*(?:(?i:nos?\.?|nr\.?|nbr\.?|num\.?|number|id|code|ref\.?)(?!\w)[ \t]*[:=#]?|[:=#])\s*(?:is[ \t]+)?"
 _PIECE = r"(?:[-/._]\w++)*+"
+_MARK_NO = r"[ \t]*(?:(?i:nos?\.?|nr\.?|nbr\.?|num\.?|number|id)(?!\w)[ \t]*[:=#]*|#)\s*(?:is[ \t]+)?"
+_LAST_LETTERS = r"(?: (?!(?:MD|DO|RN|NP|PA|PT|ED|OR|ER|IV|BP|HR|RR|OT|GP|ID)\b)[A-Z]{1,2}(?=[,.;)]|[ \t]*$))?"
+_PLATE = r"(?=(?:[ -]?[A-Z\d]){4})(?=[A-Z\d -]{0,8}\d)(?=[A-Z\d -]{0,9}[A-Z])(?!\d{1,3}[ ]?(?:MM|CM|MG|ML|AM|PM)\b)[A-Z\d]{1,4}(?:[ -]?[A-Z\d]{1,5}){1,3}\b"
 
 
 def _value(digits: int) -> str:
     """A code with at least ``digits`` digits: groups joined by one space, hyphen, slash, dot or underscore."""
     return (
-        rf"(?=(?:[A-Za-z/.\-_ ]{{0,7}}\d){{{digits}}})(?:[A-Z]{{2,5}} )?(?=[\w/._-]*\d)[A-Za-z\d]\w*+{_PIECE}"
-        rf"(?: (?!\d{{1,2}}(?: |[/-]\d|$))[A-Z]?\d\w*+{_PIECE}){{0,4}}"
+        rf"(?=(?:[A-Za-z/.\-_ ]{{0,7}}\d){{{digits}}})(?:[A-Z]{{1,5}} )?(?=[\w/._-]*\d)[A-Za-z\d]\w*+{_PIECE}"
+        rf"(?: (?!\d{{1,2}}(?: |[/-]\d|$))[A-Z]?\d\w*+{_PIECE}){{0,4}}{_LAST_LETTERS}"
     )
 
 
@@ -45,13 +48,37 @@ IDENTIFIERS = (
         r"ssn|social security|social|soc\.? sec\.?|ss no\.?|s\.s\.n\.|ss ?#|national insurance|national id|sin|tax id|tin|itin|pps|bsn|cpf|curp|aadhaar|nino",
         4,
     ),
-    Rule("SSN", "SSN grouping", r"(?<![\d-])(?:\d{3}|[Xx*]{3})([- .])(?:\d{2}|[Xx*]{2})\1\d{4}(?![\d-])"),
+    Rule(
+        "SSN",
+        "SSN grouping",
+        r"(?<![\d-])(?:\d{3}|[Xx*]{3})([- .\u2010-\u2014]|[ ][-\u2010-\u2014][ ])(?:\d{2}|[Xx*]{2})\1\d{4}(?![\d-])",
+    ),
+    Rule(
+        "SSN",
+        "masked but for the end",
+        r"(?<![\w*#\u2022\u25cf])(?:[*#\u2022\u25cf]{3,}|[Xx]{3,})(?:[- ]?(?:[*#\u2022\u25cf]{2,}|[Xx]{2,}))?[- ]?(?!(?:19|20)\d\d\b)\d{4}\b",
+    ),
+    Rule(
+        "SSN",
+        "last four told",
+        r"\b(?i:last[ -](?:4|four))\b[ ]*(?:(?i:digits|ssn|social|security|of|is|was|the|are|his|her|number)\b[ ]*){0,5}[:=(]?[ ]*\K\d{4}\b(?![ ]?\d|[ ]?(?:mg|ml|units|steps|kcal)\b)",
+    ),
+    Rule(
+        "SSN",
+        "national number of another country",
+        r"(?<![\w.-])(?:\d{1,2}\.\d{3}\.\d{3}-[\dkK]|[12][ ]\d\d[ ]\d\d[ ]\d\d[ ]\d{3}[ ]\d{3}(?:[ ]\d\d)?|\d\d[ ]\d{6}[ ][A-Z][ ]\d{3}|\d{2}-\d{7})(?![\w-])",
+    ),
     Rule(
         "SSN",
         "masked SSN",
         r"(?i:ssn|social security)[^\n\d]{0,20}(?i:last (?:four|4)|ending(?: in)?)[^\n\d]{0,8}\K\d{4}\b",
     ),
-    Rule("SSN", "UK national insurance number", r"\b[A-Z]{2}[ ]?\d{2}[ ]?\d{2}[ ]?\d{2}[ ]?[A-D]\b"),
+    Rule(
+        "SSN",
+        "end after dots",
+        r"\b(?i:ssn|social)\b[^\n\w]{0,4}(?:\.{2,}|\u2026|-{2,})[ ]?\K\d{4}\b",
+    ),
+    Rule("SSN", "UK national insurance number", r"\b[A-Z]{2}[ -]?\d{2}[ -]?\d{2}[ -]?\d{2}[ -]?[A-D]\b"),
     _cued(
         "HEALTH_PLAN",
         "health plan number",
@@ -71,7 +98,7 @@ IDENTIFIERS = (
     _cued(
         "ACCOUNT",
         "account number",
-        r"acc(?:oun)?t|a/c|encounter|enc|accession|fin|csn|har|claim|invoice|billing|bill|guarantor|iban|sort code|routing|card",
+        r"acc(?:oun)?t\.?|a/c|encounter|enc|accession|fin|csn|har|claim|invoice|billing|bill|guarantor|iban|sort code|routing|card",
         4,
     ),
     Rule(
@@ -85,6 +112,32 @@ IDENTIFIERS = (
         r"visit|order|case|specimen|sample|study|job|ticket|referral|reference|ref|episode|admission|prescription|rx|authori[sz]ation|dictation|document|report|file|confirmation|requisition|receipt|barcode",
         4,
         _MARK,
+    ),
+    _cued(
+        "ACCOUNT",
+        "numbered paper",
+        r"statement|financial|p\.?o\.?|pre-?cert(?:ification)?|spell|run|pcr|transaction|payment|tracking|voucher|pathology|path|lab|cr|c\.r\.|reg\.?|ipd?|opd?|gms|petition|docket|complaint|waybill|consent",
+        4,
+        _MARK_NO,
+    ),
+    Rule(
+        "ACCOUNT",
+        "code in pairs",
+        r"\b(?i:account|acct|a/c|record|mrn|claim|number|no\.?|sort code|policy)[ \t]*[:#]?[ \t]*\K(?:[A-Z]{1,3} )?\d{2}(?: \d{2}){2,4}\b(?![/.:]\d)",
+    ),
+    Rule(
+        "ACCOUNT",
+        "end of a card or account",
+        r"\b(?i:visa|amex|master ?card|discover|card|account|acct)\b[^\n\d.;]{0,20}?(?i:ending|ends|last (?:4|four))(?i: in| with|:)?[ ]\K\d{4}\b",
+    ),
+    Rule("ACCOUNT", "bank branch", r"\bBSB[ :]*\K\d{3}[- ]?\d{3}\b", needs="B"),
+    Rule("ACCOUNT", "laboratory accession", r"(?<![\w:])\d{2}:[A-Z]{1,3}-?\d{3,}\b", needs=":"),
+    Rule("ACCOUNT", "parcel", r"\b1Z(?: ?[A-Z\d]{2,4}){4,7}\b", needs="Z"),
+    Rule(
+        "MRN",
+        "index of another country",
+        r"\b(?:NHI|IHI|PHN|HCN|EMPI)[ :#]*(?:(?i:no\.?|number|is)[ :]*)?\K[A-Z]{3}\d{2,4}[A-Z\d]{0,2}\b",
+        needs="NIPE",
     ),
     Rule(
         "OTHER_ID",
@@ -116,13 +169,34 @@ IDENTIFIERS = (
     _cued(
         "VEHICLE",
         "plate or VIN",
-        r"(?:licen[cs]e |number |vehicle )?plates?|vin|vehicle (?:reg(?:istration)?|no\.?|number|id)|reg(?:istration)?(?: no\.?| number)?|licen[cs]e tag",
+        r"(?:licen[cs]e |number |vehicle )?plates?|vehicle (?:reg(?:istration)?|no\.?|number|id)|reg(?:istration)?(?: no\.?| number)?|licen[cs]e tag",
         2,
     ),
     Rule(
         "VEHICLE",
+        "VIN in groups",
+        r"(?i:\bvin|\bvehicle identification|\bchassis)\b[^\n\w]{0,3}(?:(?i:no|number|is|was|code|ending|in|last|six|6|digits)\b[^\n\w]{0,3}){0,5}\K(?=(?:[A-Z -]{0,6}\d){4})[A-Z\d](?:[ -]?[A-Z\d]){3,19}\b",
+    ),
+    Rule(
+        "VEHICLE",
+        "plate of many countries",
+        r"\b(?i:rego|kennzeichen|immatriculation|matr[ií]cula|targa|plates?|licen[cs]e (?:plate|tag)|hull (?:id|no\.?|number)|(?:vehicle|ambulance|taxi|cab|bus|truck|trailer|boat|tail|aircraft|car|permit|placard|blue badge) (?:tag|registration|reg|no\.?|number|id|\#))[^\n\w]{0,4}(?:(?i:no|nr|number|mark|of|the|is|was|on|file|reads?|as|vehicle|car|reg|listed|given|lists?)\b[^\n\w]{0,3}){0,5}\K"
+        + _PLATE,
+    ),
+    Rule(
+        "VEHICLE",
+        "plate beside a vehicle",
+        r"\b(?i:car|van|truck|lorry|motorbike|motorcycle|scooter|taxi|vehicle|suv|jeep|bus|pickup|parking|permit|toyota|honda|ford|nissan|bmw|audi|volkswagen|vw|hyundai|kia|subaru|mazda|chevrolet|chevy|tesla|vauxhall|renault|peugeot|skoda)\b[ ]?[(:,][ ]?\K(?:[A-Z]{2}\d\d[ ]?[A-Z]{3}|[A-Z]{3}[ -]?\d{3,4}|\d[A-Z]{3}[ -]?\d{3}|[A-Z]{1,3}-[A-Z]{1,2}[ ]?\d{1,4}|\d{2,3}-[A-Z]{1,2}-\d{1,6}|[A-Z]{2}[ -]?\d{1,2}[ -]?[A-Z]{1,2}[ -]?\d{4})\b",
+    ),
+    Rule(
+        "VEHICLE",
+        "British plate",
+        r"\b(?!(?:CD|HR|BP|RR|PR|HB|SP)\d)[A-Z]{2}\d\d (?!POS|NEG|BPM|MMH)[A-Z]{3}\b",
+    ),
+    Rule(
+        "VEHICLE",
         "plate after cue",
-        r"\b(?i:plates?|vehicle(?: reg(?:istration)?)?|registration|reg|tag)\b[ \t:#(,]*(?!(?i:vin|was|is)\b)(?:(?i:no\.?|number|is|was|registration|reg)[ \t:]+)?\K(?=[A-Za-z0-9 -]{0,8}\d)(?=[A-Za-z0-9 -]{0,8}[A-Za-z])[A-Za-z0-9]{1,4}[ -]?[A-Z0-9]{2,5}(?:[ -][A-Z]{1,3})?\b(?![ ]?(?:mg|mm|cm|ml|am|pm|years?|days?|weeks?))",
+        r"\b(?i:plates?|vehicle(?: reg(?:istration)?)?|registration|reg|tag)\b[ \t:#(,]*(?!(?i:vin|was|is|of|in|at|on|to|and|for|with|by|from|the)\b)(?:(?i:no\.?|number|is|was|registration|reg)[ \t:]+)?\K(?=[A-Za-z0-9 -]{0,8}\d)(?=[A-Za-z0-9 -]{0,8}[A-Za-z])[A-Za-z0-9]{1,4}[ -]?[A-Z0-9]{2,5}(?:[ -][A-Z]{1,3})?\b(?![ ]?(?:mg|mm|cm|ml|am|pm|years?|days?|weeks?))",
     ),
     Rule(
         "VEHICLE",
@@ -143,7 +217,7 @@ IDENTIFIERS = (
     Rule(
         "OTHER_ID",
         "coded number",
-        r"\b[A-Z]{1,6}[-_/]?\d{3,}[-_/]\w*\d\w*(?:[-_/]\w+)*\b|\b[A-Z]{2,6}[-_]\d{4,}(?:-[A-Z\d]+)*\b|\b[A-Z]{1,5}\d{5,}[A-Z]?\b|\b[A-Z]{2,6}-(?:[A-Z]{1,4}|\d{2,4})-\d{3,}[A-Z]?\b|\b[A-Z]{1,4}\d{0,3}-?\d{2,}-\d{3,}\b|\b[A-Z]{1,4}\d{1,3}-\d{4,}\b",
+        r"\b[A-Z]{1,6}[-_/]?\d{3,}[-_/]\w*\d\w*(?:[-_/]\w+)*\b|\b[A-Z]{2,6}[-_]\d{4,}(?:-[A-Z\d]+)*\b|\b[A-Z]{1,5}\d{5,}[A-Z]?\b|\b[A-Z]{2,6}-(?:[A-Z]{1,4}|\d{2,4})-\d{3,}[A-Z]?\b|\b[A-Z]{1,4}\d{0,3}-?\d{2,}-\d{3,}\b|\b[A-Z]{1,4}\d{1,3}-\d{4,}\b|\b\d{2}-[A-Z]{1,3}-\d{3,}\b",
     ),
     Rule(
         "OTHER_ID", "grouped number", r"(?<![\d.,/-])(?=(?:\d[ -]?){8,})\d{2,5}(?:[ -]\d{2,5}){2,}(?![\d/])"
