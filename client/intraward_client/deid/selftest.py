@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from presidio_analyzer import AnalyzerEngine, RecognizerResult, pattern_recognizer
+from presidio_analyzer import AnalyzerEngine, pattern_recognizer
 
 from intraward_client.deid import canaries
 from intraward_client.deid.note import DeidentifiedNote, Quarantined
@@ -35,11 +35,11 @@ def check_detectors(
     missing = REQUIRED - set(analyzer.get_supported_entities("en"))
     if missing:
         raise DeidError(f"no detector for {sorted(missing)[0]}", remedy=_AGAIN)
-    entities = analyzer.nlp_engine.process_text(canaries.MODEL_ONLY, "en").entities
-    if not {"PERSON", "LOCATION"} <= {entity.label_ for entity in entities}:
+    read = analyzer.nlp_engine.process_text(canaries.MODEL_ONLY, "en")
+    if not {"PERSON", "LOCATION"} <= {entity.label_ for entity in read.entities}:
         raise DeidError("the model finds no names", remedy=_AGAIN)
-    found = [result.recognition_metadata or {} for result in analyzer.analyze(canaries.MODEL_ONLY, "en")]
-    if "SpacyRecognizer" not in {one.get(RecognizerResult.RECOGNIZER_NAME_KEY) for one in found}:
+    model = [one for one in analyzer.get_recognizers("en") if one.name == "SpacyRecognizer"]
+    if not any(one.analyze(canaries.MODEL_ONLY, ["PERSON", "LOCATION"], read) for one in model):
         raise DeidError("the model's names do not reach the analyzer", remedy=_AGAIN)
     if stronger is not None and not stronger.analyze(canaries.MODEL_ONLY, sorted(REQUIRED)):
         raise DeidError("the recognizer of [deid] model finds no names", remedy="check its labels")
