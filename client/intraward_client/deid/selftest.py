@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from presidio_analyzer import AnalyzerEngine, pattern_recognizer
+from presidio_analyzer.predefined_recognizers import SpacyRecognizer
 
 from intraward_client.deid import canaries
 from intraward_client.deid.note import DeidentifiedNote, Quarantined
@@ -38,7 +39,7 @@ def check_detectors(
     read = analyzer.nlp_engine.process_text(canaries.MODEL_ONLY, "en")
     if not {"PERSON", "LOCATION"} <= {entity.label_ for entity in read.entities}:
         raise DeidError("the model finds no names", remedy=_AGAIN)
-    model = [one for one in analyzer.get_recognizers("en") if one.name == "SpacyRecognizer"]
+    model = [one for one in analyzer.get_recognizers("en") if isinstance(one, SpacyRecognizer)]
     if not any(one.analyze(canaries.MODEL_ONLY, ["PERSON", "LOCATION"], read) for one in model):
         raise DeidError("the model's names do not reach the analyzer", remedy=_AGAIN)
     if stronger is not None and not stronger.analyze(canaries.MODEL_ONLY, sorted(REQUIRED)):
