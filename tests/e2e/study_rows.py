@@ -12,7 +12,7 @@ import tomli_w
 from intraward_simulation.studies import judged, sft
 
 FEW = {
-    "reward": {"folds": 2, "epochs": 1, "warm_rankings": 4, "warm_pairs": 2},
+    "reward": {"folds": 2, "epochs": 1, "warm_rankings": 4, "warm_pairs": 2, "depth": 1},
     "sft": {"held_out": 4},
     "policy": {"judge_questions": 2, "prompts": 2, "held_out": 2, "rounds": 1},
 }
