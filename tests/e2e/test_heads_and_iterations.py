@@ -91,7 +91,7 @@ def test_the_signed_plans_name_the_heads_and_no_judgment_is_without_marks(run: P
         finally:
             vault.close()
     for plan in plans(run):
-        assert plan.lora.reward.model_dump(mode="json", exclude_unset=True) == HEADS
+        assert plan.lora.reward.model_dump(mode="json", exclude_defaults=True) == HEADS
         if plan.stage.value == "ppo":
             assert plan.training.heads.veto_criterion == "safety" and plan.training.heads.veto_reward == -5.0
 
