@@ -68,10 +68,6 @@ def accuracy_table(
     return table
 
 
-def _has(prompt: Prompt, columns: Mapping[str, Sequence[Outcomes]]) -> bool:
-    return all(prompt.name in run for runs in columns.values() for run in runs)
-
-
 def _values(runs: Sequence[Outcomes], prompts: Sequence[Prompt]) -> Any:
     """Outcome of each pair ``(pairs,)``, the mean over runs."""
     return np.mean([[value for p in prompts for value in run[p.name]] for run in runs], axis=0)
