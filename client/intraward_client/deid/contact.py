@@ -53,7 +53,6 @@ CONTACT = (
         "EMAIL_ADDRESS",
         "e-mail",
         r"(?<![\w.+%'-])[\w.+%'-]++(?:@[\w-]+(?:\.[\w-]+)*|[ ]?@[ ]?[\w-]+(?:[ ]?\.[ ]?[\w-]+)*\.[a-z]{2,})",
-        needs="@",
     ),
     Rule(
         "EMAIL_ADDRESS",
@@ -64,15 +63,13 @@ CONTACT = (
         "URL",
         "web address",
         r"(?i:\b(?:https?|ftp|sftp)://[^\s<>\"')\]]+|\bwww\.[^\s<>\"')\]]+|\b[a-z0-9-]++(?:\.[a-z0-9-]+)*\.(?:com|org|net|edu|gov|health|nhs\.uk|co\.uk|ac\.uk|io|info|app|me|ca|de|eu|au|in|example|test|invalid|local)(?:/[^\s<>\"')\]]*)?\b)(?<![.,;])",
-        needs="./",
     ),
-    Rule("URL", "path of a portal", r"(?<![\w/])(?:/[\w.-]+){2,}/?(?=[\s,.;)]|$)(?<=\d[\w/]*)", needs="/"),
+    Rule("URL", "path of a portal", r"(?<![\w/])(?:/[\w.-]+){2,}/?(?=[\s,.;)]|$)(?<=\d[\w/]*)"),
     Rule("IP_ADDRESS", "IPv4", r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?:/\d{1,2})?(?![\d.]*\d)"),
     Rule(
         "IP_ADDRESS",
         "IPv6",
         r"(?<![\w:])(?:[0-9a-fA-F]{1,4}:){2,7}(?::?[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4})*|:)(?![\w:])",
-        needs=":",
     ),
     Rule(
         "USERNAME",
@@ -95,15 +92,14 @@ CONTACT = (
         "USERNAME",
         "account of a forum",
         r"(?<![\w/])[uU]/[A-Za-z][\w-]{3,}|\b(?i:live):[\w.]{3,}\b",
-        needs="/:",
     ),
-    Rule("USERNAME", "name and figures", r"\b[A-Za-z][\w.]{2,}+#\d{4}\b", needs="#"),
+    Rule("USERNAME", "name and figures", r"\b[A-Za-z][\w.]{2,}+#\d{4}\b"),
     Rule(
         "USERNAME",
         "name for a chat or portal",
         r"\b(?i:portal id|chat name|channel name|log-?[ ]?in name)\b[ :=\"']*(?:is[ ])?\K[\w.-]{4,}(?<![.-])",
     ),
-    Rule("USERNAME", "handle", r"(?<![\w.@])@[A-Za-z_][\w.-]{2,}(?<![.-])", needs="@"),
+    Rule("USERNAME", "handle", r"(?<![\w.@])@[A-Za-z_][\w.-]{2,}(?<![.-])"),
     Rule(
         "USERNAME",
         "handle by its shape",

@@ -92,7 +92,7 @@ NAMES = (
         "capitals, surname first",
         rf"(?:^|(?<=[:;(\t]|[ ]{{2}}))[ ]*\K{_NOT}\p{{Lu}}[\p{{Lu}}'-]+(?:[ ]\p{{Lu}}[\p{{Lu}}'-]+)?,[ ]{{0,2}}{_NOT}\p{{Lu}}[\p{{L}}'-]+(?:[ ]\p{{Lu}}\.?)?(?=[ ]*(?:$|\(|\[|;|\||-|MRN|DOB|[ ]{{2}}|\d|,))",
     ),
-    Rule("PERSON", "address of an e-mail", rf"{NAME}(?=[ ]?<[^>\n]*@)", needs="<"),
+    Rule("PERSON", "address of an e-mail", rf"{NAME}(?=[ ]?<[^>\n]*@)"),
     Rule(
         "PERSON",
         "initial and surname",

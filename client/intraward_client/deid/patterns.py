@@ -130,14 +130,13 @@ IDENTIFIERS = (
         "end of a card or account",
         r"\b(?i:visa|amex|master ?card|discover|card|account|acct)\b[^\n\d.;]{0,20}?(?i:ending|ends|last (?:4|four))(?i: in| with|:)?[ ]\K\d{4}\b",
     ),
-    Rule("ACCOUNT", "bank branch", r"\bBSB[ :]*\K\d{3}[- ]?\d{3}\b", needs="B"),
-    Rule("ACCOUNT", "laboratory accession", r"(?<![\w:])\d{2}:[A-Z]{1,3}-?\d{3,}\b", needs=":"),
-    Rule("ACCOUNT", "parcel", r"\b1Z(?: ?[A-Z\d]{2,4}){4,7}\b", needs="Z"),
+    Rule("ACCOUNT", "bank branch", r"\bBSB[ :]*\K\d{3}[- ]?\d{3}\b"),
+    Rule("ACCOUNT", "laboratory accession", r"(?<![\w:])\d{2}:[A-Z]{1,3}-?\d{3,}\b"),
+    Rule("ACCOUNT", "parcel", r"\b1Z(?: ?[A-Z\d]{2,4}){4,7}\b"),
     Rule(
         "MRN",
         "index of another country",
         r"\b(?:NHI|IHI|PHN|HCN|EMPI)[ :#]*(?:(?i:no\.?|number|is)[ :]*)?\K[A-Z]{3}\d{2,4}[A-Z\d]{0,2}\b",
-        needs="NIPE",
     ),
     Rule(
         "OTHER_ID",

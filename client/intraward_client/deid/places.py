@@ -121,7 +121,6 @@ PLACES = (
         "ADDRESS",
         "postal district",
         r"\b(?:Dublin|Cork)[ ]\d{1,2}\b(?![./]\d|[ ]?(?:mg|days|weeks|times|years))",
-        needs="DC",
     ),
     Rule(
         "ZIP",
@@ -133,7 +132,7 @@ PLACES = (
         "labelled town",
         r"(?i:\b(?:city|town|village|hometown|suburb|county|birthplace|place of birth))[ ]*[:=][ ]*\K\p{Lu}[\p{L}'-]+(?:[ ]\p{Lu}[\p{L}'-]+){0,2}",
     ),
-    Rule("LOCATION", "Irish county", r"\bCo\.?[ ]\p{Lu}\p{Ll}{3,}\b", needs="C"),
+    Rule("LOCATION", "Irish county", r"\bCo\.?[ ]\p{Lu}\p{Ll}{3,}\b"),
     Rule(
         "ADDRESS",
         "town, state and ZIP",
@@ -187,7 +186,7 @@ PLACES = (
         "hospital by its letters",
         r"(?i:\b(?:transferr?(?:ed)?|admitted|discharged|sent|referred|presented|seen|hospitali[sz]ed|records?|surgery|operated|delivered|scanned|evaluated|followed|treated|came|arrived|moved|care|imaging|mri|ct|cath|biopsy)(?: [a-z]+){0,3}? (?:at|from|to|by))[ ](?:the[ ])?\K(?!(?:SAH|IVH|SDH|EDH|ICH|ADH|PIH|BPH|LVH|RVH|PTH|TSH|FSH|HLH|DCH|CAH|NPH|ETOH|OSH|NASH|DISH|CMC|PMC|TMC|MCMC|EMC|OMC|REHAB|PNH|EMH|DHC|HMC|NMC|GMC|CHC|PHC)\b)[A-Z]{1,5}(?:MC|H|HC|GH|HS)\b",
     ),
-    Rule("FACILITY", "outside hospital", r"\bOSH[ ,:(]+\K\p{Lu}\p{Ll}+(?:[ ]\p{Lu}\p{Ll}+){0,3}", needs="O"),
+    Rule("FACILITY", "outside hospital", r"\bOSH[ ,:(]+\K\p{Lu}\p{Ll}+(?:[ ]\p{Lu}\p{Ll}+){0,3}"),
     Rule(
         "FACILITY",
         "pharmacy of a chain",

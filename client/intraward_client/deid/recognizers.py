@@ -30,7 +30,7 @@ from intraward_client.deid.model import LeanSpacyEngine
 from intraward_client.deid.names import NAMES
 from intraward_client.deid.patterns import IDENTIFIERS
 from intraward_client.deid.places import PLACES
-from intraward_client.deid.rules import Rule, RuleRecognizer, by_entity
+from intraward_client.deid.rules import Rule, RuleRecognizer
 from intraward_client.deid.wordkinds import word_kinds
 from intraward_client.deid.wordlists import lists_digest
 
@@ -102,8 +102,7 @@ def build_analyzer(engine: LeanSpacyEngine, words: frozenset[str]) -> AnalyzerEn
     registry.add_recognizer(CapitalisedNames(word_kinds(words)))
     for recognizer in _SHIPPED:
         registry.add_recognizer(recognizer(supported_language="en"))
-    for entity, rules in by_entity(PACK).items():
-        registry.add_recognizer(RuleRecognizer(entity, rules))
+    registry.add_recognizer(RuleRecognizer(PACK))
     return AnalyzerEngine(
         registry=registry,
         nlp_engine=engine,
