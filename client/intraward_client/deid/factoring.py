@@ -1,9 +1,9 @@
 """Alternatives of an expression gathered by the letters they share, so that a long list is read as a tree.
 
-``(?:mother|mom|father)`` becomes ``(?:m(?:other|om)|father)``: what matches stays the same, a test holds rules
-and their factored forms against each other. The regex engine tries alternatives one by one; the list of words
-that are no name has 800 of them and is asked at every capital letter. Departs from a trie library in that the
-alternatives may be expressions themselves: only letters that open them are gathered.
+``(?:mother|mom|father)`` becomes ``(?:m(?:other|om)|father)``: what matches stays the same, a test holds
+rules and their factored forms against each other. The regex engine tries alternatives one by one; the list of
+words that are no name has 800 of them and is asked at every capital letter. Departs from a trie library in
+that the alternatives may be expressions themselves: only letters that open them are gathered.
 """
 
 from __future__ import annotations

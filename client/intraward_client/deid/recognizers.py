@@ -21,27 +21,30 @@ from presidio_analyzer.predefined_recognizers import (
     UsMbiRecognizer,
 )
 
+from intraward_client.deid.addresses import ADDRESSES
 from intraward_client.deid.ages import AGES
 from intraward_client.deid.capitals import CapitalisedNames
+from intraward_client.deid.codes import CodedTokens
 from intraward_client.deid.contact import CONTACT
 from intraward_client.deid.dates import DATES
-from intraward_client.deid.lean import NoContext, PhoneWindows
+from intraward_client.deid.facilities import FACILITIES
+from intraward_client.deid.lean import NoContext, RulesAndPhones
 from intraward_client.deid.model import LeanSpacyEngine
 from intraward_client.deid.names import NAMES
 from intraward_client.deid.patterns import IDENTIFIERS
-from intraward_client.deid.places import PLACES
-from intraward_client.deid.rules import Rule, RuleRecognizer
+from intraward_client.deid.rules import Rule
+from intraward_client.deid.towns import TOWNS
+from intraward_client.deid.wards import WARDS
 from intraward_client.deid.wordkinds import word_kinds
 from intraward_client.deid.wordlists import lists_digest
 
-PACK: tuple[Rule, ...] = (*IDENTIFIERS, *CONTACT, *PLACES, *DATES, *AGES, *NAMES)
+PACK: tuple[Rule, ...] = (*IDENTIFIERS, *CONTACT, *ADDRESSES, *TOWNS, *FACILITIES, *WARDS, *DATES, *AGES, *NAMES)
 _SHIPPED = (
     CreditCardRecognizer,
     IbanRecognizer,
     IpRecognizer,
     MacAddressRecognizer,
     MedicalLicenseRecognizer,
-    PhoneWindows,
     UsMbiRecognizer,
 )
 SCORE_THRESHOLD = 0.25
@@ -86,7 +89,7 @@ def pack_digest() -> str:
     """sha256 of every rule and list of the pack; a receipt names it."""
     content = {
         "rules": [(rule.entity, rule.name, rule.expression) for rule in PACK],
-        "shipped": [recognizer.__name__ for recognizer in _SHIPPED],
+        "shipped": [recognizer.__name__ for recognizer in (*_SHIPPED, RulesAndPhones)],
         "lists": lists_digest(),
         "classes": sorted(CLASS_OF.items()),
         "threshold": SCORE_THRESHOLD,
@@ -100,9 +103,10 @@ def build_analyzer(engine: LeanSpacyEngine, words: frozenset[str]) -> AnalyzerEn
     entities = sorted({*engine.get_supported_entities()})
     registry.add_recognizer(SpacyRecognizer(supported_entities=entities, supported_language="en"))
     registry.add_recognizer(CapitalisedNames(word_kinds(words)))
+    registry.add_recognizer(CodedTokens(word_kinds(words)))
     for recognizer in _SHIPPED:
         registry.add_recognizer(recognizer(supported_language="en"))
-    registry.add_recognizer(RuleRecognizer(PACK))
+    registry.add_recognizer(RulesAndPhones(PACK))
     return AnalyzerEngine(
         registry=registry,
         nlp_engine=engine,

@@ -7,6 +7,7 @@ import regex
 
 from intraward_client.deid.deidentifier import Deidentifier
 from intraward_client.deid.factoring import factor
+from intraward_client.deid.lean import RulesAndPhones
 from intraward_client.deid.literals import crosses_lines, required
 from intraward_client.deid.model import MODEL_NAME, MODEL_SHA256, load_engine
 from intraward_client.deid.recase import recase
@@ -41,7 +42,7 @@ def test_the_decoder_finds_what_spacy_finds(texts: tuple[str, ...]) -> None:
 
 def test_a_text_without_a_token_has_no_entities() -> None:
     engine, _ = load_engine(MODEL_NAME, MODEL_SHA256)
-    assert [list(read.entities) for read in engine.read(["", "Maria Delgado"])][0] == []
+    assert next(engine.read(["", "Maria Delgado"])).entities == []
 
 
 def test_rules_find_the_same_where_their_literals_stand(
@@ -110,8 +111,10 @@ def test_literals_that_an_expression_needs(expression: str, literals: set[str]) 
 
 @pytest.mark.parametrize(
     ("expression", "crosses"),
-    [(r"a\s+b", True), (r"a[\s,]b", True), (r"a[^,]b", True), (r"a\Wb", True), (r"a\nb", True)]
-    + [(r"a[ \t]b", False), (r"a[^\n,]b", False), (r"a[^\s,]b", False), (r"a.b", False)],
+    [
+        *((crossing, True) for crossing in (r"a\s+b", r"a[\s,]b", r"a[^,]b", r"a\Wb", r"a\nb")),
+        *((staying, False) for staying in (r"a[ \t]b", r"a[^\n,]b", r"a[^\s,]b", r"a.b")),
+    ],
 )
 def test_expressions_that_cross_lines(expression: str, crosses: bool) -> None:
     assert crosses_lines(expression) is crosses
@@ -122,6 +125,15 @@ def test_a_value_on_the_next_line_is_found() -> None:
     text = "line\n" * 20 + "record no:\n\n48213\n" + "line\n" * 20 + "77120\nis the record\n" + "line\n" * 9
     spans = [text[one.start : one.end] for one in RuleRecognizer(rules).analyze(text, ["MRN"])]
     assert spans == ["48213", "77120"]
+
+
+def test_a_phone_number_that_no_rule_covers_is_left_to_presidio() -> None:
+    text = "Cell 020 7946 0958.\nMRN 48120957\nor 722/555-0194 on 2021-03-14 10:30"
+    ours = RulesAndPhones((Rule("MRN", "record", r"MRN \K\d+"),))
+    found = {(one.entity_type, text[one.start : one.end]) for one in ours.analyze(text, _ENTITIES)}
+    assert {("MRN", "48120957"), ("PHONE_NUMBER", "020 7946 0958")} <= found
+    assert ("PHONE_NUMBER", "48120957") not in found
+    assert any("722/555-0194" in value for kind, value in found if kind == "PHONE_NUMBER")
 
 
 def test_a_text_that_changes_length_in_small_letters_is_searched_whole() -> None:
