@@ -1,30 +1,34 @@
-"""What a text must hold for an expression to match: literals, read off the expression itself.
+"""What a line must hold for an expression to match: literals, read off the expression itself.
 
-``\\b(?:MRN|record)[ ]\\d+`` needs "mrn" or "record", in whatever case. Most rules of the pack begin with a
-cue that most lines do not have, and looking for a literal is fifty times faster than asking an expression.
-Being read off, it cannot drift from its rule. Expressions as ``factoring`` takes them; what it does not know
-(classes, back references) promises nothing.
+``\\b(?:MRN|record)[ ]\\d{5}`` needs "mrn" or "record", in whatever case, and five figures in a row. Most
+rules of the pack begin with a cue that most lines do not have, and to look for a literal is fifty times
+faster than to ask an expression. Being read off, it cannot drift from its rule. Expressions as ``factoring``
+takes them; what it does not know (classes, back references) promises nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 
 from intraward_client.deid.factoring import end_of_class, end_of_group, opening_of, split
 
 _MOST = 200
 """Literals of one expression; looking for more of them costs what it saves."""
+_SETS, _MANY = 2, 1_000
+_NAMED = {"[ ]": " ", r"\d": "0"}
 _ZERO_WIDTH = frozenset("bBKAZGm")
 _PLAIN = frozenset(" -:,/@#<>;=_&'\"%!~`")
 Literals = frozenset[str]
 NOTHING: Literals = frozenset()
+_FIGURE = re.compile(r"\d")
 
 
 @dataclass
 class _Reading:
-    """The best promise of a sequence so far, and the literal that is being read."""
+    """The promises of a sequence so far, and the literal that is being read."""
 
-    best: Literals = NOTHING
+    promises: list[Literals] = field(default_factory=list)
     run: str = ""
 
     def end(self) -> None:
@@ -33,17 +37,42 @@ class _Reading:
         self.run = ""
 
     def offer(self, found: Literals) -> None:
-        """Take ``found`` if it is more telling: longer literals, then fewer."""
-        if found and (not self.best or _telling(found) > _telling(self.best)):
-            self.best = found
+        """Take a promise of one of ``found``."""
+        if found:
+            self.promises.append(found)
+
+    def best(self) -> Literals:
+        """The most telling promise."""
+        return max(self.promises, key=_telling, default=NOTHING)
 
 
-def required(expression: str) -> Literals:
-    """Literals in small letters of which every match of ``expression`` has one; empty if none is sure."""
-    every = _of_alternatives(expression)
-    found = frozenset(one for one in every if not any(other in one for other in every if other != one))
-    usable = found and len(found) <= _MOST and all(len(one) > 1 or not one.isalnum() for one in found)
-    return found if usable and " " not in found else NOTHING
+def plain(text: str) -> str:
+    """``text`` as literals are searched in it: in small letters, every figure a nought."""
+    return _FIGURE.sub("0", text.lower())
+
+
+def required(expression: str) -> tuple[Literals, ...]:
+    """Sets of literals, the most telling first; every match of ``expression`` has one of each set.
+
+    They are to be searched in the ``plain`` text. Empty if nothing is sure.
+    """
+    single = len(split(expression)) == 1
+    promises = _read(expression).promises if single else [_of_alternatives(expression)]
+    usable = filter(_is_usable, map(_shortest, promises))
+    return tuple(sorted(dict.fromkeys(usable), key=_telling, reverse=True)[:_SETS])
+
+
+def _shortest(every: Literals) -> Literals:
+    """``every`` without those that hold another."""
+    return frozenset(one for one in every if not any(other in one for other in every if other != one))
+
+
+def _is_usable(found: Literals) -> bool:
+    return (
+        0 < len(found) <= _MOST
+        and " " not in found
+        and all(len(one) > 1 or not one.isalpha() for one in found)
+    )
 
 
 def crosses_lines(expression: str) -> bool:
@@ -63,7 +92,7 @@ def crosses_lines(expression: str) -> bool:
 
 
 def _telling(found: Literals) -> tuple[int, int]:
-    return min(4, *map(len, found)) if len(found) > 1 else min(4, len(next(iter(found)))), -len(found)
+    return min(4, min(map(len, found))), -len(found)
 
 
 def _of_alternatives(expression: str) -> Literals:
@@ -72,6 +101,10 @@ def _of_alternatives(expression: str) -> Literals:
 
 
 def _of_sequence(part: str) -> Literals:
+    return _read(part).best()
+
+
+def _read(part: str) -> _Reading:
     reading, at = _Reading(), 0
     while at < len(part):
         character = part[at]
@@ -80,26 +113,26 @@ def _of_sequence(part: str) -> Literals:
             continue
         end = _end_of_atom(part, at)
         literal = _literal(part[at:end])
-        optional, after = _quantifier(part, end)
-        if literal is None or optional:
+        least, most, after = _quantifier(part, end)
+        if literal is None or not least:
             reading.end()
         elif literal:
-            reading.run += literal.lower()
-            if after > end:
+            reading.run += plain(literal) * least
+            if most != least:
                 reading.end()
         at = after
     reading.end()
-    return reading.best
+    return reading
 
 
 def _read_group(reading: _Reading, part: str, at: int) -> int:
     opening, end = opening_of(part, at), end_of_group(part, at)
-    optional, after = _quantifier(part, end)
+    least, _, after = _quantifier(part, end)
     if opening in {"(?!", "(?<!"}:
         return after
     if not opening.startswith(("(?=", "(?<=")):
         reading.end()
-    if not optional:
+    if least:
         reading.offer(_of_alternatives(part[at + len(opening) : end - 1]))
     return after
 
@@ -118,8 +151,8 @@ def _end_of_atom(part: str, at: int) -> int:
 
 def _literal(atom: str) -> str | None:
     """The text that ``atom`` stands for, "" if it has no width, None if it is not one text."""
-    if atom == "[ ]":
-        return " "
+    if atom in _NAMED:
+        return _NAMED[atom]
     if len(atom) == 1:
         return "" if atom in "^$" else atom if atom.isalnum() or atom in _PLAIN else None
     if len(atom) == 2 and atom[0] == "\\":
@@ -127,14 +160,15 @@ def _literal(atom: str) -> str | None:
     return None
 
 
-def _quantifier(part: str, at: int) -> tuple[bool, int]:
-    """Whether the atom before ``at`` may be absent, and where its quantifier ends."""
+def _quantifier(part: str, at: int) -> tuple[int, int, int]:
+    """Least and most times that the atom before ``at`` stands, and where its quantifier ends."""
     character = part[at : at + 1]
     if character in {"?", "*", "+"}:
-        end, optional = at + 1, character != "+"
+        end, least, most = at + 1, int(character == "+"), 1 if character == "?" else _MANY
     elif character == "{" and part[at + 1 : at + 2].isdigit():
         end = part.index("}", at) + 1
-        optional = part[at + 1 : end].lstrip("0")[0] in ",}"
+        first, comma, last = part[at + 1 : end - 1].partition(",")
+        least, most = int(first), int(last or _MANY) if comma else int(first)
     else:
-        return False, at
-    return optional, end + (part[end : end + 1] in {"?", "+"} and bool(part[end : end + 1]))
+        return 1, 1, at
+    return least, most, end + (part[end : end + 1] in {"?", "+"} and bool(part[end : end + 1]))

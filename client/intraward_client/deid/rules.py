@@ -19,7 +19,7 @@ from presidio_analyzer import LocalRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from intraward_client.deid.factoring import factor
-from intraward_client.deid.literals import Literals, crosses_lines, required
+from intraward_client.deid.literals import Literals, crosses_lines, plain, required
 
 RULE_TIMEOUT_SECONDS = 2.0
 RULE_SCORE = 0.95
@@ -41,7 +41,7 @@ class Rule:
 class _Compiled:
     entity: str
     expression: regex.Pattern[str]
-    needs: Literals
+    needs: tuple[Literals, ...]
     crosses: bool
 
     @classmethod
@@ -55,7 +55,7 @@ class _Lines:
     """A text by lines, and in which of them a literal stands."""
 
     text: str
-    lowered: str
+    plain: str
     starts: list[int] = field(default_factory=list)
     found: dict[str, frozenset[int]] = field(default_factory=dict)
 
@@ -72,19 +72,20 @@ class _Lines:
         return lines
 
     def _search(self, literal: str) -> Iterator[int]:
-        at = self.lowered.find(literal)
+        at = self.plain.find(literal)
         while at >= 0:
             line = bisect_right(self.starts, at)
             yield line - 1
-            at = self.lowered.find(literal, self.starts[line]) if line < len(self.starts) else -1
+            at = self.plain.find(literal, self.starts[line]) if line < len(self.starts) else -1
 
     def windows(self, rule: _Compiled) -> Sequence[tuple[int, int]]:
         """Where ``rule`` is to be searched: start and end of stretches of whole lines."""
         whole = ((0, len(self.text)),)
-        if not rule.needs or len(self.lowered) != len(self.text):
+        if not rule.needs or len(self.plain) != len(self.text):
             return whole
-        lines = self.holding(rule.needs)
-        if not lines:
+        held = [self.holding(literals) for literals in rule.needs]
+        lines = held[0] if rule.crosses else set.intersection(*held)
+        if not lines or not all(held):
             return ()
         if len(lines) * 2 > len(self.starts):
             return whole
@@ -121,7 +122,7 @@ class RuleRecognizer(LocalRecognizer):
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
         """Every match of every rule; `TimeoutError` when one takes longer than two seconds."""
-        lines = _Lines(text, text.lower())
+        lines = _Lines(text, plain(text))
         return [
             self._result(rule.entity, *match.span())
             for rule in self._compiled
