@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from intraward_client import cli
 from intraward_client.config import SitePolicy
 from intraward_client.deid.note import DeidReceipt, seal_note
 from intraward_client.home import SiteHome
@@ -81,6 +83,21 @@ def _network(kind: str) -> Any:
                 vocab_size=vocab, n_embd=32, n_layer=2, n_head=4, n_positions=64, initializer_range=0.3, **ids
             )
         )
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """``call(*arguments)``: exit code and all output of ``intraward-client``."""
+
+    def invoke(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["intraward-client", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        told = capsys.readouterr()
+        assert "Traceback" not in told.err and "unexpected" not in told.err
+        return int(stop.value.code or 0), told.out + " ".join(told.err.split())
+
+    return invoke
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 import tomli_w
 from tests.client.programs import program_table
 
-from intraward_client import cli
 from intraward_client.checkup import _terms
 from intraward_client.config import load_policy
 from intraward_client.home import SiteHome
@@ -24,21 +22,6 @@ from intraward_shared.signing import SigningKey
 
 COORDINATOR = SigningKey.from_seed(b"\x0c" * 32)
 OFFICER = SigningKey.from_seed(b"\x0f" * 32)
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """``call(*arguments)``: exit code and all output of ``intraward-client``."""
-
-    def invoke(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["intraward-client", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        told = capsys.readouterr()
-        assert "Traceback" not in told.err and "unexpected" not in told.err
-        return int(stop.value.code or 0), told.out + " ".join(told.err.split())
-
-    return invoke
 
 
 def change(home: SiteHome, old: str, new: str) -> None:

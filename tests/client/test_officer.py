@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from intraward_client import cli
 from intraward_client.home import SiteHome
 from intraward_client.slot import SlotClock
 from intraward_client.ward import Ward
@@ -24,21 +22,6 @@ from intraward_shared.signing import SigningKey, digest
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 COORDINATOR = SigningKey.from_seed(b"\x0c" * 32)
 OFFICER = SigningKey.from_seed(b"\x0f" * 32)
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """``call(*arguments)``: exit code and all output of ``intraward-client officer``."""
-
-    def invoke(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["intraward-client", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        told = capsys.readouterr()
-        assert "Traceback" not in told.err and "unexpected" not in told.err
-        return int(stop.value.code or 0), told.out + " ".join(told.err.split())
-
-    return invoke
 
 
 @pytest.fixture
