@@ -5,6 +5,8 @@ such a note is quarantined, not repaired. Harmless variants (no-break spaces, ty
 dashes, invisible joiners) are normalised first.
 """
 
+# ruff: noqa: E501 -- an expression is read as a whole
+
 from __future__ import annotations
 
 import unicodedata
@@ -13,6 +15,7 @@ import regex
 from spacy.lang.en.stop_words import STOP_WORDS
 
 from intraward_client.deid.lexicon import is_word, listed
+from intraward_client.deid.markup import read_through
 
 _PLAIN = str.maketrans(
     {
@@ -32,15 +35,12 @@ _ODD = regex.compile(
 _MIXED = regex.compile(r"(?=\w*\p{Latin})(?=\w*[\p{Cyrillic}\p{Greek}])\w*[\p{Cyrillic}\p{Greek}]\w*")
 _GREEK_UNIT = regex.compile(r"[\u03bc\u00b5\u03b1-\u03c9\u0391-\u03a9]")
 _MARKUP = regex.compile(
-    r"</?(?:html|head|body|script|style|img)\b[^<>]*>|<!--|<\p{L}+\d?\s[^<>]*[=\"'][^<>]*>"
-    r"|(?<=\p{L})</?(?:[abiuspq]|span|em|strong|font|tt|code)>(?=\p{L})"
-    r"|&(?!(?:nbsp|amp|lt|gt|quot|#39);)(?:[a-z]{2,8}|#\d{1,6}|#x[0-9a-f]{1,5});|\{\\rtf",
+    r"</?(?:html|head|body|script|style|img|iframe|object|embed|svg|form|input|meta|link|base|title|a)\b[^<>]*>|<!|<\?xml"
+    r"|<\p{L}+\d?\s[^<>]*[=\"'][^<>]*>|(?i:data:[a-z/+.-]{3,30};base64)|[A-Za-z0-9+/]{120,}"
+    r"|&(?!lt;|gt;)(?:[a-z]{2,8}|#\d{1,6}|#x[0-9a-f]{1,5});|\{\\rtf",
     regex.IGNORECASE,
 )
-"""Whole documents, attributes, comments, a tag within a word, entities of letters, RTF.
-
-Plain tags (``<b>Name:</b>``, ``<br/>``) and the entities of signs are read through (``layout``).
-"""
+"""What ``markup`` leaves: scripts, links, pictures, comments, values of attributes, entities nobody knows, RTF."""
 _FOREIGN = listed(
     """los las una unos unas por para pero como está fue según muy más sobre desde hasta niega refiere
     paciente años dolor les une dans avec pour sur pas qui nous sont chez depuis était douleur und nicht mit
@@ -56,15 +56,15 @@ _ENGLISH_SHARE = 0.4
 
 
 def normalise(text: str) -> str:
-    """NFC, plain spaces, quotes and dashes, no invisible joiners, ``\\n`` line ends."""
-    plain = unicodedata.normalize("NFC", text).translate(_PLAIN)
+    """Plain tags and entities read, NFC, plain spaces, quotes and dashes, no invisible joiners, ``\\n`` ends."""
+    plain = unicodedata.normalize("NFC", read_through(text)).translate(_PLAIN)
     return plain.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")
 
 
 def reason_to_refuse(text: str, max_chars: int, words: frozenset[str]) -> str | None:
     """Why a normalised text cannot be judged: ``too-long``, ``encoding``, ``markup``, ``language``; or None.
 
-    Markup hides names in attributes, and from their own spelling (``V&aacute;rga``, ``V<b>a</b>rga``).
+    Markup hides names in attributes and comments; what ``markup`` could not read through is refused.
     """
     if len(text) > max_chars:
         return "too-long"

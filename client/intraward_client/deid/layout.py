@@ -1,7 +1,7 @@
-"""Wrapped lines and markup, blanked in a copy of the same length.
+"""Wrapped lines, joined in a copy of the same length.
 
 A name or a number that a mail program broke over two lines ("Rosa" / "Okafor", "Bed" / "33") is one to a
-reader, and a tag is nothing. Lines that end a sentence, and lines followed by a list item, a label or a
+reader. Lines that end a sentence, and lines followed by a list item, a label or a
 blank, stay apart: the rules for labels begin at the start of a line.
 """
 
@@ -13,14 +13,10 @@ import regex
 
 _LEAST = 50
 _NEW = regex.compile(r"\s*(?:[-*\u2022#>|]|\d{1,2}[.)]\s|\p{L}[\p{L} '/()&.-]{0,28}[:=]|$)|[^\p{Ll}]+$")
-_TAG = regex.compile(r"</?\p{L}[^<>\n]{0,80}>|<!--[^<>\n]{0,80}-->|&(?:nbsp|amp|lt|gt|quot|#39);")
-_BREAKS = regex.compile(r"</?(?:br|p|div|li|tr|ul|ol|h\d|table|hr)\b", regex.IGNORECASE)
 
 
 def flatten(text: str) -> str:
-    """``text`` with tags as spaces (block tags as a line end) and wrapped lines joined by a space."""
-    if "<" in text or "&" in text:
-        text = str(_TAG.sub(_blank, text))
+    """``text`` with wrapped lines joined by a space."""
     if "\n" not in text:
         return text
     lines = text.split("\n")
@@ -33,9 +29,3 @@ def flatten(text: str) -> str:
 def _wrapped(above: str, below: str) -> bool:
     last = above.rstrip()[-1:]
     return len(above) >= _LEAST and last not in set(".:;!?|>") and _NEW.match(below) is None
-
-
-def _blank(tag: regex.Match[str]) -> str:
-    width: int = tag.end() - tag.start()
-    first = "\n" if _BREAKS.match(tag.group()) else " "
-    return first + " " * (width - 1)

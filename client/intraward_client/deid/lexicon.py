@@ -1,8 +1,7 @@
 """Public word lists of the filters: words that look like names and are not.
 
 The lists are fixed, public and the same at every site; nothing here is learnt from notes (DESIGN
-section 6 forbids site vocabularies and gazetteers). An eponym is spared only beside the thing it names
-and never behind a title or a first name: "Parkinson's disease" stays, "Dr. Parkinson" goes.
+section 6 forbids site vocabularies and gazetteers). Eponyms are in ``eponyms``.
 """
 
 # ruff: noqa: E501 -- an expression is read as a whole
@@ -36,93 +35,6 @@ def listed(text: str) -> frozenset[str]:
     """The words of a list written as text."""
     return frozenset(text.split())
 
-
-EPONYMS = word_list("eponyms_rare") | word_list("eponyms_common")
-"""Eponyms that are spared beside a head noun such as "disease" or "sign"."""
-
-STANDALONE = word_list("eponyms_rare") | word_list("brands")
-"""Scores, devices and brand names that are spared alone, unless a title or first name stands beside."""
-
-_HEADS = listed(
-    """abscess agar allograft amputation amyotrophy anaemia anastomosis anemia aneurysm angina angle anomaly antibodies
-    antibody aphasia apparatus approach area arteritis artery arthritis arthroplasty aspect ataxia atrophy attack
-    bag bandage barbe basin biopsy bite block blocks bodies body breathing brace cannula canal capsule cardiomyopathy
-    cast catheter catheters cell cells chair choledocholithiasis chorea circle cirrhosis clamp classification closure
-    coma collar colitis contracture corpuscles count crisis criteria crossing curettage cyst cysts deformity degeneration
-    dementia device diagnosis dialysis diet dilators disease diseases disorder dissector diverticulum drain drainage
-    drains drape duct dysphagia dysplasia dystrophy edema effect effusion elevator embolectomy encephalitis
-    encephalopathy endocarditis enterocolitis epilepsy equation exercise exercises esophagus fasciitis fever filter
-    fissure fistula flap foramen forceps formula fracture fractures frame fundoplication gangrene gait ganglion gland
-    glands glomerulonephritis granuloma granulomatosis graft grade gyrus hallucinations hemorrhage hepatitis hernia
-    hernias histiocytosis hook incision index inclusion infarct infection intubation iridocyclitis island islet islets
-    jelly joint keratitis knot law leads lesion leukemia ligament ligaments line lines liver lobe loop loops lymphoma
-    lymphomas maculopathy maneuver manoeuvre membrane metastasis microphthalmia migraine model monitor myelitis
-    myopathy needle neoplasm nephritis nephropathy neuralgia neuritis neuroma neuropathy node nodes nodule nodules
-    nucleus nystagmus oesophagus operation organ orchitis outlet pain palsy pancreatitis paralysis patch pattern
-    phenomenon plane plaques plate plexus plication point pneumonia poisoning position pouch powder probe procedure
-    procedures protein protocol pseudotumor psychosis pterygium puncture pupil pupils purpura pyramid pyramids quotient
-    rash reaction recess reduction reflex reflexes reagent regimen repair resection respiration respirations retinitis
-    retinopathy retraction retractor rhinitis ring rings rod rods rule rules salt salts sarcoma scale scales scan scar
-    schema scissors sclerosis score scores screen screening screw segment sign signs sinus solution speculum sphincter
-    spine splint splints spot spots stage staging stain stains stenosis stent stitch stockings strain striae stroke
-    studies study sulcus suture sutures swab symphysis syndrome syndromes system tap technique tendinopathy tendon test
-    tests tetralogy theorem therapy thyroiditis tic titer titre tongue tophi toxin tracheostomy traction transform
-    trap triad triangle trial tube tubes tubercle tubules tumor tumors tumour tumours type ulcer ulcers ultrasonography
-    ultrasound urticaria uveitis valve vasculitis vein velocity venography view virus wart warts waves wheal wire
-    wires wort zone negative positive absent present inserted removed placed draining bag sensation sequence
-    tear tears contractions serology antigen igm igg iga dna pcr titers titres
-    colonization carcinoma cancer catheterization immunoassay blot mole hypothermia reflux anaesthesia anesthesia
-    thyroid goiter goitre orbitopathy ophthalmopathy dermopathy storm axis hormone deficiency mutation gene genes
-    chromosome inheritance trait heart lung kidney hip knee shoulder finger foot hand toe palate bowel rectum"""
-)
-"""Nouns that an eponym names: "Parkinson disease", "Foley catheter", "Wells score"."""
-
-_LINK = r"(?:'s|s'|'|s)?(?:[ -](?:and |or |[&-] ?)?(?:\p{Lu}[\p{L}'-]+|von)){0,3}[ -](?:\p{Ll}[\p{L}-]*[ -]){0,2}?"
-_HEAD = rf"(?i:{'|'.join(sorted(_HEADS, key=len, reverse=True))})s?\b"
-HEADED = regex.compile(rf"{_LINK}{_HEAD}")
-"""What follows an eponym that is one: at most three more eponyms, two small words, and the noun."""
-GRADED = regex.compile(
-    r"(?: (?:[A-Z]{3,4} )?(?:score |scale |class |grade |stage |type |level )?(?:[IVX]{1,4}[ab]?\b|\d|C\dM\d|[ABC](?=[,.;)]|$)))|'s?(?!\w)"
-)
-"""A grade or a score behind an eponym ("Killip II", "Braden 18"), or its genitive."""
-
-STRONG_HEAD = regex.compile(
-    r"(?:'s|s'|')? (?:sign|test|syndrome|disease|man(?:oeu|eu)vre|maneuver|score|scale|criteria|classification|"
-    r"procedure|reflex|palsy|fracture|catheter|index|stain|phenomenon|contraction|position|splint|tube|retractor|"
-    r"forceps|clamp|tumou?r|lymphoma|sarcoma|dystrophy|ataxia|chorea|triad|tetralogy|equation|formula|staging|"
-    r"esophagus|oesophagus|thyroiditis|nodes?|bodies|cells?)s?\b(?! (?:results?|came|was|were|is|showed|shows)\b)"
-)
-"""Nouns that make an eponym of whatever stands before them, on a list or not."""
-
-
-_PARTS = (
-    "ampulla|angle|anomaly|area|artery|bundle|canal|circle|classification|crest|criteria|crypts?|cyst|disease|duct|"
-    "fascia|fibers?|fibres?|fissure|fold|foramen|fossa|frenulum|gland|islets?|law|layer|ligament|line|loop|node|nodule|"
-    "organ|plane|plexus|point|pouch|rule|septum|sign|sinus|space|sphincter|sulcus|symptom|syndrome|test|tetralogy|"
-    "triangle|triad|tubercle|valve|vein|wort|zone"
-)
-OF_ONE = regex.compile(
-    rf"\b(?:{_PARTS}|(?i:positive|negative|modified|reverse|bilateral)) (?:of )?(?:von )?$"
-)
-"""What stands before an eponym that is one: "circle of Willis"."""
-SOUGHT = regex.compile(
-    r"(?i)\b(?:treat\w*|tx|therapy|work-?up|w/u|screen\w*|test(?:ed|ing)?|evaluat\w*|concern\w*|suspect\w*|suspicio\w+|"
-    r"diagnos\w*|dx|hx|h/o|history|r/o|rule[sd]? out|possible|probable|likely|confirmed|underlying|flare|mild|severe|early)"
-    r"(?:'?d)?(?: (?:for|of|as|to be))? $"
-)
-"""What one does about a disease, before the eponym alone: "workup for Addison"."""
-
-PERSON_AFTER = regex.compile(
-    r"(?:'s)? ?(?:,? (?:M\.?D|D\.?O|R\.?N|N\.?P|PA|PhD|MBBS|FRC\w+|Jr|Sr)\b|[(,]? ?(?:aged? )?\d{1,3} ?(?:y|M\b|F\b)|"
-    r",? (?:who|whom|(?:says?|said|reports?|reported|states?|stated|called|calls|wants?|wanted|asks?|asked|complains?|"
-    r"denies|denied|lives?|agreed|agrees|feels?|felt|told|requests?|requested|missed|tolerated|underwent|presented|"
-    r"presents|arrived|came|comes|went|is a \d|is an? (?:\d|\w+ (?:man|woman|lady|gentleman))|was (?:seen|admitted|"
-    r"discharged|transferred|counselled|counseled|born|told|asked|given|started|referred|advised|educated))\b)|"
-    r"'s (?:wife|husband|son|daughter|mother|father|sister|brother|partner|family|chart|room|appointment|labs|"
-    r"medications?|meds|results|sats|mother|care|office|clinic|nurse|creatinine|potassium|blood|scan|wound|pain|"
-    r"vitals|insurance|pharmacy|history|discharge|admission|surgery)\b|(?: \((?:MRN|DOB|mrn|dob))|,? (?:MRN|DOB)\b)"
-)
-"""What follows a person and no eponym: a credential, an age, a deed, a relative, a record number."""
 
 _DRUG_ENDINGS = regex.compile(
     r"(?i)\p{L}{2,}(?:mab|[^l]nib|pril|prilat|olol|statin|azole|oxacin|cillin|mycin|micin|cycline|sartan|"
@@ -198,7 +110,9 @@ def is_clinical(token: str) -> bool:
         lowered in _CLINICAL
         or lowered in word_list("clinical")
         or lowered in word_list("abbreviations")
+        or (lowered.endswith("s") and lowered[:-1] in word_list("abbreviations"))
         or lowered in word_list("brands")
+        or lowered in word_list("organisms")
         or (len(lowered) > 6 and _DRUG_ENDINGS.fullmatch(lowered) is not None)
     )
 

@@ -1,8 +1,8 @@
 """Where spans of a normalised text lay in the text as it came in.
 
-Normalisation (``intake_checks``) composes letters, drops invisible characters and widens tabs, so offsets
-move. It never mixes grapheme clusters (Unicode UAX #29), so each cluster is followed on its own; a text
-for which that does not hold raises, and its note is quarantined.
+Normalisation (``intake_checks``) composes letters, drops invisible characters and plain tags and widens
+tabs, so offsets move. It never mixes tags, entities and grapheme clusters (Unicode UAX #29), so each is
+followed on its own; a text for which that does not hold raises, and its note is quarantined.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from collections.abc import Sequence
 import regex
 
 from intraward_client.deid.intake_checks import normalise
+from intraward_client.deid.markup import PIECE
 from intraward_shared.errors import DeidError
 
 Span = tuple[int, int, str]
-_CLUSTER = regex.compile(r"\X")
+_CLUSTER = regex.compile(rf"{PIECE}|\X", regex.IGNORECASE)
 
 
 def original_spans(text: str, plain: str, spans: Sequence[Span]) -> tuple[Span, ...]:

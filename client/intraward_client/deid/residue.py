@@ -7,6 +7,8 @@ and the site's canaries (invented patients whose appearance anywhere is an alarm
 expression is shared. A finding is a reason code, never text.
 """
 
+# ruff: noqa: E501 -- an expression is read as a whole
+
 from __future__ import annotations
 
 import re
@@ -19,13 +21,27 @@ PREFIX = "residue:"
 FIRM = frozenset({"known", "canary"})
 """Codes that no reviewer may let through as they are: the header or a planted patient says who it is."""
 _UNIT = r"\s*(?:mg|mcg|g|kg|ml|l|units?|iu|cells?|copies|/|%|x10|steps|bpm|mmhg)"
+_DOSED = r"\s*(?:mg|mcg|ml|units|scoops|kg|mmhg|bpm)\b"
+_COUNTED = r"(?<!latelets )(?<!plt )(?<!WBC )(?<!RNA )(?<!DNA )(?<!load )(?<!counts )(?<!count )(?<!\brs)"
+"""What a run of digits is no identifier behind: a count, or a variant of a gene (``rs1799963``)."""
+_PUBLIC = r"(?!rs\d+\b|NCT\d{8}\b|G\d{1,2}P\d[\d-]{3,}(?!\d)|(?:CYP|HLA)\w)"
+"""Codes of nobody: a variant, a registered trial, gravidity and parity, a gene."""
 _M = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
 RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("at-sign", re.compile(r"\S@\S")),
     ("ssn", re.compile(r"(?<!\d)[\dxX*]{3}([ -])[\dxX*]{2}\1\d{4}(?!\d)")),
-    ("digits", re.compile(rf"(?<![\d.,])(?!\d*0000\b)\d{{6,}}(?!\d)(?!{_UNIT})", re.I)),
-    ("digits", re.compile(r"(?<![\d/-])(?:\d{3,4}[ -]\d{2,4}[ -]\d{2,6}|\d{2}-\d{2}-\d{2,6})(?![\d/-])")),
-    ("code", re.compile(r"(?<![\w-])(?=[\w-]*[A-Za-z])(?=(?:[\w-]*\d){5})[A-Za-z0-9-]{6,}(?![\w-])")),
+    ("digits", re.compile(rf"(?<![\d.,]){_COUNTED}(?!\d*0000\b)\d{{6,}}(?!\d)(?!{_UNIT})", re.I)),
+    (
+        "digits",
+        re.compile(
+            rf"(?<![\d/-])(?:\d{{3,4}}[ -]\d{{2,4}}[ -]\d{{2,6}}|\d{{2}}-\d{{2}}-\d{{2,6}})(?![\d/-])(?!{_DOSED})",
+            re.I,
+        ),
+    ),
+    (
+        "code",
+        re.compile(rf"(?<![\w-]){_PUBLIC}(?=[\w-]*[A-Za-z])(?=(?:[\w-]*\d){{5}})[A-Za-z0-9-]{{6,}}(?![\w-])"),
+    ),
     (
         "phone",
         re.compile(r"\(\d{3,5}\)\s?\d{3}|(?<!\d)\d{3}[-.]\d{4}(?!\d)|\+\d{1,3}[ \d-]{7}|\b0\d{4} ?\d{3}"),
@@ -35,7 +51,7 @@ RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
         "network",
         re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\d|\.\d)|\b(?:[0-9a-f]{1,4}:){2}[0-9a-f:]{3,}\b"),
     ),
-    ("date", re.compile(r"(?<![\d/.])\d{1,4}([/.-])\d{1,2}\1\d{2,4}(?![\d/])")),
+    ("date", re.compile(rf"(?<![\d/.])\d{{1,4}}([/.-])\d{{1,2}}\1\d{{2,4}}(?![\d/])(?!{_DOSED})", re.I)),
     ("date", re.compile(rf"\b(?=[A-Z]){_M}\.?\s+(?:\d{{1,2}}(?:[a-z]{{2}})?,?\s+)?(?:19|20)\d\d\b", re.I)),
     ("date", re.compile(rf"\b\d{{1,2}}(?:[a-z]{{2}})?[ -](?!may\b)(?:of )?{_M}\b(?!\s*(?:mg|ml))", re.I)),
     ("age", re.compile(r"\b(?:9\d|1[0-2]\d)[\s-]*(?:years?|yrs?|y)[\s/-]*(?:old|o\b|of age)", re.I)),
@@ -47,7 +63,9 @@ RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
     (
         "title",
-        re.compile(r"\b(?:D[Rr]|M[Rr]s?|M[Ss]|P[Rr][Oo][Ff])\b\.?[ ]+(?!\w*(?:and|or)\b)[A-Z][a-z]{2,}"),
+        re.compile(
+            r"\b(?:D[Rr]|M[Rr]s?|M[Ss]|P[Rr][Oo][Ff])\b\.?[ ]+(?!\w*(?:and|or|graphy|scopy|gram)\b|Imaging|Contin\b|Congo)[A-Z][a-z]{2,}"
+        ),
     ),
     ("label", re.compile(r"\b(?:mrn|nhs|ssn|dob)\b\W{0,4}(?:no|number|id)?\W{0,4}\d{3}", re.I)),
     (
@@ -56,7 +74,10 @@ RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
     (
         "cue",
-        re.compile(r"\b(?:pager?|bleep|zip|room|rm|ward|log-?in|username)\b\W{1,2}(?=\w*\d)\w{2,}\b", re.I),
+        re.compile(
+            r"\b(?:pager?|bleep|zip|room|rm|ward|log-?in|username)\b\W{1,2}(?!\d{1,2}(?:h|hr|hrs|x|l)\b)(?=\w*\d)\w{2,}\b",
+            re.I,
+        ),
     ),
     (
         "street",

@@ -24,21 +24,25 @@ NAMES = (
     "cities",
     "clinical",
     "eponyms_common",
+    "eponyms_phrases",
     "eponyms_rare",
     "family_names",
     "family_words",
     "given_names",
     "given_words",
+    "organisms",
     "regions",
 )
 """The lists there are; the digest of the pack covers every one."""
 
+_BY_LINE = frozenset({"cities", "eponyms_phrases"})
+
 
 @cache
 def word_list(name: str) -> frozenset[str]:
-    """The entries of ``lists/<name>.txt``: one a line for the towns, else the words of all lines."""
+    """The entries of ``lists/<name>.txt``: one a line for towns and phrases, else the words of all lines."""
     lines = [line for line in _read(name).splitlines() if not line.startswith("#")]
-    return frozenset(lines) if name == "cities" else frozenset(" ".join(lines).split())
+    return frozenset(lines) if name in _BY_LINE else frozenset(" ".join(lines).split())
 
 
 def lists_digest() -> str:

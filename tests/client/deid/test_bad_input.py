@@ -15,6 +15,7 @@ from intraward_client.deid.deidentifier import Deidentifier
 from intraward_client.deid.files import deidentify_file, journal_path, quarantine_path, survey
 from intraward_client.deid.intake_checks import normalise, reason_to_refuse
 from intraward_client.deid.model import BATCH
+from intraward_client.deid.note import DeidentifiedNote
 from intraward_client.deid.pool import _AHEAD, _CHUNK
 from intraward_client.deid.raw import RawNote, ingest
 from intraward_shared.errors import InputError
@@ -38,11 +39,13 @@ HELD: dict[str, tuple[str, str]] = {
     ),
     "Hebrew in English": ("language", f"{MARKER} said \u05db\u05d5\u05d0\u05d1 about the chest"),
     "a right-to-left override": ("encoding", f"Name: {MARKER} \u202egnirb"),
-    "HTML": ("markup", f"<html><body><p><b>Name:</b> {MARKER}</p><br/></body></html>"),
+    "HTML with a script": ("markup", f"<p>Seen</p><script>name('{MARKER}')</script>"),
+    "a nested document": ("markup", f"<p>Seen</p><iframe srcdoc='{MARKER}'></iframe>"),
+    "a picture": ("markup", f"<p>{MARKER}</p><img src='data:image/png;base64,iVBOR'/>"),
     "HTML attributes": ("markup", f'<p title="{MARKER}">Seen for a cough</p>'),
-    "HTML within a word": ("markup", "Seen by Dr. V<b>ar</b>ga for a cough"),
+    "HTML with a class of a name": ("markup", f'<p class="{MARKER}">Seen for a cough</p>'),
     "HTML comments": ("markup", f"Seen for a cough <!-- {MARKER} -->"),
-    "HTML entities": ("markup", "Seen by Dr. V&aacute;rga for a cough"),
+    "an entity nobody knows": ("markup", "Seen by Dr. V&qwertz;rga for a cough"),
     "RTF": ("markup", "{\\rtf1\\ansi Name: " + MARKER + "}"),
     "Spanish": ("language", SPANISH),
     "German": (
@@ -68,6 +71,15 @@ def test_a_note_that_cannot_be_judged_is_held_back_by_code(
     assert json.loads(quarantine_path(out).read_text()) == {"id": "bad", "reason": reason}
     assert [json.loads(line)["id"] for line in out.read_text().splitlines()] == ["good"]
     assert MARKER not in "".join(path.read_text() for path in tmp_path.iterdir() if path != source)
+
+
+def test_plain_markup_is_read_through_with_offsets_of_the_original(deidentifier: Deidentifier) -> None:
+    name, within = "V<b>a</b>rga", "O&#39;Br&iacute;en"
+    text = f"<html><body><div class='note'>Seen by Dr. {name}<br/>\r\n"
+    text += f"and Mr.&nbsp;{within} &amp; son</div></body></html>"
+    outcome = deidentifier.deidentify_text(text, "p", {})
+    assert isinstance(outcome, DeidentifiedNote) and "<" not in outcome.text
+    assert [text[start:end] for start, end, _ in outcome.spans] == [name, within]
 
 
 @pytest.mark.parametrize(
