@@ -34,11 +34,14 @@ from intraward_client.deid.names import NAMES
 from intraward_client.deid.patterns import IDENTIFIERS
 from intraward_client.deid.rules import Rule
 from intraward_client.deid.towns import TOWNS
+from intraward_client.deid.vehicles import VEHICLES
+from intraward_client.deid.venues import Venues
 from intraward_client.deid.wards import WARDS
 from intraward_client.deid.wordkinds import word_kinds
 from intraward_client.deid.wordlists import lists_digest
 
-PACK: tuple[Rule, ...] = (*IDENTIFIERS, *CONTACT, *ADDRESSES, *TOWNS, *FACILITIES, *WARDS, *DATES, *AGES, *NAMES)
+_PLACES = (*ADDRESSES, *TOWNS, *FACILITIES, *WARDS)
+PACK: tuple[Rule, ...] = (*IDENTIFIERS, *VEHICLES, *CONTACT, *_PLACES, *DATES, *AGES, *NAMES)
 _SHIPPED = (
     CreditCardRecognizer,
     IbanRecognizer,
@@ -103,6 +106,7 @@ def build_analyzer(engine: LeanSpacyEngine, words: frozenset[str]) -> AnalyzerEn
     entities = sorted({*engine.get_supported_entities()})
     registry.add_recognizer(SpacyRecognizer(supported_entities=entities, supported_language="en"))
     registry.add_recognizer(CapitalisedNames(word_kinds(words)))
+    registry.add_recognizer(Venues(word_kinds(words)))
     registry.add_recognizer(CodedTokens(word_kinds(words)))
     for recognizer in _SHIPPED:
         registry.add_recognizer(recognizer(supported_language="en"))
