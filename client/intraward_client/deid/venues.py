@@ -326,7 +326,7 @@ def _before(text: str, tokens: list[_Word], index: int) -> str:
             return ":" if ":" in gap else ""
         if gap.strip(" "):
             return "," if gap.strip(" ") in {",", "|", "-", "("} else "."
-        word = tokens[index - 1].group().lower()
+        word: str = tokens[index - 1].group().lower()
         if word not in {"the", "a", "our", "her", "his", "their", "my"}:
             return word
         index -= 1
