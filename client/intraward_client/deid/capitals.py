@@ -17,12 +17,13 @@ from typing import Any, TypeAlias
 import regex
 from presidio_analyzer import LocalRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
+from spacy.lang.en.stop_words import STOP_WORDS
 
 from intraward_client.deid.filters import is_eponym, is_headed
 from intraward_client.deid.lexicon import is_inflected, listed
 from intraward_client.deid.recase import is_caseless
 from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS
-from intraward_client.deid.standing import is_aged, is_person_there
+from intraward_client.deid.standing import is_aged, is_bedded, is_person_there
 from intraward_client.deid.wordkinds import MAYBE, NAMES, Kind, WordKinds
 from intraward_client.deid.wordlists import fold, word_list
 
@@ -35,15 +36,27 @@ _SPEAKING = listed(
     feels felt agreed agrees told tells lost requests requested underwent remains recalls explained
     understands consented declined drove drives walked attended arrived phoned writes missed tolerated
     in from and needs takes took was is has had will would should can slept ate weighs received noticed returns returned
-    refused refuses still cleared phoned texted paged emailed left requesting asking waiting following aware"""
+    stable moved moves takes thinks thought knows knew likes prefers ran fell slept sleeps smokes drinks eats gave got
+    keeps kept tried seems hopes retired stopped quit spoke speaks brings brought stays stayed refused refuses still cleared phoned texted paged emailed left requesting asking waiting following aware"""
 )
 _SAYING = listed(
-    "said says called wants wanted asked asks reports reported denies denied lives states stated from missed"
+    "said says called wants wanted asked asks reports reported denies denied lives states stated from missed stable needs"
 )
 _PARTICLES = listed(
     "de del della da das dos do di du la le van von der den bin bint ibn al el ter ten zu y e dela"
 )
 _BEFORE_A_NAME = listed("de der den van von del della di da dos bin bint ibn")
+_DAYS = listed("thu sun mon may mai jan april june august")
+"""Days and months that are names too, where a name follows."""
+_NO_SURNAME = listed(
+    """thanks hi hello hey dear morning evening afternoon today tomorrow yesterday yes no ok okay please sorry well so then and but
+    also however currently meanwhile per spoke saw met with from to for re fyi both either team all folks"""
+)
+"""What stands before a comma and a given name, and is no surname."""
+_TURNED = regex.compile(
+    r"(?: \p{Lu}\b\.?)?(?:'s)? {0,2}(?:$|\n|[(\[|;:?!-]|, (?:\d|\p{Ll})|#?\d|MRN|DOB|\.(?: |$))"
+)
+"""What follows a given name behind its surname ("Page, Basil (father)"), as it does no name that begins a clause."""
 _TOKEN = regex.compile(r"\p{L}[\p{L}\p{M}]*(?:['-]\p{L}[\p{L}\p{M}]*)*")
 _PLAIN = regex.compile(
     r"(?:(?:Mc|Mac|De|Di|Du|Le|La|Van|O'|D'|Al-|El-)?\p{Lu}[\p{Ll}\p{M}]{3,}|\p{Lu}[\p{Ll}\p{M}]+(?:['-]\p{L}[\p{Ll}\p{M}]+)+)"
@@ -86,12 +99,38 @@ class CapitalisedNames(LocalRecognizer):
         if not run:
             return
         yield from _towns(text, run, caseless)
+        start, end = run[-1].span()
+        if is_bedded(text, start, end, self._kinds.of(run[-1].group())):
+            yield "PERSON", start, end
         pieces = list(self._pieces(text, run))
         for first, last in pieces:
             words = run[first : last + 1]
             after = tokens[index + last + 1] if index + last + 1 < len(tokens) else None
             if self._is_name(text, words, after, caseless):
-                yield "PERSON", words[0].start(), words[-1].end()
+                before = tokens[index + first - 1] if index + first else None
+                yield "PERSON", self._beginning(text, before, words), words[-1].end()
+
+    def _beginning(self, text: str, before: _Word | None, words: list[_Word]) -> int:
+        """Where the name of ``words`` begins: with the surname before a comma, or a word nobody would print so."""
+        start = int(words[0].start())
+        if before is None or not before.group()[0].isupper() or len(before.group()) < 2:
+            return start
+        kind, gap = self._kinds.of(before.group()), text[before.end() : start]
+        if gap == ", " and before.group().lower() not in _NO_SURNAME | STOP_WORDS:
+            fits = kind is not Kind.CLINICAL and not is_inflected(before.group(), self._kinds.words)
+            given = self._kinds.of(words[0].group()) in {Kind.GIVEN, Kind.WORD_GIVEN, Kind.UNKNOWN}
+            turned = fits and given and _TURNED.match(text, words[-1].end()) is not None
+            return int(before.start()) if turned else start
+        plain = gap == " " and kind is Kind.WORD and before.group().istitle() and not _opens(text, before)
+        listed_name = self._kinds.of(words[0].group()) in NAMES
+        if (
+            plain
+            and listed_name
+            and before.group().lower() not in STOP_WORDS
+            and text[before.start() - 2].islower()
+        ):
+            return start if is_inflected(before.group(), self._kinds.words) else int(before.start())
+        return start
 
     def _pieces(self, text: str, run: list[_Word]) -> Iterator[tuple[int, int]]:
         """Stretches of ``run`` whose words may all belong to a name, first and last index."""
@@ -113,10 +152,21 @@ class CapitalisedNames(LocalRecognizer):
             return inside or index + 1 < len(run)
         kind = self._kinds.of(word)
         if kind is Kind.CLINICAL:
-            return False
+            return word.lower() in _DAYS and word.istitle() and self._leads(run, index)
         if kind is not Kind.WORD or (index and run[index - 1].group() in _BEFORE_A_NAME):
             return True
-        return fold(word) in word_list("family_words") or (inside and self._is_surname(run, index))
+        return inside and self._is_surname(run, index)
+
+    def _leads(self, run: list[_Word], index: int) -> bool:
+        """Whether a printed name follows side by side ("May Lamb", "Thu Hà")."""
+        following = run[index + 1] if index + 1 < len(run) else None
+        return (
+            following is not None
+            and following.start() == run[index].end() + 1
+            and following.group()[0].isupper()
+            and not following.group().isupper()
+            and self._kinds.of(following.group()) in NAMES | MAYBE | {Kind.UNKNOWN}
+        )
 
     def _is_surname(self, run: list[_Word], index: int) -> bool:
         """A capitalised word that stands right behind a given name ("Rasa Tamm"), and is no verb."""
@@ -125,9 +175,10 @@ class CapitalisedNames(LocalRecognizer):
             not word.isupper()
             and word[0].isupper()
             and run[index].start() == run[index - 1].end() + 1
-            and self._kinds.of(before) is Kind.GIVEN
+            and self._kinds.of(before) in {Kind.GIVEN, Kind.UNKNOWN}
             and not is_inflected(word, self._kinds.words)
-            and len(word) > 3
+            and (len(word) > 3 or self._kinds.of(before) is Kind.GIVEN)
+            and word.lower() not in STOP_WORDS
         )
 
     def _is_name(self, text: str, words: list[_Word], after: _Word | None, caseless: bool) -> bool:
@@ -135,6 +186,7 @@ class CapitalisedNames(LocalRecognizer):
         if not whole:
             return False
         kinds = [self._kinds.of(word.group()) for word in whole]
+        kinds = [Kind.WORD_GIVEN if kind is Kind.CLINICAL else kind for kind in kinds]  # a day, see `_leads`
         if len(whole) == 1 and not whole[0].group().isupper() and self._is_placed(text, whole[0], kinds[0]):
             return True
         called = len(whole) > 1 and kinds[0] in {Kind.GIVEN, Kind.WORD_GIVEN}
@@ -155,7 +207,7 @@ class CapitalisedNames(LocalRecognizer):
             return True
         if any(kind in NAMES or kind is Kind.UNKNOWN for kind in kinds):
             return True
-        return kinds[0] is Kind.WORD_GIVEN and not _heading(text, words)
+        return kinds[0] is Kind.WORD_GIVEN and not (len(whole) == len(words) and _heading(text, words))
 
     def _is_placed(self, text: str, word: _Word, kind: Kind) -> bool:
         start, end = word.span()
@@ -195,7 +247,7 @@ class CapitalisedNames(LocalRecognizer):
             return _PLAIN.fullmatch(token) is not None and (not opens or marked)
         if kind is Kind.WORD_FAMILY:
             said = after is not None and after.group() in _SAYING and speaks
-            return said or (not opens and text[word.end() - 2 : word.end()] == "'s")
+            return said or text[word.end() - 2 : word.end()] == "'s"
         if kind is Kind.WORD_GIVEN:
             if opens and after is not None and after.group() in _SAYING:
                 return True

@@ -20,9 +20,10 @@ _NEVER = listed(
     Seen Saw Per Via Denies Reports States Alert Awake Oriented Lives Works Follow Return Continue Start Stop Give Take Add"""
 )
 _NOT = rf"(?!(?:{'|'.join((*NOT_A_NAME, *(word.upper() for word in NOT_A_NAME), *sorted(_NEVER)))})\b)"
-TOKEN = r"\p{Lu}(?:'\p{L}[\p{L}\p{M}]*+|[\p{L}\p{M}]++)(?:['-][\p{L}\p{M}]++)*+"
+TOKEN = r"(?:[dD]')?\p{Lu}(?:'\p{L}[\p{L}\p{M}]*+|[\p{L}\p{M}]++)(?:['-][\p{L}\p{M}]++)*+"
 _PARTICLE = (
-    r"(?:de|del|de la|der|den|da|dos|do|di|du|la|le|van|van der|van den|von|bin|bint|ibn|al|el|ter|zu|y|e|O')"
+    r"(?:de|del|della|dela|de la|de los|der|den|da|das|dos|do|di|du|la|le|van|van der|van den|van de|von|bin|bint|ibn|al|el|ter|ten|"
+    r"zu|y|e|O'|St\.|Ste\.|ní|nic|af|av)"
 )
 _PIECE = rf"(?:{_NOT}{TOKEN}|\p{{Lu}}\.)"
 NAME = rf"(?:{_PARTICLE}[ ])?{_PIECE}(?:(?:[ ]{{1,2}}|(?<=\.))(?:{_PARTICLE}[ ])?{_PIECE}){{0,3}}(?:,?[ ](?:Jr|Sr|II|III|IV)\b\.?)?"
@@ -31,6 +32,8 @@ _TITLE = r"(?:Drs?|Doctor|Mr|Mrs|Ms|Miss|Mx|Mister|Madam|Prof|Professor|Rev|Reve
 _LABEL = r"(?i:patient(?:'s)?(?: name)?|pt(?: name)?|(?:full |first |last |given |family |sur|middle |maiden |preferred )?name|surname|forename|re|from|to|cc|attn|ordering|requesting|prescriber|ordering (?:physician|provider)|requested by|ordered by|performed by|interpreted by|read by|collected by|drawn by|scribe|scribed by|technologist|tech|sonographer|attending|attending physician|surgeon|assistant|anesthetist|anaesthetist|anesthesiologist|physician|provider|pcp|gp|consultant|registrar|resident|intern|fellow|therapist|psychologist|psychiatrist|counsel(?:l)?or|nurse|midwife|pharmacist|radiologist|pathologist|dietitian|caller|informant|historian|contact|emergency contact|next of kin|nok|kin|guardian|carer|caregiver|proxy|power of attorney|poa|spouse|wife|husband|partner|mother|father|son|daughter|sister|brother|parent|witness|interpreter|author|dictated by|transcribed by|signed|signed by|electronically signed by|e-signed by|verified by|entered by|reviewed by|reported by|referred by|referring (?:physician|doctor|provider)|seen by|clinician|doctor|social worker|case manager|cc to|copy to|responsible clinician|named nurse|key worker|insured|guarantor|subscriber|policy ?holder|dear|hi|hello|sincerely|regards|best wishes|yours (?:sincerely|faithfully|truly)|thanks|thank you)"
 _KIN = r"(?i:son|daughter|wife|husband|mother|father|mum|mom|dad|sister|brother|partner|spouse|fianc[eé]e?|girlfriend|boyfriend|niece|nephew|aunt|uncle|cousin|grand(?:son|daughter|mother|father|child)|step(?:son|daughter|mother|father)|(?:mother|father|son|daughter|sister|brother)-in-law|friend|neighbou?r|roommate|flatmate|carer|caregiver|guardian|landlord|landlady|employer|boss|colleague|coworker|teacher|twin|baby|child|infant|aide|therapist|nurse|surgeon|doctor|cardiologist|neurologist|oncologist|psychiatrist|psychologist|pharmacist|midwife|consultant|physician|dentist|optometrist|podiatrist|physiotherapist|dietitian|social worker|case manager|lawyer|solicitor|pastor|priest|gp)"
 _MEET = r"(?i:known as|called|named|seen by|saw|met(?: with)?|spoke (?:to|with)|discuss(?:ed|ion)?(?: \w+){0,3} with|signed(?: off)? by|referred (?:by|to)|letter (?:to|from)|copied to|cc'?d|under(?: the care of)?|accompanied by|escorted by|brought (?:in )?by|reviewed by|examined by|performed by|operated on by|assisted by|consult(?:ed)?(?: with)?|contact(?:ed)?|phoned|telephoned|emailed|texted|paged|daughter of|son of|wife of|husband of|mother of|father of|sister of|brother of|care of|attn|regards to|on behalf of|per|prescribed by|ordered by|drawn by|e-?signed(?: by)?|scribed by|dictated by|transcribed by|reported by|thank you for (?:referring|seeing)|history (?:was )?(?:obtained|provided|given) (?:from|by)|relative|answers to|goes by|introduc\w+ (?:to|by)|handed over to|via)"
+_DOTTED = r"(?:p\.o|i\.v|i\.m|a\.m|p\.m|e\.g|i\.e|u\.s|u\.k|u\.n|e\.u|d\.c|m\.d|d\.o|r\.n|n\.p|p\.a|p\.t|o\.t|h\.s|[bqt]\.d|p\.r|n\.b|[apco]\.c|p\.s|s\.c|s\.l|s\.q|c\.f|e\.r|e\.d|o\.r|o\.[dsu]|a\.[dsu]|b\.p|h\.r|r\.r|c\.t|g\.i|g\.u|t\.b|v\.s|r\.[av]|l\.[apv]|n\.g|i\.d|a\.k|c\.v|p\.e|r\.o|y\.o|d\.t|b\.s|m\.s|ph\.d|n\.s|o\.b|c\.o|v\.a|r\.t|i\.u|i\.q|q\.h|a\.[ao]|s\.p|s\.o|w\.r)\."
+"""What is written with two full stops and names nobody."""
 _CREDENTIAL = r"(?:M\.?D|D\.?O|R\.?N|N\.?P|P\.?A(?:-C)?|Ph\.?D|MBBS|MBChB|MBBCh|FRC\w+|MRC\w+|FACS|FACC|DDS|DMD|PharmD|LCSW|LPN|CRNA|CNM|APRN|DNP|BSN|MSN|PT|DPT|OT|RD|SLP|LMFT|PsyD|CNA|EMT|FNP|ARNP|BDS|DPM|OD)"
 
 NAMES = (
@@ -57,7 +60,7 @@ NAMES = (
     Rule(
         "PERSON",
         "closing or greeting",
-        rf"^[ \t]*(?i:dear|hi|hello|sincerely|regards|kind regards|best wishes|yours \w+|thanks|thank you),?\s+\K{NAME}",
+        rf"^[ \t]*(?i:dear|hi|hello|(?:(?:many|with)[ ])?thanks|thank you|thx|cheers|sincerely|respectfully(?:[ ]\w+)?|cordially|(?:kind |best |warm )?(?:regards|wishes)|best|yours(?:[ ]\w+)?),?\s+\K{NAME}",
     ),
     Rule(
         "PERSON",
@@ -75,7 +78,7 @@ NAMES = (
     Rule(
         "PERSON",
         "credential",
-        rf"(?<!\p{{L}})(?:{_NOT}{TOKEN}|\p{{Lu}}\.)(?:[ ](?:{TOKEN}|\p{{Lu}}\.)){{0,3}}(?=,?[ ]{_CREDENTIAL}\b)",
+        rf"(?<!\p{{L}})(?:{_NOT}{TOKEN}|\p{{Lu}}\.)(?:[ ]{{1,2}}(?:{_PARTICLE}[ ])?(?:{TOKEN}|\p{{Lu}}\.)){{1,3}}(?=,?[ ]{_CREDENTIAL}\b)|(?<!\p{{L}}){_NOT}{TOKEN}(?:(?<=[\p{{Ll}}\d,/][ ]\p{{L}}+)(?=[ ]{_CREDENTIAL}\b)|(?=,[ ]?{_CREDENTIAL}\b))",
     ),
     Rule(
         "PERSON",
@@ -85,7 +88,7 @@ NAMES = (
     Rule(
         "PERSON",
         "name and record",
-        rf"(?<![\p{{L}}.]){_PIECE}(?:,?[ ]{_PIECE}){{0,3}}(?=[ ]{{0,2}}[(\[,;|-]?[ ]{{0,2}}(?:MRN|mrn|DOB|dob|D\.O\.B|NHS|SSN|record|born|Hosp|hospital no|ID[: #]|#\d))",
+        rf"(?<![\p{{L}}.])(?!(?:Face|Voice|Staff|User|Badge|Member|Login|Device|Study|Subject|Case|Order|Billing|Verify|Record|Username|Birthdate|Receiving|Sending|Other|Old|Former|Current|Previous|New|Merge|Duplicate|Hand|Finger|Iris|Palm|Retina)\b){_PIECE}(?:,?[ ]{_PIECE}){{0,3}}(?=[ ]{{0,2}}[(\[,;|-]?[ ]{{0,2}}(?:MRN|mrn|DOB|dob|D\.O\.B|NHS|SSN|record|born|Hosp|hospital no|ID[: #]|#\d))",
     ),
     Rule(
         "PERSON",
@@ -96,7 +99,22 @@ NAMES = (
     Rule(
         "PERSON",
         "initial and surname",
-        rf"(?<![\p{{L}}.])(?:\p{{Lu}}\.[ ]?){{1,3}}(?:{_PARTICLE}[ ])?{_NOT}\p{{Lu}}\p{{Ll}}[\p{{L}}'-]+",
+        rf"(?<![\p{{L}}.])(?!(?<=\d[ ])L\.|(?<=(?:^|[\n:;])[ ]{{0,2}})[A-H]\.[ ])(?:\p{{Lu}}\.[ ]{{0,2}}){{1,3}}(?:{_PARTICLE}[ ])?{_NOT}(?:[dD]')?\p{{Lu}}\p{{Ll}}[\p{{L}}'-]*+",
+    ),
+    Rule(
+        "PERSON",
+        "sign-off behind a dash",
+        rf"(?<=[.?!\")'\n][ ]?)[-\u2013\u2014]{{1,2}}[ ]?\K(?:{NAME}|(?:\p{{L}}\.[ ]?){{1,2}}\p{{L}}\.?|\p{{Lu}}{{2,3}})(?=\s*\Z)|(?<=[.?!\")'][ ]?)[-\u2013\u2014]{{1,2}}[ ]?\K(?:{NAME}|(?:\p{{L}}\.[ ]?){{1,2}}\p{{L}}\.)(?=[ ]*\n)",
+    ),
+    Rule(
+        "PERSON",
+        "initials and a number",
+        r"(?<![\w.])(?:\p{L}\.[ ]?){2,3}(?=,?[ ]?(?:\(|#|MRN|mrn|DOB|dob|\p{Lu}{0,4}-?\d{4}|(?:aged?[ ])?\d{1,3}[ ]?(?:[yMFmf]\b|yo\b|y/o|years?)))",
+    ),
+    Rule(
+        "PERSON",
+        "initials",
+        rf"(?<![\w.])(?!(?i:{_DOTTED})(?!\p{{L}}))\p{{Lu}}\.[ ]?\p{{Lu}}\.(?![\p{{L}}\d]|[ ]\p{{Lu}}\p{{Ll}})|(?<=(?:[.?!]|\n)[ ]?)(?!(?i:{_DOTTED})(?!\p{{L}}))\p{{L}}\.\p{{L}}\.(?=\s*\Z)",
     ),
     Rule(
         "PERSON",

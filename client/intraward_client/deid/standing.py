@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import regex
 
+from intraward_client.deid.eponyms import EPONYMS
+from intraward_client.deid.lexicon import listed
 from intraward_client.deid.wordkinds import MAYBE, NAMES, Kind
+from intraward_client.deid.wordlists import fold
 
 _ERRAND = regex.compile(
     r"(?i)(?:(?:update|news|word|refills?|scripts?|rx|orders?|labs?|results?|appt|appointment|note|message|msg|letter|meds|bed|"
@@ -27,6 +30,22 @@ _ROLE = regex.compile(
     r"[Ss]cribed? by|[Ss]een w/?|[Pp]er|[Bb]ed \w{1,4}:?|[Rr]oom \w{1,4}:?) $"
 )
 """A role, a bed or a sign-off before the word."""
+_BY = regex.compile(
+    r"(?i)(?<!\p{L})(?:by|for|to|with|from|and|of|about|on|at|see|saw|extubate|intubate|discharge|transfer|admit|consent|consult|call|page|text|"
+    r"ask|tell|examine|wean|sedate|move|cc|d/w|is|did|does|thinks) $"
+)
+_STOPS = regex.compile(r"'?s? ?(?:[?!;)]|[.,:](?!\d)|\Z)")
+_BEDDED = regex.compile(
+    r"(?i) in (?:the )?(?:bed|bay|room|rm|suite|cubicle|cube|pod|chair|trolley|slot|bassinet|isolette|unit|stretcher|hallway) ?#?\p{L}{0,2}-?\d"
+)
+"""A place of the ward with its number, behind the word for who lies there."""
+_ANYONE = listed(
+    """patient patients pt man woman lady gentleman male female guy kid boy girl baby infant toddler child neonate teen person
+    resident client veteran roommate neighbor neighbour visitor family nurse someone somebody anyone nobody who that he she they
+    him her them it this was is and or now still boarding sitting lying placed seen admitted remains alone asleep awake resting
+    sleeping today overnight back here currently everyone staff one left up down stable transferred moved spill fall code waiting
+    isolation light outlet leak monitor phone tv window equipment pump ventilator"""
+)
 _PERSON = regex.compile(
     r"[ ,(]{1,2}\d{1,3} ?(?:[MFmf]\b|y\b|yo\b|y/o|y\.o|yrs?\b|years? old)|, \d{2},|"
     r" in (?:[Rr]m|[Rr]oom|[Bb]ed|bay) \w|(?:'s)? (?:is|was) (?:NPO|npo|here|asking|waiting|ready|back|in (?:rm|room|bed|clinic))\b"
@@ -40,8 +59,19 @@ def is_aged(text: str, end: int, kind: Kind) -> bool:
     return kind in NAMES | MAYBE | {Kind.UNKNOWN} and _PERSON.match(text, tail) is not None
 
 
+def is_bedded(text: str, start: int, end: int, kind: Kind) -> bool:
+    """Whether who lies in a bed with a number is named by ``text[start:end]`` ("tourette in suite 433")."""
+    if kind is Kind.CLINICAL or text[start:end].lower() in _ANYONE:
+        return False
+    if kind is Kind.WORD and fold(text[start:end]) not in EPONYMS:
+        return False
+    return _BEDDED.match(text, end) is not None
+
+
 def is_person_there(text: str, start: int, end: int, kind: Kind) -> bool:
     """Whether ``text[start:end]``, a word of ``kind``, stands behind a role or an errand as a person does."""
+    if kind in MAYBE and text[start].isupper() and text[start - 2 : start - 1].islower():
+        return _BY.search(text, max(0, start - 12), start) is not None and _STOPS.match(text, end) is not None
     if kind not in NAMES | {Kind.UNKNOWN}:
         return False
     if _ROLE.search(text, max(0, start - 16), start):

@@ -27,6 +27,8 @@ _EDGE = listed(
     dictated transcribed reviewed provider hospital clinic ward unit room bed today yesterday status lives from to cc and with
     fyi hello hi hey saw wrote called page paged please thanks thank sincerely regards"""
 )
+_DAYS = listed("Thu Sun Mon May Mai Jan April June August")
+"""Days and months that are names too, where a name follows."""
 _PRONOUNS = listed("i you he she it we they that there who what let here")
 
 
@@ -39,6 +41,11 @@ def trimmed(text: str, start: int, end: int, kinds: WordKinds) -> tuple[int, int
     while (
         tokens
         and _is_edge(tokens[0].group(), kinds)
+        and not (
+            len(tokens) > 1
+            and (tokens[0].group() in _DAYS or text[tokens[0].end()] == ",")
+            and kinds.is_name(tokens[1].group())
+        )
         and not (titled and tokens[0].group().lower() not in _EDGE)
     ):
         tokens.pop(0)

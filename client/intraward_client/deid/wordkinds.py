@@ -32,13 +32,22 @@ _ARTICLES = listed("al el abu abd abdel abdul ibn ben bint ould ait umm")
 """What an Arabic, Berber or Hebrew name begins with, before a hyphen."""
 _SYLLABLES = listed(
     """ae ah bae baek bin bo bok chan chang chul chun dae do dong eun gi gyu ha hae han hee ho hwa hwan hye
-    hyo hyuk hyun il in ja jae jeong ji jin jong joo joon ju jun jung kang ki kook kwang kwon kyu kyung mi
-    min mo moon myung na nam rae ran ri rin sang se seo seok seon seong seung sik so sol soo sook su sun
-    sung tae uk un wan won woo woong yang ye yeon yeong yong yoo yoon you young yu yul yun xiao ming wei
-    jie hui ling ying mei yan xin hao yi jia fang ping qing hong liang chi chih hsiang hsin hsueh kai
-    kuo lan lung pei shu tsung tzu wen ya yuan yueh zhi zi"""
+    hyo hyuk hyun il in ja jae jeong ji jin jong joo joon ju jun jung kang ki kook kwang kwon kyu kyung
+    mi min mo moon myung na nam rae ran ri rin sang se seo seok seon seong seung sik so sol soo sook su
+    sun sung tae uk un wan won woo woong yang ye yeon yeong yong yoo yoon you young yu yul yun xiao ming
+    wei jie hui ling ying mei yan xin hao yi jia fang ping qing hong liang chi chih hsiang hsin hsueh
+    kai ok oh ra ram reum seul sil soon suk sup yeol yeom hyeon bong cheol cho dal deok dong gil gwang
+    gyeong hak ik keun ku kwan mu myeong pil rok rye ryong ryul sam seop sin tae taek ui wol woong wu ye
+    yeo yun cha chae chin chon kuo lan lung pei shu tsung tzu wen ya yuan yueh zhi zi"""
 )
 """Syllables of Korean and Chinese given names; two joined by a hyphen are one ("Min-jun")."""
+
+_LOANS = listed(
+    """cafe naive naivete fiance fiancee resume protege facade cliche debride debridement decor role passe
+    puree saute expose creche clientele coup detour elite entree melange menage regime seance soiree
+    touche voila purees a la deja vu bolus coude"""
+)
+"""English words that are also printed with an accent; any other word with one is foreign, so a name."""
 
 
 class WordKinds:
@@ -76,7 +85,7 @@ class WordKinds:
         if folded in word_list("family_words"):
             return Kind.WORD_FAMILY
         if is_word(folded, self.words):
-            return Kind.WORD
+            return Kind.WORD if token.isascii() or folded in _LOANS else Kind.UNKNOWN
         return Kind.UNKNOWN
 
     def _of_parts(self, folded: str) -> Kind:
