@@ -77,7 +77,17 @@ AGES = (
     ),
     Rule(
         "AGE_OVER_89",
-        "name is",
-        rf"\b(?!(?i:sats?|temp|temperature|hr|rate|pulse|bp|glucose|weight|sugar)\b)\p{{Lu}}\p{{Ll}}[\p{{L}}-]+[ ](?:is|was|turned)[ ]\K{_OLD}(?=[ ]and[ ](?:lives|still|has|is|was|walks|needs|drives|frail|remains)\b|,[ ](?:lives|and|frail|with)\b)",
+        "death told with its age",
+        rf"\b(?i:died|passed|expired|death|deceased|succumbed|lost)\b[^.;\d]{{0,45}}?\b(?i:at|aged?)\s(?i:(?:the )?(?:ripe )?(?:old )?(?:age )?(?:of )?)\K(?:{_OLD}\b{_NO_UNIT}|{_OLD_WORDS}\b)",
+    ),
+    Rule(
+        "AGE_OVER_89",
+        "person is",
+        r"(?<!\b(?i:sats?|spo2|saturation|saturations|pulse|rate|hr|bp|map|temp|temperature|glucose|sugar|weight|wt|rhythm|level|count|gfr|egfr|mcv|score|pressure|systolic|qrs|ef|height|length)[ ])\b(?:(?i:mr|mrs|ms|miss|mx|dr|sr|sra|mme|mdme|prof|rev|sister|father|brother|aunt|uncle|nana|grandma|grandpa)\.?[ ](?:\p{L}[\p{L}'\u2019.-]*[ ]){1,3}|(?!(?i:sats?|saturations?|temp|temperature|hr|rate|pulse|bp|map|glucose|weight|sugar|spo2|oxygen|heart|resting|current|sodium|potassium|chloride|calcium|hemoglobin|haemoglobin|platelets?|albumin|creatinine|urea|ferritin|osmolality|lactate|alt|ast|alp|psa|wbc|hgb|hb|plt|na|cl|crp|esr|inr|tsh|age|intake|output|efficacy|accuracy|sensitivity|specificity|bilirubin|cholesterol|systolic|diastolic|gfr|egfr|mcv|mch|ef|lvef|peak|blood|fasting|target|goal|max|min|score|level|qtc|qrs|pr|chol|ldl|hdl|iop|bmi|height|length|total|o2|room|this|that|it|there|which|what|ph|his|her|their)\b)\p{Lu}[\p{L}'\u2019-]+[ ](?:\p{Lu}[\p{L}'\u2019-]+[ ]){0,2})(?:is|was|just turned|turned|will be|aged)[ ](?:now |only |about |almost |nearly |already )?\K(?:9\d|10\d)\b(?=[ ](?:and|but|now|who|with|so|lives?|still|yet|tomorrow|today|next)\b|[,.;!?)]|$)(?!,?[ ]?on[ ]\d|[ ](?:on|with) (?:ra|room|\d|o2|oxygen|l\b|nc|bipap|cpap)|\.\d)",
+    ),
+    Rule(
+        "AGE_OVER_89",
+        "person's age beside a pronoun",
+        r"\b(?i:at)[ ]\K(?:9\d|10\d)(?=,?[ ](?:he|she|they|pt|the patient|this (?:lady|gentleman|man|woman|patient))\b)|\b(?i:(?:s?he|patient|pt|mom|mum|mother|dad|father)(?:['\u2019]ll| will|['\u2019]d| would) (?:be|turn)|(?:s?he)['\u2019]s)[ ](?:now |only |almost |nearly |about )?\K(?:9\d|10\d)\b(?![./%]|[ ]?(?:kg|lbs?|pounds|percent|cm|on|bpm|systolic|over|days|minutes))",
     ),
 )

@@ -19,7 +19,7 @@ CONTACT = (
     Rule(
         "PHONE_NUMBER",
         "North American number",
-        rf"(?<![\d-])(?:\+?1[ .-]?)?\(?\d{{3}}\)?[ .-]{{0,2}}\d{{3}}[ .-]\d{{4}}{_EXT}(?![\d-])",
+        rf"(?<![\d-])(?:\+?1[ .-]?)?\(?\d{{3}}(?:\)\s?)?[ ./-]{{0,2}}\d{{3}}[ .-]\d{{4}}{_EXT}(?![\d-])",
     ),
     Rule(
         "PHONE_NUMBER",
@@ -29,7 +29,7 @@ CONTACT = (
     Rule(
         "PHONE_NUMBER",
         "national number",
-        rf"(?<![\d.,/-])\(?0\d{{1,5}}\)?[ .-]?\d{{3,5}}[ .-]?\d{{3,6}}{_EXT}(?!\d)|(?<![\d.,/-])0\d(?:[ .]\d\d){{4}}(?!\d)",
+        rf"(?<![\d.,/-])\(?0\d{{1,5}}\)?[ .-]?\d{{3,5}}[ .-]?\d{{3,6}}{_EXT}(?!\d)|(?<![\d.,/-])0\d(?:[ .]\d\d){{4}}(?!\d)|(?<![\d.,/-])0\d{{2,4}} \d{{3,4}} \d \d{{3}}(?!\d)",
     ),
     Rule("PHONE_NUMBER", "local number", rf"(?<![\d.,/-])[2-9]\d{{2}}[-. ]\d{{4}}(?![\d/]){_UNIT}{_EXT}"),
     Rule(
@@ -42,12 +42,32 @@ CONTACT = (
     Rule(
         "PHONE_NUMBER",
         "extension or pager",
-        r"\b(?i:ext(?:ension)?|extn|x|bleep|blp|beep|pager|beeper|pgr|page[drs]?|paging|vocera|ascom|dect|speed dial|pin|hospital phone|work phone|spectralink|on-call phone)\b\.?[ \t]*(?:(?i:no\.?|number|#|:|is|me|him|her|us|at|on|to|the team|team|id)[ \t]*){0,3}\K#?\d[\d-]{1,10}\b(?![ \t]*(?:of|/)[ \t]*\d)(?!/\d|[ \t]?(?:mm|cm|mL|mg)\b)",
+        r"\b(?i:ext(?:ension)?|extn|bleep|blp|beep|pager|beeper|pgr|page[drs]?|paging|vocera|ascom|dect|speed dial|pin|hospital phone|work phone|spectralink|on-call phone)\b\.?[ \t]*(?:(?i:no\.?|number|#|:|is|me|him|her|us|at|on|to|the team|team|id)[ \t]*){0,3}\K#?\d[\d-]{1,10}\b(?![ \t]*(?:of|/)[ \t]*\d)(?!/\d|[ \t]?(?:mm|cm|mL|mg)\b)",
     ),
     Rule(
         "PHONE_NUMBER",
         "inside number after a request to call",
         r"\b(?i:call|dial|ring|phone|reach|text|contact|page|bleep|beep)\w*(?:[ ][\p{L}.']+){0,5}?[ ](?:at|on|via|to)[ ]\K[#*x]?\d{4,6}\b(?!/|-\d|[ ]?(?:mg|ml|units|hours|hrs|h\b))",
+    ),
+    Rule(
+        "PHONE_NUMBER",
+        "extension behind x",
+        r"(?<![\p{L}\d\u00d7])(?<!\d[ ]?)(?i:x)[.:]?(?:\K\d-?\d{3,5}|\K\d{3,6}|[ -]\K\d{4,6}|[ -]\K\d-\d{3,5})\b(?![./-]?\d|[ ]?(?:mg|mcg|ml|mL|cc|units?|days?|weeks?|wks?|months?|hours?|hrs?|h|min(?:utes)?|ft|feet|m|meters|metres|steps|reps|L|g|cells|tabs?|caps?|tablets?|capsules?|puffs?|sets?|pills|sprays|sachets?)(?!\w)|/[a-zA-Z])",
+    ),
+    Rule(
+        "PHONE_NUMBER",
+        "number behind a hash",
+        r"(?<![\w#])#[ ]?\K\d(?:-\d{3,4}|\d{3,5})\b(?![-/.]?\d|[ ]?(?i:tabs?|caps?|tablets?|capsules?|pills|units?)\b)",
+    ),
+    Rule(
+        "PHONE_NUMBER",
+        "inside number of whoever is called",
+        r"\b(?i:pag(?:e|ed|ing|er|es)|bleep(?:ed|ing)?|beep(?:ed|er)?|bip|ring|rang|dial(?:led|ling)?|phon(?:e|ed)|call(?:ed|ing|back)?|try|reach(?:able|ed)?|text(?:ed)?|contact(?:able)?|extension|ext|vocera|ascom|dect|switch(?:board)?|operator|voicemail)\b(?!(?:[^.;\n\d]|(?<=\b\p{L}{1,4})\.(?=[ ]\p{L})){0,40}\b(?:if|when|when(?:ever)?|unless|until|for|than|over|above|below|under|with|about|goal|x|of|in|by|before|after|since|tomorrow at|today at|back at)\b)(?:[^.;\n\d<>=]|(?<=\b\p{L}{1,4})\.(?=[ ]\p{L})){1,40}?(?<![\w./+-])\K(?!(?:19|20)\d\d\b)\d(?:-\d{3,4}|\d{3,5})\b(?![./:-]?\d|[ ]?(?:mg|mcg|ml|mL|units?|hours|hrs|h\b|days|weeks|mins?|minutes|steps|kcal|cal\b|%|/|am\b|pm\b|times|patients|people))",
+    ),
+    Rule(
+        "PHONE_NUMBER",
+        "inside number behind on",
+        r"\b(?i:on|via|at)[ ]\K\d{5}\b(?![./:-]?\d|[ ]?(?i:mg|mcg|ml|units?|u|iu|k?cal\w*|ada|calories|copies|cells|steps|patients|people|feet|ft|m|g|l|%|/|x|to)(?!\w))|\b(?i:on|via)[ ]\K(?!(?:19|20)\d\d\b)(?:\d-\d{4}|\d{4,5})(?=[ ]*(?:$|[,.;:!?)]|(?:first|or|and|til|x|ext|for|if|until|till|before|after|to|when|asap|now|please|pls|today|tonight|any|direct|re)\b))(?![.,]\d)",
     ),
     Rule(
         "EMAIL_ADDRESS",
@@ -62,7 +82,12 @@ CONTACT = (
     Rule(
         "URL",
         "web address",
-        r"(?i:\b(?:https?|ftp|sftp)://[^\s<>\"')\]]+|\bwww\.[^\s<>\"')\]]+|\b[a-z0-9-]++(?:\.[a-z0-9-]+)*\.(?:com|org|net|edu|gov|health|nhs\.uk|co\.uk|ac\.uk|io|info|app|me|ca|de|eu|au|in|example|test|invalid|local)(?:/[^\s<>\"')\]]*)?\b)(?<![.,;])",
+        r"(?i:\b(?:https?|ftp|sftp)://[^\s<>\"')\]]+|\bwww\.[^\s<>\"')\]]+|\b[a-z0-9-]++(?:\.[a-z0-9-]+)*\.(?:com|org|net|edu|gov|health|nhs\.uk|co\.uk|ac\.uk|io|info|app|me|ca|de|eu|au|in|example|test|invalid|local)(?:\.[a-z]{2,6})?(?:/[^\s<>\"')\]]*)?\b)(?<![.,;])",
+    ),
+    Rule(
+        "URL",
+        "address with a path",
+        r"(?<![\w@./-])(?=[a-z\d-]{0,30}[a-z]{3}|\w{1,30}\.\w{3})(?:[a-z\d-]{2,40}\.){1,5}[a-z]{2,10}(?::\d{2,5})?/[^\s<>\"')\],;]*[\w/]",
     ),
     Rule("URL", "path of a portal", r"(?<![\w/])(?:/[\w.-]+){2,}/?(?=[\s,.;)]|$)(?<=\d[\w/]*)"),
     Rule("IP_ADDRESS", "IPv4", r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?:/\d{1,2})?(?![\d.]*\d)"),

@@ -27,12 +27,14 @@ _SPELLED = sorted(
 MONTH = rf"(?:{'|'.join(_SPELLED)})\b(?:\.(?=[ ]?\d))?"
 _MONTH_LONG = rf"(?:{'|'.join((*MONTHS, *(m.upper() for m in MONTHS)))})\b"
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
-_ORDINAL = rf"{_DAY}(?:st|nd|rd|th)?"
+_ORDINAL = rf"{_DAY}(?i:st|nd|rd|th)?"
 _YEAR = r"(?:1[89]|20)\d\d"
 _MON = r"(?:0?[1-9]|1[0-2])"
 _ANY = r"(?:0?[1-9]|[12]\d|3[01])"
 _EDGE = r"(?<![\w/.-])"
 _NOT_SCORE = r"(?![ \t]*(?:pain|strength|power|motor|murmur|in severity|on the|systolic|diastolic|scale|points?|score|mmHg|mg|ml|tabs?|tablets?|vision|reflexes|positive|negative|cores|nodes?|lymph|patients|of|items?|sleep|seconds|minutes|hours|days|weeks|months|years)\b)"
+_NOT_RATIO = r"(?<!\b(?i:pain|scores?|scored|scale|severity|level|rated|rating|strength|apgars?|power|intensity|gcs|glasgow(?: coma)?|mmse|moca|mini-?mental|slums|rudas|phq\S*|gad\S*|epds|hads|ess|epworth|norton|braden|barthel|tinetti|poma|berg|sppb|ipss|ciwa\S*|amt\S*|4at|beighton|index|acuity|vision|va|visual|snellen|od|os|ou|re|le|eyes?|pinhole|ph|unaided|aided|corrected|uncorrected|glasses|bipap|ipap|bilevel|niv|vpap|cpap|avaps|nodes?|ln|lns|bp|pressures?|ratio|positive|murmur|grade|reflexes|pulses|dose|ventil\w+|settings?|cores?|audit|dast|cat|items?|recall|orientation|attention|sessions|attended)\b[^\n.;/]{0,18}\d\d?/\d\d?)(?<!(?:pril|artan|statin|ipine|zide|hctz|HCT|HCTZ|cet|codone|oxone|lol|phine|norco|Norco|targin\w*|lotrel|Lotrel|caduet|Caduet|azor|Azor|vytorin|Vytorin|symbyax|Symbyax|ezetimibe|Sinemet|dopa|mide|olol|Lotensin|Vaseretic)[ ]\d\d?/\d\d?)"
+_BARE_END = rf"(?![\w/%-]|\.\d|,\d){_NOT_SCORE}(?![ ]?(?:OD|OS|OU|RE|LE|R|L|BL|bilaterally|right|left|eye|sessions?|nodes?|visits|classes|doses|meals|feeds|LN|LNs|lymph|correct|cmH|cm|mm|kg|lb|in (?:the )?(?:right|left|both)|with (?:glasses|correction|pinhole)|sites|quadrants|joints|criteria|domains|questions|words|objects|tasks)\b)"
 _WEEKDAY = r"(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?"
 _NUMERIC = r"\d{1,4}[-/.]\d{1,2}(?:[-/.]\d{1,4})?"
 DATES = (
@@ -52,12 +54,12 @@ DATES = (
     Rule(
         "DATE_TIME",
         "month first",
-        rf"(?<!\w){MONTH}[ \t-]*{_ORDINAL}(?!\d)(?![ \t]*(?:%|mg|times))(?:[ \t]*(?:-|to|and|&)[ \t]*{_ORDINAL}(?!\d))?(?:,?[ \t-]*(?:{_YEAR}|'\d\d)(?!\d))?",
+        rf"(?<!\w){MONTH}[ \t-]*{_ORDINAL}(?!\d)(?![ \t]*(?:%|mg|times))(?:[ \t]*(?:-|to|and|&)[ \t]*{_ORDINAL}(?!\d))?(?:,?[ \t-]*(?:\n[ \t]*)?(?:{_YEAR}|'\d\d)(?!\d))?",
     ),
     Rule(
         "DATE_TIME",
         "day first",
-        rf"(?<![\w.]){_ORDINAL}(?:[ \t]+(?:day[ \t]+)?of)?[ \t/-]*{MONTH}(?:,?[ \t/-]*(?:{_YEAR}|'?\d\d)(?!\d))?",
+        rf"(?<![\w.]){_ORDINAL}(?:[ \t]+(?:day[ \t]+)?of)?[ \t/-]*{MONTH}(?:,?[ \t/-]*(?:(?:\n[ \t]*)?{_YEAR}|'?\d\d)(?!\d))?",
     ),
     Rule("DATE_TIME", "month and year", rf"(?<!\w){MONTH},?[ \t-]*(?:of[ \t]+)?(?:{_YEAR}|'\d\d)(?!\d)"),
     Rule(
@@ -72,8 +74,18 @@ DATES = (
     ),
     Rule(
         "DATE_TIME",
-        "padded day and month",
-        rf"(?<![\w/.-])(?:0[1-9]|[12]\d|3[01])/(?:0[1-9])(?![\w/.]){_NOT_SCORE}|(?<![\w/.-])(?:0[1-9])/(?:0[1-9]|[12]\d|3[01])(?![\w/.]){_NOT_SCORE}",
+        "bare day and month",
+        rf"{_EDGE}(?=\d\d?/\d)(?:(?:0?[1-9]|1[0-2])/(?:1[3-9]|2\d|3[01])|(?:1[3-9]|2\d|3[01])/(?:0?[1-9]|1[0-2])|0[1-9]/(?:0?[1-9]|1[0-2])|(?:[1-9]|1[0-2])/0[1-9]){_BARE_END}{_NOT_RATIO}|{_EDGE}(?:0[1-9]|[12]\d|3[01])\.(?:0[1-9]|1[0-2])\.(?=[ ]\p{{Ll}})",
+    ),
+    Rule(
+        "DATE_TIME",
+        "day and month behind a deed",
+        rf"(?<=\p{{L}}[ ])(?=\d\d?/\d){_ANY}/{_ANY}(?!\d){_BARE_END}(?<!\b(?i:rated|scored|graded|decreased|increased|improved|reported|described|assessed|measured|noted|palpated|tested|limited|diminished|reduced|preserved|maintained|documented|counted|current|present|patient|constant|right|left|dependent|different|stent|vent|percent|extent|often|between|then|when|even|seven|listen|own|down|none|done|one|bone|tone|but|about|gut|bilateral|absent|intermittent|persistent)[ ]\d\d?/\d\d?)(?<=(?:ed|wn|en|nt|ut|ne)[ ]\d\d?/\d\d?)|\b(?i:done|out|off)[ ]\K(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01])(?=[ ]*(?:$|[,.;:)?]|(?:and|by|for|at|with|per)\b))(?![.,]\d)",
+    ),
+    Rule(
+        "DATE_TIME",
+        "day and month that open a line",
+        rf"^[ \t]*(?:[-*\u2022][ \t]*)?\K{_ANY}/{_ANY}(?=[ ]?[:\u2013-](?![ ]?\d))",
     ),
     Rule(
         "DATE_TIME",
