@@ -153,7 +153,7 @@ IDENTIFIERS = (
     _cued(
         "DEVICE",
         "device serial or lot",
-        r"serial|s/n|sn|lot|batch|udi|gtin|device|implant|pacemaker|generator|defibrillator|lead|pump|stimulator|prosthesis|monitor|sensor|model|imei|catalog(?:ue)?",
+        r"serial|s/n|sn|lot|batch|udi|gtin|device|implant|(?:pacemaker|generator|defibrillator|lead|pump)(?! (?:set|settings?|mode|programmed|rates?|pac)\b)|stimulator|prosthesis|monitor|sensor|model|imei|catalog(?:ue)?",
         4,
     ),
     Rule(
