@@ -3,15 +3,17 @@
 Keeps rule 2 of DESIGN.md. Presidio's own `PatternRecognizer` logs a warning and goes on when a pattern times
 out (60 seconds by default), which lets the note pass unread; this one raises. Expressions are case-sensitive
 (names need it), compiled once, and may use ``\\K`` to drop the cue from the span. An expression is asked only
-in the lines that hold one of the literals it needs (``literals``), with the lines around them if it may run
-over the end of a line.
+in the lines that hold the literals it needs (``literals``); if it may run over the end of a line, with the
+line before and the three behind: cue, blank line, value, its second line.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 from typing import Any
 
 import regex
@@ -24,8 +26,6 @@ from intraward_client.deid.literals import Literals, crosses_lines, plain, requi
 RULE_TIMEOUT_SECONDS = 2.0
 RULE_SCORE = 0.95
 _NAME = "IntrawardRule"
-_BEFORE, _AFTER = 1, 3
-"""Lines searched around a literal by an expression that crosses lines: cue, blank, value, its second line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,59 +50,67 @@ class _Compiled:
         return cls(rule.entity, expression, required(rule.expression), crosses_lines(rule.expression))
 
 
-@dataclass(slots=True, repr=False)
 class _Lines:
-    """A text by lines, and in which of them a literal stands."""
+    """A text by lines, and in which of them a literal stands: bit ``n`` of a mask is line ``n``."""
 
-    text: str
-    plain: str
-    starts: list[int] = field(default_factory=list)
-    found: dict[str, frozenset[int]] = field(default_factory=dict)
+    def __init__(self, text: str) -> None:
+        self.text, self.plain = text, plain(text)
+        self._starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
+        self._every = (1 << len(self._starts)) - 1
+        self._of_literal: dict[str, int] = {}
+        self._of_set: dict[Literals, int] = {}
+        self._windows: dict[int, tuple[tuple[int, int], ...]] = {
+            0: (),
+            self._every: ((0, len(text)),),
+        }
 
-    def __post_init__(self) -> None:
-        self.starts = [0, *(match.end() for match in _LINE_END.finditer(self.text))]
+    def windows(self, rule: _Compiled) -> tuple[tuple[int, int], ...]:
+        """Where ``rule`` is to be searched: start and end of stretches of whole lines."""
+        lines = self._every
+        if rule.needs and len(self.plain) == len(self.text):
+            held = [self._holding(literals) for literals in rule.needs]
+            lines = reduce(and_, held)
+            if rule.crosses:
+                lines = held[0] if all(held) else 0
+                lines = (lines | lines << 1 | lines << 2 | lines << 3 | lines >> 1) & self._every
+        if lines not in self._windows:
+            self._windows[lines] = tuple(self._stretches(lines))
+        return self._windows[lines]
 
-    def holding(self, literals: Literals) -> set[int]:
-        """Numbers of the lines that hold one of ``literals``."""
-        lines: set[int] = set()
-        for literal in literals:
-            if literal not in self.found:
-                self.found[literal] = frozenset(self._search(literal))
-            lines |= self.found[literal]
+    def _holding(self, literals: Literals) -> int:
+        lines = self._of_set.get(literals)
+        if lines is None:
+            lines = 0
+            for literal in literals:
+                found = self._of_literal.get(literal)
+                if found is None:
+                    found = self._of_literal[literal] = self._search(literal)
+                lines |= found
+            self._of_set[literals] = lines
         return lines
 
-    def _search(self, literal: str) -> Iterator[int]:
-        at = self.plain.find(literal)
+    def _search(self, literal: str) -> int:
+        lines, at = 0, self.plain.find(literal)
         while at >= 0:
-            line = bisect_right(self.starts, at)
-            yield line - 1
-            at = self.plain.find(literal, self.starts[line]) if line < len(self.starts) else -1
+            following = bisect_right(self._starts, at)
+            lines |= 1 << (following - 1)
+            at = self.plain.find(literal, self._starts[following]) if following < len(self._starts) else -1
+        return lines
 
-    def windows(self, rule: _Compiled) -> Sequence[tuple[int, int]]:
-        """Where ``rule`` is to be searched: start and end of stretches of whole lines."""
-        whole = ((0, len(self.text)),)
-        if not rule.needs or len(self.plain) != len(self.text):
-            return whole
-        held = [self.holding(literals) for literals in rule.needs]
-        lines = held[0] if rule.crosses else set.intersection(*held)
-        if not lines or not all(held):
-            return ()
-        if len(lines) * 2 > len(self.starts):
-            return whole
-        before, after = (_BEFORE, _AFTER) if rule.crosses else (0, 0)
-        windows: list[tuple[int, int]] = []
-        for line in sorted(lines):
-            start, end = self._edge(line - before), self._edge(line + after + 1) - 1
-            if line + after + 1 >= len(self.starts):
-                end = len(self.text)
-            if windows and start <= windows[-1][1] + 1:
-                windows[-1] = (windows[-1][0], max(end, windows[-1][1]))
-            else:
-                windows.append((start, end))
-        return windows
-
-    def _edge(self, line: int) -> int:
-        return self.starts[min(max(line, 0), len(self.starts) - 1)]
+    def _stretches(self, lines: int) -> Iterator[tuple[int, int]]:
+        """Start and end of each run of lines; of the whole text if they are most of it."""
+        if lines.bit_count() * 2 > len(self._starts):
+            yield 0, len(self.text)
+            return
+        line = 0
+        while lines:
+            gap = (lines & -lines).bit_length() - 1
+            line, lines = line + gap, lines >> gap
+            length = (~lines & (lines + 1)).bit_length() - 1
+            last = line + length
+            end = self._starts[last] - 1 if last < len(self._starts) else len(self.text)
+            yield self._starts[line], end
+            line, lines = last, lines >> length
 
 
 _LINE_END = regex.compile("\n")
@@ -122,7 +130,7 @@ class RuleRecognizer(LocalRecognizer):
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
         """Every match of every rule; `TimeoutError` when one takes longer than two seconds."""
-        lines = _Lines(text, plain(text))
+        lines = _Lines(text)
         return [
             self._result(rule.entity, *match.span())
             for rule in self._compiled
