@@ -74,8 +74,8 @@ def test_what_is_scored_is_what_would_leave(deidentifier: Deidentifier) -> None:
 
 
 def test_what_is_known_can_be_left_out(deidentifier: Deidentifier) -> None:
-    text = "The bowl of plum was Plum's."
-    notes = [gold(text, [{"start": 21, "end": 25, "entity": "PERSON"}], known={"last": "Plum"})]
+    text = "The bowl of plum was zorvan too."
+    notes = [gold(text, [{"start": 21, "end": 27, "entity": "PERSON"}], known={"last": "Zorvan"})]
     assert evaluate(notes, deidentifier).leaked_entities == 0
     assert evaluate(notes, deidentifier, use_known=False).leaked_entities == 1
 
