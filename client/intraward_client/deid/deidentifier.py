@@ -11,42 +11,35 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from presidio_analyzer import RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
 from presidio_anonymizer import AnonymizerEngine
 from presidio_anonymizer.entities import OperatorConfig
 from presidio_anonymizer.entities import RecognizerResult as AnonymizerSpan
 from pydantic import Field
 
 from intraward_client.deid import residue
+from intraward_client.deid.detection import Detector, Seen
 from intraward_client.deid.echoes import Echoes
-from intraward_client.deid.filters import settle
 from intraward_client.deid.intake_checks import normalise, reason_to_refuse
 from intraward_client.deid.items import batches, items_of
 from intraward_client.deid.known import KnownIdentifiers
-from intraward_client.deid.mentions import other_mentions
 from intraward_client.deid.model import BATCH, MODEL_NAME, MODEL_SHA256, load_engine
 from intraward_client.deid.note import DeidentifiedNote, DeidReceipt, Quarantined, seal_note
 from intraward_client.deid.offsets import original_spans
 from intraward_client.deid.people import SurrogateClash, header_names
 from intraward_client.deid.pins import check_pack
 from intraward_client.deid.raw import RawNote, ingest, reveal
-from intraward_client.deid.recase import recase
-from intraward_client.deid.recognizers import CLASS_OF, REQUIRED, build_analyzer, pack_digest
+from intraward_client.deid.recognizers import REQUIRED, build_analyzer, pack_digest
 from intraward_client.deid.ruling import NO_RULING, Examined, Ruling, reason_of
 from intraward_client.deid.selftest import check_canaries, check_detectors
 from intraward_client.deid.silence import silence
 from intraward_client.deid.spans import Span, unite
 from intraward_client.deid.surrogates import OPERATOR, Item, PatientKey, SurrogateOperator
-from intraward_client.deid.wordkinds import word_kinds
 from intraward_shared.config import Strict
 from intraward_shared.errors import DeidError
 
@@ -56,7 +49,6 @@ if TYPE_CHECKING:
 
 Outcome = DeidentifiedNote | Quarantined
 Progress = Callable[[int, int], None]
-_GAP = "\n\n"
 _MIN_SECRET = 16
 
 
@@ -83,14 +75,6 @@ class DeidSettings(Strict):
     canaries: tuple[str, ...] = Field(default=(), repr=False)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Read:
-    """A normalised text that was found fit, with what the model found in it."""
-
-    plain: str
-    artifacts: NlpArtifacts = field(repr=False)
-
-
 class _HeldBack(Exception):
     """The item is quarantined; ``reason`` is a fixed code."""
 
@@ -111,9 +95,8 @@ class Deidentifier:
             raise DeidError("the de-identification secret is too short", remedy="use 16 random bytes or more")
         self._settings, self._secret = settings, secret
         engine, self._words = load_engine(settings.model, settings.model_sha256)
-        self._engine = engine
-        self._kinds = word_kinds(self._words)
         self._analyzer = build_analyzer(engine, self._words)
+        self._detector = Detector(engine, self._analyzer, self._words)
         self._stronger = self._load_stronger()
         self._anonymizer = AnonymizerEngine()  # type: ignore[no-untyped-call]
         self._anonymizer.add_anonymizer(SurrogateOperator)
@@ -190,7 +173,7 @@ class Deidentifier:
         """
         plains = [normalise(reveal(note)[0]) for note in item]
         _, identifiers, echoes = self._header(item)
-        spans = self._detect(plains, identifiers, [None] * len(plains))
+        spans = self._detector.spans([self._alone(plain) for plain in plains], identifiers)
         return tuple(
             Examined(
                 plain, own, tuple(residue.findings(plain, _places(own), echoes, self._settings.canaries))
@@ -240,15 +223,15 @@ class Deidentifier:
 
     def find(self, text: str, known: Mapping[str, str] | None = None) -> tuple[Span, ...]:
         """Non-overlapping spans ``(start, end, class)`` in ``text``; for the evaluation."""
-        return self._detect((text,), KnownIdentifiers(known or {}, self._words))[0]
+        return self._detector.spans([self._alone(text)], KnownIdentifiers(known or {}, self._words))[0]
 
-    def _read(self, texts: Sequence[str]) -> list[_Read | None]:
+    def _read(self, texts: Sequence[str]) -> list[Seen | None]:
         """What the model finds in each text; None where it must be read alone, and its error be its own."""
         started = time.monotonic()
         try:
             plains = [self._fit(text) for text in texts]
-            found = self._engine.read([recase(plain, self._kinds) for plain in plains if plain is not None])
-            read = [None if plain is None else _Read(plain, next(found)) for plain in plains]
+            found = iter(self._detector.look([plain for plain in plains if plain is not None]))
+            read = [None if plain is None else next(found) for plain in plains]
         except Exception:
             return [None] * len(texts)
         slow = time.monotonic() - started > self._settings.timeout_seconds * len(texts)
@@ -259,7 +242,7 @@ class Deidentifier:
         return None if reason_to_refuse(plain, self._settings.max_chars, self._words) else plain
 
     def _run(
-        self, item: Sequence[RawNote], read: Sequence[_Read | None], ruling: Ruling = NO_RULING
+        self, item: Sequence[RawNote], read: Sequence[Seen | None], ruling: Ruling = NO_RULING
     ) -> tuple[Outcome, ...]:
         try:
             return self._clean(item, read, ruling)
@@ -274,13 +257,14 @@ class Deidentifier:
         return tuple(Quarantined(note.note_id, note.patient_id, reason) for note in item)
 
     def _clean(
-        self, item: Sequence[RawNote], read: Sequence[_Read | None], ruling: Ruling
+        self, item: Sequence[RawNote], read: Sequence[Seen | None], ruling: Ruling
     ) -> tuple[Outcome, ...]:
         started = time.monotonic()
         texts = [reveal(note)[0] for note in item]
-        plains = [one.plain if one else self._checked(text) for one, text in zip(read, texts, strict=True)]
+        seen = [one or self._alone(self._checked(text)) for one, text in zip(read, texts, strict=True)]
+        plains = [one.plain for one in seen]
         known, identifiers, echoes = self._header(item)
-        spans = self._detect(plains, identifiers, [one.artifacts if one else None for one in read])
+        spans = self._detector.spans(seen, identifiers)
         if ruling.marks:
             marked = zip(spans, ruling.marks, plains, strict=True)
             spans = [tuple(unite((*own, *more), plain)) for own, more, plain in marked]
@@ -314,6 +298,9 @@ class Deidentifier:
             raise _HeldBack(reason)
         return plain
 
+    def _alone(self, plain: str) -> Seen:
+        return self._detector.look([plain])[0]
+
     def _receipt(self, spans: Sequence[Span]) -> DeidReceipt:
         counts = dict(sorted(Counter(kind for _, _, kind in spans).items()))
         return DeidReceipt(self._settings.profile, self._pack_sha256, self.model_sha256, counts)
@@ -322,36 +309,6 @@ class Deidentifier:
         """What of a canary was not replaced; a surrogate may look like its original, a tag not."""
         left = residue.mask(canary, [(start, end) for start, end, _ in outcome.spans])
         return left if self.keyed else left + outcome.text
-
-    def _detect(
-        self,
-        texts: Sequence[str],
-        known: KnownIdentifiers,
-        artifacts: Sequence[NlpArtifacts | None] = (None,),
-    ) -> list[tuple[Span, ...]]:
-        """Spans of every text of an item; a name found in one is found in all."""
-        views = [recase(text, self._kinds) for text in texts]
-        found = [
-            [*self._model_spans(view, read), *known.find(text)]
-            for text, view, read in zip(texts, views, artifacts, strict=True)
-        ]
-        starts = [sum(len(view) + len(_GAP) for view in views[:number]) for number in range(len(views))]
-        everywhere = [
-            (start + at, end + at, kind)
-            for at, own in zip(starts, found, strict=True)
-            for start, end, kind in own
-        ]
-        for start, end, kind in other_mentions(_GAP.join(views), everywhere, self._kinds):
-            number = bisect_right(starts, start) - 1
-            found[number].append((start - starts[number], end - starts[number], kind))
-        return [tuple(unite(spans, text)) for text, spans in zip(texts, found, strict=True)]
-
-    def _model_spans(self, text: str, artifacts: NlpArtifacts | None = None) -> list[Span]:
-        found: list[RecognizerResult] = self._analyzer.analyze(text, "en", nlp_artifacts=artifacts)
-        return [
-            (start, end, CLASS_OF.get(entity, "ID"))
-            for start, end, entity in settle(found, text, self._words)
-        ]
 
     def _replace(
         self,

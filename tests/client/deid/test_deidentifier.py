@@ -10,6 +10,7 @@ import pytest
 
 from intraward_client.deid import canaries
 from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
+from intraward_client.deid.detection import Seen
 from intraward_client.deid.evaluate import evaluate
 from intraward_client.deid.gold import read_gold
 from intraward_client.deid.note import DeidentifiedNote, DeidReceipt, Quarantined
@@ -107,17 +108,17 @@ def test_doubt_quarantines(deidentifier: Deidentifier, reason: str, given: str) 
 def test_errors_and_timeouts_quarantine_without_text(
     deidentifier: Deidentifier, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(text: str, *_rest: object) -> None:
-        raise ValueError(text)
+    def fail(seen: Seen) -> None:
+        raise ValueError(seen.plain)
 
     def stall(*_rest: object) -> None:
         raise TimeoutError
 
     with caplog.at_level(logging.DEBUG):
-        monkeypatch.setattr(deidentifier, "_model_spans", fail)
+        monkeypatch.setattr(deidentifier._detector, "of_view", fail)
         outcome = deidentifier.deidentify_text("Zebulon has a cough", "p", {})
         assert isinstance(outcome, Quarantined) and outcome.reason == "error"
-        monkeypatch.setattr(deidentifier, "_model_spans", stall)
+        monkeypatch.setattr(deidentifier._detector, "of_view", stall)
         outcome = deidentifier.deidentify_text("Zebulon has a cough", "p", {})
         assert isinstance(outcome, Quarantined) and outcome.reason == "timeout"
     assert "Zebulon" not in caplog.text + repr(outcome)
@@ -126,7 +127,7 @@ def test_errors_and_timeouts_quarantine_without_text(
 def test_second_look_catches_what_detection_missed(
     deidentifier: Deidentifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deidentifier, "_model_spans", lambda *_rest: [])
+    monkeypatch.setattr(deidentifier._detector, "of_view", lambda *_rest: [])
     for given, reason in (
         ("SSN given as 947-49-5527", "residue:ssn"),
         ("code 12345678", "residue:digits"),

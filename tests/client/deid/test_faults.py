@@ -18,6 +18,7 @@ from intraward_client.config import load_policy
 from intraward_client.deid import deidentifier as engine_module
 from intraward_client.deid import residue, surrogates
 from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
+from intraward_client.deid.detection import Detector
 from intraward_client.deid.known import KnownIdentifiers
 from intraward_client.deid.note import Quarantined
 from intraward_client.deid.raw import ingest
@@ -46,7 +47,7 @@ def stall(*_values: object, **_named: object) -> Any:
 
 FAULTS: dict[str, tuple[Any, str]] = {
     "operator": (surrogates.SurrogateOperator, "operate"),
-    "detector": (engine_module.Deidentifier, "_model_spans"),
+    "detector": (Detector, "of_view"),
     "analyzer": (AnalyzerEngine, "analyze"),
     "known pass": (KnownIdentifiers, "find"),
     "second look": (residue, "findings"),

@@ -13,6 +13,8 @@ from intraward_client.deid.model import MODEL_NAME, MODEL_SHA256, load_engine
 from intraward_client.deid.recase import recase
 from intraward_client.deid.recognizers import PACK
 from intraward_client.deid.rules import Rule, RuleRecognizer
+from intraward_client.deid.sparing import spared
+from intraward_client.deid.wordkinds import word_kinds
 from intraward_simulation.deid_corpus.rows import write_rows
 
 _ENTITIES = sorted({rule.entity for rule in PACK})
@@ -40,6 +42,13 @@ def test_the_decoder_finds_what_spacy_finds(texts: tuple[str, ...]) -> None:
     assert sum(map(len, own)) > 300
 
 
+def test_sentences_that_name_nobody_are_blank_to_the_model(deidentifier: Deidentifier) -> None:
+    text = "History of COPD on tiotropium. Seen by Ottoline today; lungs clear.\nMild, 3.5 cm. Rose agreed.\n"
+    shown = spared(text, word_kinds(deidentifier._words))
+    assert len(shown) == len(text) and shown.count("\n") == 2
+    assert shown.split() == ["Seen", "by", "Ottoline", "today;", "Rose", "agreed."]
+
+
 def test_a_text_without_a_token_has_no_entities() -> None:
     engine, _ = load_engine(MODEL_NAME, MODEL_SHA256)
     assert next(engine.read(["", "Maria Delgado"])).entities == []
@@ -48,7 +57,7 @@ def test_a_text_without_a_token_has_no_entities() -> None:
 def test_rules_find_the_same_where_their_literals_stand(
     texts: tuple[str, ...], deidentifier: Deidentifier
 ) -> None:
-    read = [recase(text, deidentifier._kinds) for text in texts]
+    read = [recase(text, word_kinds(deidentifier._words)) for text in texts]
     recognizer = RuleRecognizer(PACK)
     found = [
         {(one.entity_type, one.start, one.end) for one in recognizer.analyze(text, _ENTITIES)}
