@@ -19,6 +19,7 @@ from presidio_analyzer import LocalRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 from spacy.lang.en.stop_words import STOP_WORDS
 
+from intraward_client.deid.deeds import is_abbreviated_name, is_acting
 from intraward_client.deid.filters import is_eponym, is_headed
 from intraward_client.deid.lexicon import is_inflected, listed
 from intraward_client.deid.recase import is_caseless
@@ -63,6 +64,25 @@ _PLAIN = regex.compile(
 )
 """A word printed as names are: one capital, or one more behind a known beginning or a hyphen."""
 
+_ARTICLED = regex.compile(r"(?:[ae]l|a[dnrstz]|ash|adh)-\p{Lu}\p{Ll}|[dlo]'\p{Lu}\p{Ll}")
+"""A name whose article is printed small ("al-Masri", "d'Souza")."""
+
+_RISING = regex.compile(r"from (?:the|a|an|his|her|their|\p{Ll}+ing|bed|sitting|sit|\d)\b|in (?:the|a)\b")
+"""Behind a verb that opens a sentence ("Rose from the chair"); none of a person."""
+
+_MEASURING = frozenset(
+    """los angeles;denver;parkland;miami;salem;boston;atlanta;baltimore;milwaukee;vancouver;rotterdam;rome;ottawa;oxford;
+    glasgow;edinburgh;montreal;toronto;milan;tokyo;paris;cincinnati;berlin;vienna;prague;bethesda;sydney;kyoto;cambridge;
+    philadelphia;framingham;liverpool;nottingham;hamburg;florence;houston;dallas;minneapolis;geneva;chicago;jacksonville;
+    brisbane;melbourne;lund;bristol;leeds;manchester;memphis;marseille;lausanne;stanford;barcelona;madrid;seattle""".replace(
+        "\n    ", ""
+    ).split(";")
+)
+"""Towns that gave their name to a scale, a formula or a device."""
+_MEASURED = regex.compile(
+    r" (?:[A-F][1-4]?(?=[,.;:)]|$|\n)|[IVX]+[a-cA-C]?\b|C\dM\d|J\b|passed|failed|sump|collar|brace|bag|formula|for \d+ ?kg|\d+/\d+|"
+    r"\d+(?=[,.;:)]|$)|positive|negative|scor\w+|criteri\w+|grade|class\w*|scale|rules?|stage|consensus|protocol|screen\w*|II\b|chart)"
+)
 _OPENERS = frozenset('.!?:;\n-*>|"(')
 _Word: TypeAlias = "regex.Match[str]"
 
@@ -102,6 +122,9 @@ class CapitalisedNames(LocalRecognizer):
         start, end = run[-1].span()
         if is_bedded(text, start, end, self._kinds.of(run[-1].group())):
             yield "PERSON", start, end
+        for word in run:
+            if is_abbreviated_name(text, *word.span()):
+                yield "PERSON", *word.span()
         pieces = list(self._pieces(text, run))
         for first, last in pieces:
             words = run[first : last + 1]
@@ -207,12 +230,16 @@ class CapitalisedNames(LocalRecognizer):
             return True
         if any(kind in NAMES or kind is Kind.UNKNOWN for kind in kinds):
             return True
-        return kinds[0] is Kind.WORD_GIVEN and not (len(whole) == len(words) and _heading(text, words))
+        led = kinds[0] is Kind.WORD_GIVEN or (
+            Kind.WORD_GIVEN in kinds and text[whole[0].start() - 2 : whole[0].start() - 1].islower()
+        )
+        return led and not (len(whole) == len(words) and _heading(text, words))
 
     def _is_placed(self, text: str, word: _Word, kind: Kind) -> bool:
         start, end = word.span()
         return is_aged(text, end, kind) or (
-            is_person_there(text, start, end, kind) and not is_headed(text, end)
+            (is_person_there(text, start, end, kind) or is_acting(text, start, end, kind))
+            and (kind is Kind.GIVEN or not is_headed(text, end))
         )
 
     def _is_small_name(self, kinds: list[Kind], whole: list[_Word]) -> bool:
@@ -234,6 +261,8 @@ class CapitalisedNames(LocalRecognizer):
         if kind is Kind.GIVEN or (initial and kind is not Kind.WORD):
             return len(token) > 2
         opens = _opens(text, word)
+        if after is not None and opens and _RISING.match(text, after.start()):
+            after = None
         speaks = after is not None and after.group() in _SPEAKING and text[word.end() : after.start()] == " "
         marked = speaks or text[word.end() : word.end() + 1] in {",", "'", ":"}
         if kind is Kind.FAMILY:
@@ -244,7 +273,7 @@ class CapitalisedNames(LocalRecognizer):
                 or token.lower() not in self._kinds.words
             )
         if kind is Kind.UNKNOWN:
-            return _PLAIN.fullmatch(token) is not None and (not opens or marked)
+            return _PLAIN.fullmatch(token.removesuffix("'s")) is not None and (not opens or marked)
         if kind is Kind.WORD_FAMILY:
             said = after is not None and after.group() in _SAYING and speaks
             return said or text[word.end() - 2 : word.end()] == "'s"
@@ -274,7 +303,7 @@ def _run(text: str, tokens: list[_Word], index: int, caseless: bool) -> Iterator
         word = token.group()
         if length and not _joined(text, tokens[index + length - 1], token):
             return
-        if not (caseless or word[0].isupper()):
+        if not (caseless or word[0].isupper() or _ARTICLED.match(word)):
             following = tokens[index + length + 1] if index + length + 1 < len(tokens) else None
             if not (
                 word in _PARTICLES
@@ -307,9 +336,9 @@ def _towns(text: str, run: list[_Word], caseless: bool) -> Iterator[tuple[str, i
             words = run[index : index + length]
             if len(words) < length or (length == 1 and (caseless or run[index].group().isupper())):
                 continue
-            if " ".join(fold(word.group()) for word in words) in towns and not is_eponym(
-                words[0].group(), text, words[-1].end()
-            ):
+            town = " ".join(fold(word.group()) for word in words)
+            named = town in towns and not is_eponym(words[0].group(), text, words[-1].end())
+            if named and not (town in _MEASURING and _MEASURED.match(text, words[-1].end())):
                 yield "LOCATION", words[0].start(), words[-1].end()
                 index += length - 1
                 break

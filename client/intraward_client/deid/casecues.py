@@ -18,6 +18,13 @@ WORD = regex.compile(r"(?<![\p{L}\d])\p{L}[\p{L}\p{M}]*(?:['-]\p{L}[\p{L}\p{M}]*
 LETTERS = regex.compile(
     r"(?<![\p{L}\p{M}\d])(?!(?:of|the)\b)(?<!(?<=\p{L})')\p{L}[\p{L}\p{M}]*|(?<=\p{L}')\p{L}[\p{L}\p{M}]+"
 )
+MISREAD = regex.compile(
+    r"(?<![\w@.-])\p{Lu}(?:\p{Ll}{3,12}[015]\p{Ll}|\p{Ll}{1,2}[015]\p{Ll}{2}|0\p{Ll}{3})\p{Ll}*(?![\w@-])"
+)
+"""A printed name in which a scanner read a digit for a letter ("Mire1a", "J0nes")."""
+INITIALS = regex.compile(
+    r"(?i)(?<=(?<!\p{L})(?:transcribed|dictated|typed|signed|entered|verified|initials|scribe)(?: by)?[:.]? {1,2})(?:\p{L}\. ?){2,3}(?!\p{L})"
+)
 CAPITALISED = regex.compile(r"(?<!\p{L})\p{Lu}\p{Ll}")
 CODE = regex.compile(
     r"(?<![\w@.%+])(?=[\w-]*\d)(?=[\w-]*[a-z])(?!\d+[a-z]{1,4}\b(?!-))\w+(?:-\w+)*(?![\w@]|\.\w)"
@@ -85,7 +92,7 @@ COMMON_KIND = listed(
     specialty public private nursing care assisted living long term acute rehab rehabilitation dialysis outpatient
     inpatient memory palliative comfort aged social managed end life skilled health home care center centre community surgical medical stroke cardiac intensive emergency step down day walk urgent family primary group"""
 )
-TOWARDS = listed("attends attending off in from to at near of outside through visiting on for by via")
+TOWARDS = listed("contact attends attending off in from to at near of outside through visiting on for by via")
 PLACE_LABEL = regex.compile(
     r"(?i)(?<!\p{L})(?:employer|workplace|hospital|facility|clinic|school|pharmacy|agency|site|discharged to|transferred (?:to|from)|city|town)[ \t]*:[ \t]*\K\p{L}[\p{L}\d&'., -]{2,50}?(?=[ ]{2}|[ ]*(?:$|[\n|;(,]))"
 )
@@ -95,7 +102,7 @@ TOWN_STATE = regex.compile(
 POSTCODE = regex.compile(
     r"(?i)(?<![\w-])[a-z]{1,2}\d[a-z\d]?[ ]\d(?!hr|hz|ft|st|nd|rd|th|ug|gr)[abd-hjlnp-uw-z]{2}(?![\w-])"
 )
-STATE_ZIP = regex.compile(r"(?i)(?<=[ ,])[a-z]{2}(?=,?[ ]+\d{5}\b)")
+STATE_ZIP = regex.compile(r"(?i)(?<=[ ,])(?<!\d[ ,])[a-z]{2}(?=,?[ ]+\d{5}\b)")
 COMPASS = regex.compile(
     r"(?i)(?<![\w./])\d{1,2}[a-z]?[ -]?(?:north|south|east|west|main|central|center|centre|pavilion|plaza|annex|tower)(?:[ -](?:tower|wing|pavilion))?\b"
 )

@@ -47,7 +47,7 @@ _DRUG_ENDINGS = regex.compile(
     r"orphan|tadol|fentanil|fentanyl|phylline|steride|itis|osis|aemia|emia|uria|vastatin|cept|lukin|stim|tide|kinra|"
     r"ectomy|otomy|ostomy|plasty|scopy|scopic|graphy|graphic|gram|pathy|pathic|algia|plegia|paresis|rrhea|rrhoea|penia|"
     r"megaly|trophy|trophic|coccus|cocci|bacter|bacteria|bacterium|virus|viridae|myces|phyta|monas|ella|"
-    r"cardia|pnea|pnoea|phagia|phasia|kinesia|esthesia|lysis|blastoma|sarcoma|carcinoma|adenoma|lymphoma|"
+    r"cardia|pnea|pnoea|phagia|phasia|kinesia|esthesia|lysis|blastoma|sarcoma|carcinoma|adenoma|lymphoma|gliomas?|neuromas?|fibromas?|myomas?|myelomas?|lipomas?|angiomas?|(?:schw)?annomas?|epitheliomas?|teratomas?|seminomas?|ependymomas?|meningiomas?|melanomas?|hematomas?|haematomas?|osteomas?|chondromas?|insulinomas?|gastrinomas?|papillomas?|granulomas?|condylomas?|xanthomas?|thymomas?|"
     r"glycemia|kalemia|natremia|thorax|derma|dermal|genic|cyte|cytes|cytic|phil|philia|phobia|mycosis|ectasis|stenosis)"
 )
 _CLINICAL = listed(
@@ -117,6 +117,14 @@ def is_clinical(token: str) -> bool:
     )
 
 
+def is_drug(token: str) -> bool:
+    """A brand, a generic name on the list of brands, or what ends as drugs do."""
+    lowered = token.lower()
+    return lowered in word_list("brands") or (
+        len(lowered) > 6 and _DRUG_ENDINGS.fullmatch(lowered) is not None
+    )
+
+
 def is_word(token: str, words: frozenset[str]) -> bool:
     """Whether ``token`` is an English word or a regular inflection of one, by the model's WordNet index."""
     lowered = token.lower().removesuffix("'s").strip("'-.")
@@ -129,7 +137,7 @@ def is_word(token: str, words: frozenset[str]) -> bool:
     return any(
         lowered.endswith(ending) and lowered[: len(lowered) - len(ending)] + stem in words
         for ending, stem in _SUFFIXES
-        if len(lowered) > len(ending) + (2 if ending == "s" else 3)
+        if len(lowered) > len(ending) + (2 if ending in {"s", "ies", "ied"} else 3)
         or lowered[: len(lowered) - len(ending)] + stem in _SHORT_VERBS
     )
 

@@ -26,8 +26,10 @@ from intraward_client.deid.casecues import (
     FACILITY,
     FEWEST,
     HOLY,
+    INITIALS,
     LABEL,
     LETTERS,
+    MISREAD,
     MODALS,
     MONTH,
     MONTHS,
@@ -48,18 +50,22 @@ from intraward_client.deid.casecues import (
     WORDISH,
     WORDS_A_CAPITAL,
 )
+from intraward_client.deid.deeds import is_acting
 from intraward_client.deid.eponyms import EPONYMS
 from intraward_client.deid.filters import is_headed
 from intraward_client.deid.layout import flatten
+from intraward_client.deid.shortnames import letters_of_hospitals
 from intraward_client.deid.standing import is_bedded
 from intraward_client.deid.venues import ADJECTIVES, ENDS_OF_PLACES, FIRMS, PAPERS
 from intraward_client.deid.wordkinds import MAYBE, NAMES, Kind, WordKinds
 from intraward_client.deid.wordlists import fold, word_list
 
+_LETTERS_READ = str.maketrans("015", "ols")
+
 
 def recase(text: str, kinds: WordKinds) -> str:
     """A copy of ``text`` of the same length, with capitals where names and places stand."""
-    text = flatten(text)
+    text = MISREAD.sub(lambda match: match.group().translate(_LETTERS_READ), flatten(text))
     if is_caseless(text):
         return _restore(text, kinds)
     lines = text.split("\n")
@@ -95,7 +101,7 @@ def _restore(text: str, kinds: WordKinds) -> str:
             kind is Kind.UNKNOWN and len(word.group()) > 1 and not word.group().isupper()
         ):
             flagged[index] = _beside_name(text, words, flagged, index) or _is_cued(text, words, kinds, index)
-        flagged[index] = flagged[index] or is_bedded(text, word.start(), word.end(), kind)
+        flagged[index] = flagged[index] or _is_person_there(text, word, kind)
     for match in SIGNED.finditer(text):
         _flag_from(text, words, flagged, match.end(), 2, kinds)
     for match in LABEL.finditer(text):
@@ -112,6 +118,8 @@ def _restore(text: str, kinds: WordKinds) -> str:
             _write(view, word, _title(word.group()))
         elif shouted or not word.group().isupper():
             _write(view, word, word.group().lower())
+    for start, end in letters_of_hospitals("".join(view), kinds, small=True):
+        view[start:end] = "".join(view[start:end]).upper()
     for pattern, change in (
         (STREET, _title),
         (PLACE_LABEL, _title),
@@ -121,6 +129,7 @@ def _restore(text: str, kinds: WordKinds) -> str:
         (MONTH, str.capitalize),
         (STATE_ZIP, str.upper),
         (CREDENTIAL, str.upper),
+        (INITIALS, str.upper),
         (PREFIX, str.upper),
         (CODE, str.upper),
     ):
@@ -164,7 +173,7 @@ def _is_small_name_there(text: str, word: regex.Match[str], kind: Kind, kinds: W
     token = word.group()
     if kind is Kind.GIVEN and len(token) > 4 and token not in kinds.words:
         return True
-    if is_bedded(text, word.start(), word.end(), kind):
+    if _is_person_there(text, word, kind):
         return True
     if kind is Kind.UNKNOWN:
         fits = len(token) > 3 and WORDISH.search(token) is None
@@ -172,6 +181,14 @@ def _is_small_name_there(text: str, word: regex.Match[str], kind: Kind, kinds: W
     if kind in MAYBE:
         return token not in MODALS and _ends_before(BIRTH_CUE, text, word.start())
     return kind in NAMES and len(token) > 2 and _ends_before(CUE, text, word.start())
+
+
+def _is_person_there(text: str, word: regex.Match[str], kind: Kind) -> bool:
+    start, end = word.span()
+    if is_bedded(text, start, end, kind):
+        return True
+    slip = kind is Kind.UNKNOWN and WORDISH.search(word.group().lower()) is not None
+    return not slip and is_acting(text, start, end, kind)
 
 
 def _spread(text: str, words: list[regex.Match[str]], raised: set[int], index: int, kinds: WordKinds) -> None:
@@ -355,7 +372,9 @@ def _named_by_words(text: str, words: list[regex.Match[str]], kinds: WordKinds, 
             break
         first -= 1
     while first < index and (
-        words[first].group().lower() in COMMON_KIND or kinds.of(words[first].group()) is Kind.CLINICAL
+        words[first].group().lower() in COMMON_KIND
+        or words[first].group().lower().endswith(("ology", "iatry", "iatrics", "surgery"))
+        or kinds.of(words[first].group()) is Kind.CLINICAL
     ):
         first += 1
     before = text[: words[first].start()].rstrip(" ")

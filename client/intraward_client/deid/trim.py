@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import regex
 
+from intraward_client.deid.deeds import is_abbreviated_name
 from intraward_client.deid.lexicon import is_inflected, listed
-from intraward_client.deid.wordkinds import Kind, WordKinds
+from intraward_client.deid.wordkinds import MAYBE, Kind, WordKinds
 from intraward_client.deid.wordlists import fold, word_list
 
 _WORD = regex.compile(r"\p{L}[\p{L}\p{M}]*(?:['-]\p{L}[\p{L}\p{M}]*)*")
@@ -37,6 +38,8 @@ def trimmed(text: str, start: int, end: int, kinds: WordKinds) -> tuple[int, int
     if "\n" in text[start:end].strip():
         end = start + text[start:end].index("\n")
     tokens = list(_WORD.finditer(text, start, end))
+    if tokens and is_abbreviated_name(text, *tokens[-1].span()):
+        return tokens[0].start(), tokens[-1].end()
     titled = _TITLED.search(text, max(0, start - 14), start) is not None
     while (
         tokens
@@ -44,7 +47,7 @@ def trimmed(text: str, start: int, end: int, kinds: WordKinds) -> tuple[int, int
         and not (
             len(tokens) > 1
             and (tokens[0].group() in _DAYS or text[tokens[0].end()] == ",")
-            and kinds.is_name(tokens[1].group())
+            and (kinds.is_name(tokens[1].group()) or kinds.of(tokens[1].group()) in MAYBE)
         )
         and not (titled and tokens[0].group().lower() not in _EDGE)
     ):

@@ -38,9 +38,13 @@ _SYLLABLES = listed(
     wei jie hui ling ying mei yan xin hao yi jia fang ping qing hong liang chi chih hsiang hsin hsueh
     kai ok oh ra ram reum seul sil soon suk sup yeol yeom hyeon bong cheol cho dal deok dong gil gwang
     gyeong hak ik keun ku kwan mu myeong pil rok rye ryong ryul sam seop sin tae taek ui wol woong wu ye
-    yeo yun cha chae chin chon kuo lan lung pei shu tsung tzu wen ya yuan yueh zhi zi"""
+    kin man wai kwok lai kit keung kam shing siu sze suet tak wah yee yiu yuen fai fung hoi kei lok oi po
+    shan tin tsz ka yeo yun cha chae chin chon kuo lan lung pei shu tsung tzu wen ya yuan yueh zhi zi"""
 )
 """Syllables of Korean and Chinese given names; two joined by a hyphen are one ("Min-jun")."""
+
+_JOINED, _JOINED_PART = 9, 4
+"""Letters that a given and a family name written as one have at least, and each of them."""
 
 _LOANS = listed(
     """cafe naive naivete fiance fiancee resume protege facade cliche debride debridement decor role passe
@@ -86,7 +90,7 @@ class WordKinds:
             return Kind.WORD_FAMILY
         if is_word(folded, self.words):
             return Kind.WORD if token.isascii() or folded in _LOANS else Kind.UNKNOWN
-        return Kind.UNKNOWN
+        return Kind.GIVEN if _is_joined(folded) else Kind.UNKNOWN
 
     def _of_parts(self, folded: str) -> Kind:
         parts = [part for part in folded.split("-") if part]
@@ -107,6 +111,22 @@ class WordKinds:
         return (
             Kind.WORD if Kind.WORD in kinds and (shortest > 4 or Kind.UNKNOWN not in kinds) else Kind.UNKNOWN
         )
+
+
+def _is_joined(folded: str) -> bool:
+    """Whether a given and a family name are written as one word, in either order ("petrahighmore")."""
+    for at in range(3, len(folded) - 2):
+        for given, family in ((folded[:at], folded[at:]), (folded[at:], folded[:at])):
+            sure_given, sure_family = given in word_list("given_names"), family in word_list("family_names")
+            if (
+                (sure_given or sure_family)
+                and (sure_given or given in word_list("given_words"))
+                and (sure_family or family in word_list("family_words"))
+                and len(folded) >= _JOINED
+                and min(len(given), len(family)) >= _JOINED_PART
+            ):
+                return True
+    return False
 
 
 @lru_cache(maxsize=2)

@@ -21,6 +21,25 @@ FOUND = (
     ("Witnessed by S.  d'Aubrac, RN, and B.  dos Reis, RN.", "S.  d'Aubrac"),
     ("Signed: Der Khang, MD", "Der Khang"),
     ("WITNESSED BY W. HIRSCHFELD, RN, AND OTHERS AT THE BEDSIDE.", "W. HIRSCHFELD"),
+    ("Obinna cannot remember the passphrase for the app.", "Obinna"),
+    ("SLP note: Heath passed the bedside swallow.", "Heath"),
+    ("Chest tube out. Rivers still wheezy on 2 L.", "Rivers"),
+    ("Text me when Banks leaves for IR.", "Banks"),
+    ("Vent weaned. miyeon is retching after the prep. Zofran ok?", "miyeon"),
+    ("if hope can sit up, start clears", "hope"),
+    ("please remind faith to recheck the k", "faith"),
+    ("pls ask bell to cosign the morphine", "bell"),
+    ("who is covering for kwok overnight", "kwok"),
+    ("what was moss's last creatinine", "moss"),
+    ("wendyhightower med list shows two statins", "wendyhightower"),
+    ("is Wozniak in clinic or al-Hashimi?", "al-Hashimi"),
+    ("HCP is Young, Hope, reachable on her mobile.", "Young, Hope"),
+    ("Legal proxy is Trinh, Tam, letter on file.", "Trinh, Tam"),
+    ("Seen with Ka-Man Fung on rounds.", "Ka-Man Fung"),
+    ("NOTE OF THE DAY. PER RIVERS, STOP THE HEPARIN AT 0600.", "RIVERS"),
+    ("Plan agreed.\nMay Fields, DO", "May Fields"),
+    ("Attending Ro5alind Achterberg reviewed the film.", "Ro5alind"),
+    ("WOUND CLEAN AND DRY.\nTRANSCRIBED: R.T. 03/11/2024", "R.T."),
 )
 LEFT = (
     "Housekeeping needed in bed 3 after discharge.",
@@ -29,6 +48,12 @@ LEFT = (
     "Give 5 mg p.o. q.d. and 2 L. of saline i.v. over 4 h.",
     "wound closed with staples, mild tingle in the left hand",
     "echo: ef 36%, mild mr, rvsp 37 mmhg",
+    "Drew a clock without errors. Rose from the chair without using her arms.",
+    "Chem: Na 138. Pt declined the vaccine, copies were sent.",
+    "call light within reach, page surgery when the lab is back",
+    "Page sent, awaiting reply. Foley draining, Wells score 1.5. Burns healed well.",
+    "Church attendance weekly. Hope for discharge tomorrow. Grace period ends Friday.",
+    "LONG QT ON EKG. PER PROTOCOL, HOLD HEPARIN. CASE DISCUSSED WITH FAMILY.",
 )
 
 

@@ -93,7 +93,7 @@ def load(folder: Path, **labels: str) -> Any:
 
 
 def test_it_is_united_with_the_rest(folder: Path, deidentifier: Deidentifier) -> None:
-    given = "We asked zorblax about the cough. Dr. Varga agreed, MRN 48120957."
+    given = "The cough of zorblax was dry. Dr. Varga agreed, MRN 48120957."
     alone = deidentifier.deidentify_text(given, "p", {})
     assert isinstance(alone, DeidentifiedNote) and "zorblax" in alone.text
     pin = Stronger(path=str(folder), sha256=inspect(folder).sha256)
