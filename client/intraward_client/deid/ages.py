@@ -67,6 +67,17 @@ AGES = (
     ),
     Rule(
         "AGE_OVER_89",
+        "years in one letter",
+        rf"{_EDGE}(?:9\d|10\d|11\d)(?=y\b|[ ](?:y|Y|yrs?|YRS?)\.?[ ]?[/,|-]?[ ]?(?i:fe?male|m|f|man|woman|lady|gent\w*|wm|wf|bm|bf)\b)",
+    ),
+    Rule(
+        "AGE_OVER_89",
+        "age of kin or of somebody named",
+        r"\b(?i:eldest|oldest|youngest|grandm\w+|grandf\w+|grandpa|great-?[ ]?\p{L}+|neighbou?r|mother|father|mom|mum|dad|sister|brother|aunt|auntie|uncle|cousin|wife|husband|spouse|resident|matriarch|patriarch|twin|friend|caregiver|roommate|widow|widower|nana|abuela|abuelo)(?:,?[ ]\p{Lu}[\p{L}'\u2019.-]*){0,4},?[ ]\K(?:9\d|1[01]\d)(?=,?[ ](?:has|had|have|who|lives|lived|still|was|is|died|with|and well|alive|drives|walks|keeps|uses|cooks|smokes|remains|helps|takes|says)\b)"
+        r"|\p{Lu}\p{Ll}+[ ]\p{Lu}\p{Ll}{2,}[ ]\K(?:9\d|10\d)(?=[ ](?:has a|has the|lives|still|who|had a|keeps|died)\b)",
+    ),
+    Rule(
+        "AGE_OVER_89",
         "in their nineties",
         r"\b(?i:mid|late|early)?[ -]?(?i:nineties)\b|(?<=\b(?i:her|his|their|mid|late|early)[ -](?i:mid|late|early)?[ -]?)90(?:'?s)\b|\b(?i:centenarian|nonagenarian|supercentenarian)\b",
     ),

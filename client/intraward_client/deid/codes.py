@@ -21,7 +21,7 @@ from presidio_analyzer import LocalRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from intraward_client.deid.clinicalcodes import COUNTED, is_clinical_code, is_known
-from intraward_client.deid.lexicon import listed
+from intraward_client.deid.lexicon import is_drug, listed
 from intraward_client.deid.recase import is_caseless
 from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS
 from intraward_client.deid.wordkinds import NAMES, Kind, WordKinds
@@ -34,7 +34,7 @@ _TOKEN = regex.compile(rf"(?<![^{_OUTER}])[^\d{_OUTER}]*+\d[^{_OUTER}]*+")
 _LABEL = regex.compile(r"\p{L}[\p{L}./ -]{0,24}(?::|#)(?=.)")
 _UNIT_BEHIND = regex.compile(
     r"[ ]?(?:mg|mcg|g|kg|ml|mL|l|L|units?|IU|mmol|mmHg|bpm|beats|cells|copies|kcal|cal(?:orie)?s?|%|mm|cm|hours?|hrs?|h|minutes?|mins?|days?|weeks?|"
-    r"months?|years?|yrs?|steps|x|/|to|per|mEq|ng|pg|lbs?|pounds|ft|feet|m|meters?|metres?|degrees)(?![\p{L}\d])"
+    r"months?|years?|yrs?|steps|x|/|to|per|mEq|dB|Hz|ng|pg|lbs?|pounds|ft|feet|m|meters?|metres?|degrees)(?![\p{L}\d])"
 )
 _LONGEST = 120
 
@@ -44,12 +44,14 @@ _USER = regex.compile(
     r"locked out(?: of)?|(?:portal|mychart|patient|my|network|windows|epic|cerner|emr|ehr|domain|e-?prescribing|vpn|citrix|e-?mail|staff|web|app)(?: portal)? account|"
     r"account(?: name)?|sign(?:ed|-?off)|e-?sign(?:ed|ature)?|scribe|typist|transcriptionist|typed|operator|initials|session(?: of)?|alias|handle|auth(?:or|enticated)?|co-?sign|verif(?:ied)?|attest(?:ed)?|"
     r"\p{L}{3,}(?:ed|t|n|ne|de|en) (?:(?:on|off|up|in|out|electronically|digitally|late|online|remotely|in error|in epic|in cerner)[ ]){0,2}by|by|from workstation of|"
-    r"(?:changed|edited|modified|reassigned|assigned|routed|forwarded|sent|cc'?d?|messaged?|tagged|delegated) to)"
-    r"[ \t]*(?:(?i:user|name|id|is|was|as|set to|now|reads?|login|staff|clinician|provider|portal)[ \t]+){0,2}(?:[:=#(]|-(?=[ ]))?[ \t]*[\"'\u2018\u201c]?$"
+    r"(?:changed|edited|modified|reassigned|assigned|routed|forwarded|sent|cc'?d?|messaged?|tagged|delegated) to|"
+    r"(?:posts?|posted|posting|tweets?|blogs?|blogging|writes|comments?|streams?|plays|chats?|vlogs?|goes|active|reviews?|shares?|appears|listed|found|follows|messages|forum|group|board|online|channel|reddit|discord|twitch|app)\b[^.\n]{0,40}\s(?:as|under|by|called|named)|"
+    r"(?:tags|calls|named|names) (?:him|her|them)sel(?:f|ves)|(?:message|chat|e-?mail|note|request|reply|dm|text|post|invite|order)s? from)"
+    r"\s*(?:(?i:user|name|id|is|was|as|set to|now|reads?|login|staff|clinician|provider|portal)[ \t]+){0,2}(?:[:=#(]|-(?=[ ]))?[ \t]*[\"'\u2018\u201c]?$"
 )
 """What stands before a user name: an account, a session, or whoever did a thing in the record."""
 _STRONG = regex.compile(
-    r"(?i)(?:user|log|pass|pwd|mfa|2fa|otp|sso|unlock|locked|\w*[ ]?account|sign(?:ed)?[ -](?:in|on)|alias|handle|session|"
+    r"(?i)(?:user|log|pass|pwd|mfa|2fa|otp|sso|unlock|locked|\w*[ ]?account|sign(?:ed)?[ -](?:in|on)|alias|handle|session|post|tweet|blog|comment|stream|vlog|forum|tags|calls|"
     r"(?:print|typ|enter|key|scan|upload|transcrib|chart|fil|e-?sign|co-?sign|releas|modifi|edit|access|open|creat|record|updat|delet|amend|import|export|download|attest|authenticat|document|dictat|archiv|index|acknowledg)"
     r"(?:ed|n|d)(?: \w+){0,2} by)"
 )
@@ -94,6 +96,8 @@ class CodedTokens(LocalRecognizer):
             bare = token.lstrip("+#*~$/.:@_-\u2013\u2014")
             start += len(token) - len(bare)
             bare = bare.rstrip(".:/_*!?-\u2013\u2014%")
+            if _is_looked_up(text, start, bare):
+                continue
             entity = self._judged(bare, text[start + len(bare) : start + len(bare) + 14])
             if entity is not None:
                 yield entity, start, start + len(bare)
@@ -111,6 +115,13 @@ class CodedTokens(LocalRecognizer):
         if is_clinical_code(token):
             return None
         user = _WORD_AND_FIGURE.fullmatch(token)
+        pointed = _WORD_POINT_FIGURE.fullmatch(token)
+        if (
+            pointed is not None
+            and self._kinds.of(pointed.group(1)) in _USERLIKE
+            and not is_known(pointed.group(1))
+        ):
+            return "USERNAME"
         if user is not None:
             return self._numbered(user.group(1), len(user.group(2)))
         if digits > 3:
@@ -149,6 +160,8 @@ class CodedTokens(LocalRecognizer):
         word = text[start:end]
         if not caseless and word.islower() and word.isalpha() and _is_whole_name(word):
             return True
+        if "_" in word and self._is_joined(word):
+            return True
         cue = _USER.search(text, max(0, start - 60), start)
         if cue is not None and (_STRONG.match(cue.group()) or (len(word) > 3 and self._is_user(word))):
             return True
@@ -179,6 +192,11 @@ class CodedTokens(LocalRecognizer):
             return False
         return self._kinds.of(word) is Kind.UNKNOWN
 
+    def _is_joined(self, word: str) -> bool:
+        """Whether a part of ``word`` is a name or a word nobody knows ("sgarner_rn"), so no field of a form."""
+        parts = [part for part in word.split("_") if len(part) > 2 and part.isalpha() and not is_known(part)]
+        return any(self._kinds.of(part) in _USERLIKE for part in parts)
+
     def _is_user(self, word: str) -> bool:
         """Built of an initial and a name, or with a figure or a joint inside."""
         return not word.isalpha() or is_initial_and_name(word)
@@ -194,12 +212,29 @@ class CodedTokens(LocalRecognizer):
 _ENDINGS = listed("es ed er ly al ic an en ia is us ns rs ts ry ty ey or on in ar st le")
 _USERLIKE = frozenset({Kind.UNKNOWN, Kind.GIVEN, Kind.FAMILY, Kind.WORD_FAMILY, Kind.WORD_GIVEN})
 _WORD_AND_FIGURE = regex.compile(r"(\p{Ll}{3,}|\p{Lu}{4,}|\p{Lu}\p{Ll}{3,})(\d{1,4})")
+_WORD_POINT_FIGURE = regex.compile(r"(\p{L}\p{Ll}{3,}|\p{Lu}{4,})[._-]\d{2,4}")
 _DENSE = regex.compile(
     r"[\p{Lu}\d]+(?:[-/_][\p{Lu}\d]+)*|[\p{Ll}\d]+(?:[-/_][\p{Ll}\d]+)*|\p{Lu}+(?:-[\p{Ll}\d]+)+"
 )
 _RANGE = regex.compile(r"(\d+)[-\u2013](\d+)")
 _TIMES = regex.compile(r"(?:[01]\d|2[0-4])[0-5][05][-\u2013](?:[01]\d|2[0-4])[0-5][05]")
 _YEARS = regex.compile(r"(?:19|20)\d\d[-\u2013/](?:(?:19|20)\d\d|\d\d)")
+
+
+_NOMENCLATURE = regex.compile(
+    r"(?i)\b(?:cdt|cpt|hcpcs|icd(?:-?\d\d?)?(?:-?(?:cm|pcs))?|ms-drg|drg|loinc|snomed(?: ct)?|atc|omim|mim|orpha|hgvs|rxcui|mesh|clinvar|refseq|dbsnp|dental code|procedure code|billing code|dx code|diagnosis code)"
+    r"\b[ :#]*(?:(?:codes?|no\.?|and|or|versus|vs\.?|to|with|,|[A-Z]?\d[\d.-]{2,8})[ ,/:]*){0,6}$"
+)
+_DRUG = regex.compile(r"(\p{L}[\p{L}-]{3,}) $")
+
+
+def _is_looked_up(text: str, start: int, token: str) -> bool:
+    """Whether ``token`` is a code of a public nomenclature, or the strengths of a drug ("Augmentin 875-125")."""
+    if len(token) < 11 and _NOMENCLATURE.search(text, max(0, start - 50), start):
+        return True
+    drug = _DRUG.search(text, max(0, start - 24), start)
+    strengths = regex.fullmatch(r"[1-9]\d{1,2}(?:\.\d+)?-[1-9]\d{1,2}(?:\.\d+)?", token)
+    return drug is not None and strengths is not None and is_drug(drug.group(1))
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
@@ -251,7 +286,7 @@ def _is_grouped(token: str) -> bool:
     if "." in token:
         return len(groups) > 2 and min(map(len, groups)) > 1
     if len(groups) > 2:
-        return total > 6
+        return total > 6 and not all(len(group) < 4 and int(group) % 5 == 0 for group in groups)
     if _TIMES.fullmatch(token) or _YEARS.fullmatch(token):
         return False
     low, high = groups

@@ -42,7 +42,7 @@ CONTACT = (
     Rule(
         "PHONE_NUMBER",
         "extension or pager",
-        r"\b(?i:ext(?:ension)?|extn|bleep|blp|beep|pager|beeper|pgr|page[drs]?|paging|vocera|ascom|dect|speed dial|pin|hospital phone|work phone|spectralink|on-call phone)\b\.?[ \t]*(?:(?i:no\.?|number|#|:|is|me|him|her|us|at|on|to|the team|team|id)[ \t]*){0,3}\K#?\d[\d-]{1,10}\b(?![ \t]*(?:of|/)[ \t]*\d)(?!/\d|[ \t]?(?:mm|cm|mL|mg)\b)",
+        r"\b(?i:pager|pgr|beeper|bleep|extension)[ ]?[:#]?\n\K\d{3,6}\b(?![./-]?\d|[ ]?(?:mg|mL|ml|%|mm|cm|hours|[:)])(?!\w))|\b(?i:ext(?:ension)?|extn|bleep|blp|beep|pager|beeper|pgr|page[drs]?|paging|vocera|ascom|dect|speed dial|pin|hospital phone|work phone|spectralink|on-call phone)\b\.?[ \t]*(?:(?i:no\.?|number|#|:|is|me|him|her|us|at|on|to|the team|team|id)[ \t]*){0,3}\K#?\d[\d-]{1,10}\b(?![ \t]*(?:of|/)[ \t]*\d)(?!/\d|[ \t]?(?:mm|cm|mL|mg)\b)",
     ),
     Rule(
         "PHONE_NUMBER",
@@ -123,6 +123,11 @@ CONTACT = (
         "USERNAME",
         "name for a chat or portal",
         r"\b(?i:portal id|chat name|channel name|log-?[ ]?in name)\b[ :=\"']*(?:is[ ])?\K[\w.-]{4,}(?<![.-])",
+    ),
+    Rule(
+        "USERNAME",
+        "initials of whoever wrote it down",
+        r"\b(?i:transcribed|typed|dictated|scribed|transcriptionist|typist|scribe|initial(?:ed|led|s)|witnessed|d|t|dd|td)(?<=\b\p{L}{4,}|^\p{L}{1,2})(?:[ ](?i:by))?[ ]?(?::[ ]?|(?<=by)[ ])\K(?!(?:MD|DO|RN|NP|PA|PT|OT|ED|ER|OR|CT|MR|US|IV|LPN|CNA|PCT|HR|BP|RR)\b)[A-Z]{2,3}(?=[ ]*(?:$|[,.;/)]))",
     ),
     Rule("USERNAME", "handle", r"(?<![\w.@])@[A-Za-z_][\w.-]{2,}(?<![.-])"),
     Rule(

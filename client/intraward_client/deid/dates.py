@@ -59,7 +59,7 @@ DATES = (
     Rule(
         "DATE_TIME",
         "day first",
-        rf"(?<![\w.]){_ORDINAL}(?:[ \t]+(?:day[ \t]+)?of)?[ \t/-]*{MONTH}(?:,?[ \t/-]*(?:(?:\n[ \t]*)?{_YEAR}|'?\d\d)(?!\d))?",
+        rf"(?<![\w.])(?:(?i:the)[ ](?=\d\d?(?i:st|nd|rd|th)[ ](?i:of)))?{_ORDINAL}(?:[ \t]+(?i:(?:day[ \t]+)?of))?[ \t/-]*{MONTH}(?:,?[ \t/-]*(?:(?:\n[ \t]*)?{_YEAR}|'?\d\d)(?!\d))?",
     ),
     Rule("DATE_TIME", "month and year", rf"(?<!\w){MONTH},?[ \t-]*(?:of[ \t]+)?(?:{_YEAR}|'\d\d)(?!\d)"),
     Rule(
@@ -71,6 +71,13 @@ DATES = (
         "DATE_TIME",
         "day and month behind a cue",
         rf"(?<!\b(?i:pain|scores?|severity|level|rated|rating|strength|apgar|power|intensity)[ ])\b(?i:on|since|until|till|dated?|from|by|before|after|between|through|thru|of|seen|saw|visit(?:ed)?|admit(?:ted)?|adm|discharged?|dc'?d?|started|stopped|due|appointment|appt|exp(?:ires)?|last|next|scheduled|drawn|collected|labs?|cx|cultures?|ct|mri|cxr|xray|x-ray|echo|scan|surgery|op|procedure|injury|fell|onset|lmp|edd|dob|born|signed|repeat|rescheduled|moved|cancelled|arrived|refill(?:ed)?|dose|vaccinated|booster|today|yesterday|tomorrow|{_WEEKDAY})[ \t:(,]+(?:the[ ]|on[ ])?\K(?:(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01])|(?:0?[1-9]|[12]\d|3[01])/(?:0?[1-9]|1[0-2])|(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?!\d))(?![\w/]|\.\d)(?:[ ]?(?:-|to|and|&|through)[ ]?(?:0?[1-9]|[12]\d|3[01])/(?:0?[1-9]|[12]\d|3[01])(?![\w/]))?{_NOT_SCORE}",
+    ),
+    Rule(
+        "DATE_TIME",
+        "day and month that something is set for",
+        rf"\b(?i:(?:set|booked|scheduled|planned|slated|penci?lled(?: in)?|offered|slotted|fixed|arranged|listed|due|down|surgery|appointment|appt|visit|infusion|clinic|follow-?up|f/u|bed|slot|next \w+|last \w+)\b[^.;:\n\d]{{0,40}}? )(?i:for|around|about|circa|approx\.?)[ ]\K{_ANY}/{_ANY}{_BARE_END}|\b(?i:for)[ ]\K(?:0?[1-9]|1[0-2])/(?:0?[1-9]|1[1-9]|2\d|3[01])(?=[.,;)]?[ ]*$|[.;)][ ]\p{{Lu}})(?<!5/5)"
+        rf"|\b(?i:began|begun|started?|starting|onset|since|occurred|happened|symptoms?|rash|fever|cough|sometime|from)\b[^.;:\n\d]{{0,30}}?(?<![\w])(?i:around|about|circa|approx\.?|on or about|~)[ ]\K{_ANY}/{_ANY}{_BARE_END}"
+        rf"|\b(?i:around|about)[ ]\K{_ANY}/{_ANY}(?=,?[ ](?:after|before|when|while|following)\b)|\b(?i:next|last) (?:infusion|dose|visit|appointment|appt|session|cycle|treatment|injection|clinic|scan|draw|cbc|follow-?up|surgery|round|transfusion|chemo)[ ]\K{_ANY}/{_ANY}{_BARE_END}",
     ),
     Rule(
         "DATE_TIME",

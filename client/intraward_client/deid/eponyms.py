@@ -9,6 +9,8 @@ one of a word that nobody knows ("Zavrik sign"); the surer the word is a surname
 
 from __future__ import annotations
 
+from functools import cache
+
 import regex
 
 from intraward_client.deid.lexicon import listed
@@ -23,6 +25,8 @@ STANDALONE = frozenset(map(fold, word_list("eponyms_rare") | word_list("brands")
 _RARE = frozenset(map(fold, word_list("eponyms_rare")))
 _PHRASES = word_list("eponyms_phrases")
 _LONGEST = 5
+NOBODY = frozenset({"ramsay hunt", "sister mary joseph", "swan ganz", "lloyd davies"})
+"""Phrases with a first name that are spared without their noun."""
 
 _HEADS = listed(
     """abscess agar allograft amputation amyotrophy anaemia anastomosis anemia aneurysm angina angle anomaly antibodies
@@ -69,7 +73,7 @@ _HEADS = listed(
     valvotomy septostomy circulation switch stage stages approximation view spline ester staining smear medium broth plate
     ileostomy colostomy gastrostomy jejunostomy face faces
     thyroid goiter goitre orbitopathy ophthalmopathy dermopathy storm axis hormone deficiency mutation gene genes
-    chromosome inheritance trait heart lung kidney hip knee shoulder finger foot hand toe palate bowel rectum"""
+    gallbladder bar sump rod collar lift vest crutches cushion harness chromosome inheritance trait heart lung kidney hip knee shoulder finger foot hand toe palate bowel rectum"""
 )
 """Nouns that an eponym names: "Parkinson disease", "Foley catheter", "Wells score"."""
 
@@ -82,7 +86,7 @@ _OF_PATIENTS = listed(
     resection cast bandage drape wound patch valve tap type breathing edema effusion hallucinations poisoning fissure pneumonia
     leukemia metastasis seizures carcinoma migraine psychosis dementia gangrene hemorrhage ulcer respirations angina cirrhosis
     colitis hepatitis cyst hernia hernias fistula aneurysm abscess graft stent amputation goiter goitre hormone mutation gene
-    swab wire wires leads line lines drains node nodes plaques shunt boot corset nail pin plate mesh cells protocol pattern"""
+    bar lift collar vest crutches cushion harness rod swab wire wires leads line lines drains node nodes plaques shunt boot corset nail pin plate mesh cells protocol pattern"""
 )
 """Of these, what a patient may also have: no eponym is made of an unknown word by them alone."""
 
@@ -100,11 +104,18 @@ SCORED = regex.compile(
 )
 """A score of a scale ("Tinetti 22/28")."""
 GRADED = regex.compile(
-    r"(?: (?:[A-Z]{3,4} )?(?:score |scale |class |grade |stage |type |level )?(?:[IVX]{1,4}[a-cA-C]?\b|\d|C\dM\d|[A-F][1-4]?(?=[,.;:)]|$|[ \n](?:at|of|on|in|to|ankle|fracture|with|and|for|by|injury|lesion|type|cirrhosis|disease|aortic|dissection)\b)))|'s?(?!\w)"
-    r"|,? (?:POD|(?:post-?op(?:erative)? )?day) ?\d| (?:normal|central|midline|lateral\w*|equivocal|n/a|pending|sent|panel|status|variant|hose|in situ|-ve|\+ve|\+|neg\b|pos\b|elevated|raised|intact|score[ds]|"
-    r"in (?:19|20)\d\d\b|not (?:done|used|heard|seen|elicited|tested|applicable|performed|assessed|indicated|present|calculated))"
+    r"(?: (?:[A-Z]{3,4} )?(?:score |scale |class |grade |stage |type |level )?(?:[IVX]{1,4}(?:[a-gsA-C]|(?<=II)F)?\b|\d|C\dM\d|[A-F][1-4]?(?=[,.;:)]|$|[ \n](?:at|of|on|in|to|ankle|fracture|with|and|for|by|injury|lesion|type|cirrhosis|disease|aortic|dissection)\b)))|'s?(?!\w)"
+    r"| [+-](?!\w)| (?:TP|MSH|MLH|PMS|BRCA|PTEN|APC|VHL|NF|STK|CDH|RET|MEN)\d{0,3}\b|,? (?:POD|(?:post-?op(?:erative)? )?day) ?\d| (?:normal|central|midline|lateral\w*|equivocal|n/a|pending|sent|panel|status|variant|hose|in situ|-ve|\+ve|\+|neg\b|pos\b|elevated|raised|intact|score[ds]|"
+    r"in (?:19|20)\d\d\b|dull\b|lax\b|tight\b|flushe[sd]\b|locked\b|capped\b|clamped\b|accessed\b|de-?accessed\b|patent\b|tunnel+ed\b|to (?:gravity|suction|drainage|(?:low|wall|bulb|continuous|intermittent|straight) \w+)\b|"
+    r"in place\b|[LR] (?:IJ|SC|fem|subclav)|left fem|right fem|(?:aborted|attempted|performed|planned|completed|done|used|applied)(?=[ ]*(?:$|[.,;\n)]))|x ?\d\b|"
+    r"not (?:done|used|heard|seen|elicited|tested|applicable|performed|assessed|indicated|present|calculated))"
 )
 """A grade or a score behind an eponym ("Killip II", "Braden 18"), or its genitive."""
+
+STAGED = regex.compile(
+    r" (?:I{2,3}(?:[a-gsA-C]|(?<=II)F)?|VI{1,3}[a-c]?|IX|(?:IV|[IV])[a-f])(?=[ ]*(?:$|[,.;:)]|\n)|[ ](?:and|or|to) [IVX]|[ ]\p{Ll}{3,})"
+)
+"""A roman grade, which no surname has behind it unless a first name stands before ("Todani IVa")."""
 
 STRONG_HEAD = regex.compile(
     r"(?:'s|s'|')? (?:sign|test|syndrome|disease|man(?:oeu|eu)vre|maneuver|score|scale|criteria|classification|"
@@ -159,6 +170,30 @@ def is_coupled(text: str, start: int, end: int) -> bool:
     return any(other in EPONYMS and not _RARE.isdisjoint({other, fold(text[start:end])}) for other in others)
 
 
+def is_topical(text: str, start: int, end: int) -> bool:
+    """Whether what an eponym is about stands right behind it ("Gilbert, bilirubin 2.1", "Norwood then Glenn")."""
+    topics = _topics().get(fold(text[start:end]))
+    return topics is not None and topics.match(text, end) is not None
+
+
+@cache
+def _topics() -> dict[str, regex.Pattern[str]]:
+    """Of each line "eponym: topic, topic" of the list, what reaches a topic; a "!" lets a comma or colon lie between."""
+    found = {}
+    for entry in word_list("eponyms_topics"):
+        name, topics = entry.split(":", 1)
+        words = "|".join(regex.escape(topic.strip()) for topic in topics.split(","))
+        between = _SPACED if name.endswith("!") else _JOINED
+        found[fold(name.rstrip("!"))] = regex.compile(
+            rf"(?i)(?:'s)?(?:{between}{_NO_DEED}[\w/+%-]+){{0,4}}?{between}(?:{words})"
+        )
+    return found
+
+
+_SPACED, _JOINED = r"[ ,:/(-]{1,3}", r"[ /(-]{1,2}"
+_NO_DEED = r"(?!(?:has|had|have|is|was|needs?|wants?|will|says?|said|gets?|got|takes?|took|came|comes|here|states?|reports?|still|asks?|asked|called|seen|admitted|who|and his|and her|he|she)\b)"
+
+
 TITLED = regex.compile(
     r"(?:\b(?P<title>Drs?|Doctor|Mr|Mrs|Ms|Miss|Mx|Prof|Professor|Sir|Nurse|DR|MR|MRS|MS)\b\.?|\b(?i:patient|pt|client|resident|son|daughter|wife|husband|"
     r"mother|father|mum|mom|dad|sister|brother|partner|spouse|niece|nephew|aunt|uncle|(?:sur|first |last |full )?name|nok|kin|attending|surgeon|"
@@ -180,7 +215,8 @@ def phrase_around(text: str, start: int, end: int) -> int | None:
             if last.end() < start or " ".join(folded[first : first + length]) not in _PHRASES:
                 continue
             tail = GRADED.match(text, last.end())
-            if end <= (tail.end() if tail else last.end() + 2):
+            head = HEADED.match(text, last.end())
+            if end <= max(found.end() if found else last.end() + 2 for found in (tail, head)):
                 return words[first].start() if _is_thing(text, words[first], last) else None
     return None
 
@@ -190,7 +226,9 @@ def _is_thing(text: str, first: regex.Match[str], last: regex.Match[str]) -> boo
     if PERSON_AFTER.match(text, last.end()):
         return False
     if (
-        fold(first.group()) not in word_list("given_names")
+        text[first.start() : last.end()].lower() in NOBODY
+        or fold(last.group()) in _RARE
+        or fold(first.group()) not in word_list("given_names")
         or text[first.end()] == "-"
         or last.group().islower()
     ):

@@ -13,31 +13,37 @@ from collections.abc import Iterable, Iterator
 import regex
 from presidio_analyzer import RecognizerResult
 
+from intraward_client.deid.clinicalcodes import is_clinical_code, is_known
 from intraward_client.deid.dates import MONTH
 from intraward_client.deid.eponyms import (
     BESIDE_UNKNOWN,
     EPONYMS,
     GRADED,
     HEADED,
+    NOBODY,
     OF_ONE,
     PERSON_AFTER,
     SCORED,
     SOUGHT,
+    STAGED,
     STANDALONE,
     STRONG_HEAD,
     TITLED,
     is_coupled,
+    is_topical,
     phrase_around,
 )
-from intraward_client.deid.lexicon import is_inflected
+from intraward_client.deid.lexicon import is_drug, is_inflected
 from intraward_client.deid.trim import trimmed
-from intraward_client.deid.wordkinds import NAMES, Kind, WordKinds, word_kinds
+from intraward_client.deid.wordkinds import MAYBE, NAMES, Kind, WordKinds, word_kinds
 from intraward_client.deid.wordlists import fold, word_list
 
 _DATED = regex.compile(rf"\b{MONTH}|\d{{1,4}}[/.-]\d{{1,2}}[/.-]\d{{1,4}}")
 _WORD = regex.compile(r"\p{L}[\p{L}\p{M}'-]*")
-_ROMAN = regex.compile(r"[IVX]+[a-cA-C]?")
-_GRADE = regex.compile(r" [IVX]+[a-cA-C]?$")
+_ROMAN = regex.compile(r"[IVX]+(?:[a-gsA-C]|(?<=II)F)?")
+_GRADE = regex.compile(r" [IVX]+(?:[a-gsA-C]|(?<=II)F)?$")
+_CALLED = regex.compile(r" (?:syndrome|classification|criteria|phenomenon|man(?:oeu|eu)ver|manoeuvre)\b")
+_FORENAMED = regex.compile(r"\p{Lu}[\p{L}'-]*\.? $")
 _MEASURE = regex.compile(r"[\d.,]+[ ]?(?:mg|mcg|g|ml|mL|L|mmHg|bpm|%|units?|C|F|kg|cm|mm|mmol|IU)\b")
 _MORE_REGIONS = (
     "saudi arabia;south africa;south korea;north korea;sri lanka;new zealand;costa rica;"
@@ -75,7 +81,7 @@ _STAY = regex.compile(
 )
 """Headings of a note that begin as a facility does."""
 _HEADING = frozenset(["hospital", "hospitals", "clinic", "infirmary", "hospice", "center", "centre"])
-_POSTOPERATIVE = regex.compile(r"(?:POD|HD|HOD|DOL) ?#?\d{1,3}")
+_POSTOPERATIVE = regex.compile(r"(?:POD|HD|HOD|DOL) ?#?\d{1,3}|(?<!\b(?:in|to|on|from) )pod ?#?\d{1,3}")
 _SENTENCE_ENDS = frozenset({"", ".", "!", "?", ";", "\n", "*", ">", "|"})
 _PROSE = regex.compile(r" (?!(?:and|de|van|von|del|da)\b)\p{Ll}+[ ,.]|,? \d")
 _BARE_MAY = regex.compile(r"(?:May|March)$")
@@ -91,9 +97,15 @@ def settle(
         if not _stands(result, text, kinds):
             continue
         start, end, entity = result.start, result.end, result.entity_type
-        if entity == "LOCATION" and _is_region(text[start:end]):
+        if entity in {"LOCATION", "FACILITY"} and _is_region(text[start:end]):
             continue
-        if entity == "ROOM" and _POSTOPERATIVE.fullmatch(text[start:end]):
+        if entity == "ROOM" and _POSTOPERATIVE.fullmatch(text, start, end):
+            continue
+        if entity in {"ROOM", "LOCATION"} and _is_drug(text[start:end]):
+            continue
+        if entity == "LOCATION" and text[start:end].isalpha() and kinds.of(text[start:end]) is Kind.CLINICAL:
+            continue
+        if entity not in _NAMING and _is_measured(text, start, end, entity):
             continue
         if entity in _NAMING and _names_a_thing(text, start, end, kinds, _found_by(result)):
             continue
@@ -105,8 +117,53 @@ def settle(
             yield *cut, "PERSON"
 
 
+_ABBREVIATED = regex.compile(r"([\p{Lu}\p{Ll}]{2,6}) (\S+)")
+_NUMBERED = frozenset({"MRN", "SSN", "ACCOUNT", "DEVICE", "OTHER_ID", "LICENSE", "HEALTH_PLAN"})
+_RATIO = regex.compile(r"\d{1,2}/\d{1,2}")
+_RATED = regex.compile(
+    r"(?:(?i:\b(?:bite|teeth|tooth|crowns?|incisors?|fillings?|caries|implants?)[ ](?:on |of |at )?)"
+    r"|(\p{L}[\p{L}'-]+) )$"
+)
+_DIOPTERS = regex.compile(r" [+-]?\d{1,2}(?:\.\d{1,2})? ?D\b")
+_DOSED = regex.compile(r"(\p{L}[\p{L}-]{3,}) \d{1,3}(?:\.\d+)?")
+_SIGNS = regex.compile(r"\d{1,3}, (?:QTc?|PR|QRS|HR|BP|RR|SpO2|sats?|temp|Na|K|Cr|Hgb|Hb|WBC)\b")
+
+
+def _is_measured(text: str, start: int, end: int, entity: str) -> bool:
+    """Whether a number or a place is a measure: a test's value, a score, a lens, a dose, vital signs."""
+    span = text[start:end]
+    test = _ABBREVIATED.fullmatch(span)
+    numbered = entity in _NUMBERED
+    if (
+        numbered
+        and test is not None
+        and is_known(test[1])
+        and (is_clinical_code(test[2]) or _VALUE.fullmatch(test[2]))
+    ):
+        return True
+    if _RATIO.fullmatch(span):
+        rated = _RATED.search(text, max(0, start - 24), start)
+        word = "" if rated is None else fold(rated.group(1) or "")
+        halves = span.split("/")
+        passed = word == "passed" and halves[0] == halves[1]
+        return rated is not None and (rated.group(1) is None or passed or word in EPONYMS)
+    dosed = _DOSED.fullmatch(span)
+    if dosed is not None and is_drug(dosed[1]):
+        return True
+    return _DIOPTERS.match(text, end) is not None or _SIGNS.match(span) is not None
+
+
+_VALUE = regex.compile(r"[<>]?\d{1,3}(?:\.\d{1,2})?(?:[-/]\d{1,3}(?:\.\d{1,2})?){0,2}")
+
+
 def _found_by(result: RecognizerResult) -> str:
     return str((result.recognition_metadata or {}).get(RecognizerResult.RECOGNIZER_NAME_KEY))
+
+
+def _is_drug(span: str) -> bool:
+    """Whether a place is a drug or a device, or one with its dose ("Lasix 40", "Humira")."""
+    word, _, rest = span.partition(" ")
+    return fold(word) in word_list("brands") and not any(map(str.isalpha, rest))
 
 
 def _is_region(span: str) -> bool:
@@ -123,7 +180,7 @@ def _names_a_thing(text: str, start: int, end: int, kinds: WordKinds, by: str) -
     span = text[start:end]
     phrase = phrase_around(text, start, end)
     if phrase is not None:
-        return phrase < start or _untitled(text, start, end)
+        return phrase < start or _untitled(text, start, end, span.lower() in NOBODY)
     if _STAY.fullmatch(span) or _is_heading(text, start, end, kinds):
         return True
     if span.isupper() and fold(span) in word_list("abbreviations"):
@@ -165,13 +222,13 @@ def _is_heading(text: str, start: int, end: int, kinds: WordKinds) -> bool:
     )
 
 
-def _untitled(text: str, start: int, end: int) -> bool:
+def _untitled(text: str, start: int, end: int, nobody: bool = False) -> bool:
     """Whether no cue of a person stands before; kin with a disease is none ("Father: Wilson disease")."""
     cue = TITLED.search(text, max(0, start - 24), start)
     if cue is None:
         return True
     tail = end - 2 if text[end - 2 : end] == "'s" else end
-    return cue["title"] is None and STRONG_HEAD.match(text, tail) is not None
+    return cue["title"] is None and (nobody or STRONG_HEAD.match(text, tail) is not None)
 
 
 def _is_opening(text: str, start: int, end: int, kinds: WordKinds) -> bool:
@@ -222,7 +279,7 @@ def _names_someone(span: str, text: str, start: int, kinds: WordKinds) -> bool:
         return (
             text[max(0, start - 2) : start - 1] in {",", ")"} or text[max(0, start - 2) : start - 1].islower()
         )
-    if len(found) > 1 and Kind.CLINICAL not in found:
+    if len(found) > 1 and Kind.CLINICAL not in found and not MAYBE.isdisjoint(found):
         return found[0] is Kind.WORD_GIVEN or not any(is_inflected(word, kinds.words) for word in words)
     return False
 
@@ -261,6 +318,12 @@ def is_eponym(token: str, text: str, end: int) -> bool:
     if len(parts) > 1 and (STRONG_HEAD.match(text, tail) or BESIDE_UNKNOWN.match(text, tail)):
         return True
     if not given and bare not in word_list("family_names") and BESIDE_UNKNOWN.match(text, tail):
+        return True
+    if (STAGED.match(text, tail) or _CALLED.match(text, tail)) and not _FORENAMED.search(
+        text, max(0, start - 24), start
+    ):
+        return True
+    if is_topical(text, start, tail):
         return True
     if not all(part in EPONYMS for part in parts):
         return False

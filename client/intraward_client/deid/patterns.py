@@ -44,7 +44,7 @@ IDENTIFIERS = (
     _cued(
         "SSN",
         "social security number",
-        r"ssn|social security|social|soc\.? sec\.?|ss no\.?|s\.s\.n\.|ss ?#|national insurance|national id|sin|tax id|tin|itin|pps|bsn|cpf|curp|aadhaar|nino",
+        r"ssn|social security|social(?! (?:history|hx|work\w*|services?|determinants|issues|support|drink\w*|habits|smok\w*|distancing|media|isolation|situation|needs|anxiety|context|circumstances|function\w*|care|skills|phobia|visit|background))|soc\.? sec\.?|ss no\.?|s\.s\.n\.|ss ?#|national insurance|national id|sin|tax id|tin|itin|pps|bsn|cpf|curp|aadhaar|nino",
         4,
     ),
     Rule(
@@ -171,10 +171,12 @@ IDENTIFIERS = (
     Rule(
         "OTHER_ID",
         "long number",
-        r"(?<![\w.,])(?:[A-Za-z]{1,5}[-_]?)?\d{6,}\w*(?:[-/]\w*\d\w*|-[A-Z]{1,2}\b)*",
+        r"(?<![\w.,])(?!(?i:rs)\d{4,9}\b|(?:N[CGMPRTW]|X[MPR]|LRG|ENS[GPT])_?\d|NCT\d{8}\b)(?:[A-Za-z]{1,5}[-_]?)?\d{6,}\w*(?:[-/]\w*\d\w*|-[A-Z]{1,2}\b)*",
     ),
     Rule(
-        "OTHER_ID", "grouped number", r"(?<![\d.,/-])(?=(?:\d[ -]?){8,})\d{2,5}(?:[ -]\d{2,5}){2,}(?![\d/])"
+        "OTHER_ID",
+        "grouped number",
+        r"(?<![\d.,/-])(?=(?:\d[ -]?){8,})(?!(?:\d{0,2}[05][ -]){2,}\d{0,2}[05](?![\d-]))\d{2,5}(?:[ -]\d{2,5}){2,}(?![\d/]|[ ]?(?:dB|Hz|mmHg|mm|cm|mg|%))",
     ),
     Rule("OTHER_ID", "UUID", r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"),
 )

@@ -22,11 +22,11 @@ FIRM = frozenset({"known", "canary"})
 """Codes that no reviewer may let through as they are: the header or a planted patient says who it is."""
 _UNIT = r"\s*(?:mg|mcg|g|kg|ml|l|units?|iu|cells?|copies|/|%|x10|steps|bpm|mmhg)"
 _DOSED = r"\s*(?:mg|mcg|ml|units|scoops|kg|mmhg|bpm)\b"
-_COUNTED = r"(?<!latelets )(?<!plt )(?<!WBC )(?<!RNA )(?<!DNA )(?<!load )(?<!counts )(?<!count )(?<!\brs)"
+_COUNTED = r"(?<!latelets )(?<!plt )(?<!WBC )(?<!RNA )(?<!DNA )(?<!load )(?<!counts )(?<!count )(?<!\brs)(?<![NX][CGMPRTW]_)"
 """What a run of digits is no identifier behind: a count, or a variant of a gene (``rs1799963``)."""
-_PUBLIC = r"(?!rs\d+\b|NCT\d{8}\b|G\d{1,2}P\d[\d-]{3,}(?!\d)|(?:CYP|HLA)\w)"
+_PUBLIC = r"(?!(?i:rs)\d+\b|NCT\d{8}\b|G\d{1,2}P\d[\d-]{3,}(?!\d)|(?:CYP|HLA)\w)"
 """Codes of nobody: a variant, a registered trial, gravidity and parity, a gene."""
-_M = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
+_M = r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|octo?(?:ber)?|nov(?:ember)?|dec(?:ember)?)"
 RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("at-sign", re.compile(r"\S@\S")),
     ("ssn", re.compile(r"(?<!\d)[\dxX*]{3}([ -])[\dxX*]{2}\1\d{4}(?!\d)")),
@@ -51,7 +51,7 @@ RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
         "network",
         re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\d|\.\d)|\b(?:[0-9a-f]{1,4}:){2}[0-9a-f:]{3,}\b"),
     ),
-    ("date", re.compile(rf"(?<![\d/.])\d{{1,4}}([/.-])\d{{1,2}}\1\d{{2,4}}(?![\d/])(?!{_DOSED})", re.I)),
+    ("date", re.compile(rf"(?<![\d/.])(?<!\d-)\d{{1,4}}([/.-])\d{{1,2}}\1\d{{2,4}}(?![\d/]|-\d)(?!{_DOSED})", re.I)),
     ("date", re.compile(rf"\b(?=[A-Z]){_M}\.?\s+(?:\d{{1,2}}(?:[a-z]{{2}})?,?\s+)?(?:19|20)\d\d\b", re.I)),
     ("date", re.compile(rf"\b\d{{1,2}}(?:[a-z]{{2}})?[ -](?!may\b)(?:of )?{_M}\b(?!\s*(?:mg|ml))", re.I)),
     ("age", re.compile(r"\b(?:9\d|1[0-2]\d)[\s-]*(?:years?|yrs?|y)[\s/-]*(?:old|o\b|of age)", re.I)),

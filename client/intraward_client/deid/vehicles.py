@@ -16,7 +16,7 @@ _NOT = rf"(?!(?i:{_TESTS})(?![a-zA-Z]))(?!\d+[ -]?(?i:{_WORDS})\b)(?!\d{{1,3}}[ 
 _STRICT = r"(?:[A-Z]\d{1,3}[ -]?[A-Z]{3}|[A-Z]{2}\d\d[ -]?[A-Z]{3}|\d[A-Z]{3}[ -]?\d{3}|\d{2,3}[ -][A-Z]{3}|[A-Z]{3}[ -]?\d{3,4}[A-Z]?)"
 _PLATE = (
     rf"{_NOT}(?:{_STRICT}|\d{{2,3}}-[A-Z]{{1,2}}-\d{{1,6}}|[A-Z]{{2}}[ -]?\d{{1,2}}[ -]?[A-Z]{{1,3}}[ -]?\d{{1,4}}|[A-Z]{{2}}[ -]?\d\d[ -]?[A-Z]{{2}}[ -]?[A-Z]{{2}}|[A-Z]{{2,3}}[ -]\d{{2,3}}[ -]?[A-Z]{{1,3}}"
-    r"|[A-Z]{1,3}-[A-Z]{1,2}[ -]?\d{1,4}[EH]?|[A-Z]{1,2}[ -]?\d{4,6}[A-Z]?|\d{2}-[A-Z]{2,3}-\d{1,2}|\d{1,2}-?[A-Z]{2,3}-?\d{2,3}|[A-Z]{3}\d[A-Z]\d\d|\d{2,4}[ -][A-Z]{2,3}(?:[ -]\d{2})?|\d{4}[ -]?[A-Z]{3}|\d{2}[ ]?[A-Z]{1,3}[ ]?\d{2,4}|[A-Z]{2}-\d{2}-\d{2}|[A-Z]{3}[ ]?\d{2}[ ]?[A-Z]{2}|\d{3}[ ][A-Z]{2}[ ]\d{2,3}|[A-Z]{2}[ ]\d{2}[ ]\d{3})(?![\w-])"
+    r"|[A-Z]{1,3}-[A-Z]{1,2}[ -]?\d{1,4}[EH]?|[A-Z]{1,2}[ -]?\d{4,6}[A-Z]?|\d{2}-[A-Z]{2,3}-\d{1,2}|\d{1,2}-?[A-Z]{2,3}-?\d{2,3}|[A-Z]{3}\d[A-Z]\d\d|\d{2,4}[ -][A-Z]{2,3}(?:[ -]\d{2})?|\d{4}[ -]?[A-Z]{3}|\d{2}[ ]?[A-Z]{1,3}[ ]?\d{2,4}|[A-Z]{2}-\d{2}-\d{2}|[A-Z]{3}[ ]?\d{2}[ ]?[A-Z]{2}|\d{3}[ ][A-Z]{2}[ ]\d{2,3}|[A-Z]{2}[ ]\d{2}[ ]\d{3}|(?!D5W|A1C)(?:[A-Z]\d[A-Z]|[A-Z]{2}\d|\d[A-Z]{1,2}|\d{2}[A-Z])[ -](?=[A-Z]*\d)[A-Z\d]{3,5}|\d{3}[ -][A-Z]\d[A-Z])(?![\w-])"
 )
 _ROAD = (
     "cars?|vans?|trucks?|lorry|taxis?|cabs?|uber|lyft|rideshare|mini-?vans?|minibus|bus|shuttle|ambulance|vehicles?|autos?|automobiles?|suv|jeep|sedan|pickup|ute|motor-?(?:bike|cycle|home)|"
@@ -24,9 +24,27 @@ _ROAD = (
     "kennzeichen|immatriculation|matr[ií]cula|targa|transport|conveyance|fleet|rig|toyota|honda|ford|nissan|bmw|audi|volkswagen|vw|hyundai|kia|subaru|mazda|chevrolet|chevy|tesla|vauxhall|renault|peugeot|skoda|"
     "mercedes|fiat|volvo|mitsubishi|suzuki|dodge|buick|lexus|gmc|holden|opel|citro[eë]n|camry|corolla|civic|accord|prius|sienna|f-?150"
 )
+_STATES = (
+    "alabama|alaska|arizona|arkansas|california|colorado|connecticut|delaware|florida|georgia|hawaii|idaho|illinois|indiana|iowa|kansas|kentucky|louisiana|maine|maryland|massachusetts|michigan|minnesota|"
+    "mississippi|missouri|montana|nebraska|nevada|new[ ](?:hampshire|jersey|mexico|york|brunswick)|(?:north|south)[ ](?:carolina|dakota)|ohio|oklahoma|oregon|pennsylvania|rhode[ ]island|tennessee|texas|utah|vermont|"
+    "virginia|washington|wisconsin|wyoming|ontario|quebec|alberta|manitoba|saskatchewan|british[ ]columbia|nova[ ]scotia|newfoundland|victoria|queensland|nsw|tasmania"
+)
+_GROUPS = (
+    rf"(?!(?i:{_WORDS}|vin|d5w|d10w)\b)(?=(?i:[A-Z\d]{{0,4}}[A-Z]|[A-Z\d]{{1,4}}[ -][A-Z\d]{{0,5}}[A-Z]))(?:(?=[A-Za-z]*\d)[A-Za-z\d]{{2,4}}[ -](?=[A-Za-z]*\d)[A-Za-z\d]{{2,5}}|(?=[A-Za-z]*\d)[A-Za-z\d]{{2,4}}[ -](?!(?i:{_WORDS}|{_TESTS})\b)[A-Za-z]\d?[A-Za-z]{{1,2}}"
+    r"|[A-Z]{1,3}[ -]\d{2,5}[A-Z]{0,2}|(?i:[a-z]{1,2}[ -]\d{2,3}[ -][a-z]{2,3}|[a-z]{3}[ -]\d{3,4})|[A-Z\d]{5,8}(?<=[A-Z]\d+|\d[A-Z]+))(?![\w-])(?![ ]?(?i:mg|mcg|ml|units?|cm|mm|kg|bpm|degrees|hours|days|weeks)\b)"
+)
+"""Two groups of letters and figures in any case, behind a word that only a plate follows."""
 VEHICLES = (
     Rule(
-        "VEHICLE", "plate near a word of the road", rf"\b(?i:{_ROAD})\b(?:[^.;\n]|(?<=\b(?i:nos?|nr|reg|num|lic))\.){{1,60}}?(?<![\w./-])\K{_PLATE}"
+        "VEHICLE",
+        "plate in two groups",
+        rf"\b(?:(?i:{_STATES})[ ](?:(?i:licen[cs]e|lic|vanity|temporary|temp|disabled|handicap)\b\.?[ ])?(?:(?i:number[ ])?(?i:plates?|tags?|registration|registered|reg|rego|marked)\b\.?)?|(?i:reg(?:o|d|istration)?|tags?|(?:number|licen[cs]e)?[ ]?plates?|vrm|vrn)\b\.?(?<!\b(?i:rhythm|rate|s1 ?s2|insulin|humulin|novolin)[ ,]{{1,2}}reg\.?))"
+        rf"(?:[ ]?[:=#(]|[ ](?i:is|was|of|no\.?|nr\.?|number|mark|reads?|ending)\b){{0,3}}[ ]?[\"']?(?<![A-Za-z])\K{_GROUPS}",
+    ),
+    Rule(
+        "VEHICLE",
+        "plate near a word of the road",
+        rf"\b(?i:{_ROAD})\b(?:[^.;\n]|(?<=\b(?i:nos?|nr|reg|num|lic))\.){{1,60}}?(?<![\w./-])\K{_PLATE}",
     ),
     Rule(
         "VEHICLE",

@@ -26,6 +26,7 @@ NAMES = (
     "eponyms_common",
     "eponyms_phrases",
     "eponyms_rare",
+    "eponyms_topics",
     "family_names",
     "family_words",
     "given_names",
@@ -35,12 +36,12 @@ NAMES = (
 )
 """The lists there are; the digest of the pack covers every one."""
 
-_BY_LINE = frozenset({"cities", "eponyms_phrases"})
+_BY_LINE = frozenset({"cities", "eponyms_phrases", "eponyms_topics"})
 
 
 @cache
 def word_list(name: str) -> frozenset[str]:
-    """The entries of ``lists/<name>.txt``: one a line for towns and phrases, else the words of all lines."""
+    """The entries of ``lists/<name>.txt``: one a line for towns, phrases, topics, else all words."""
     lines = [line for line in _read(name).splitlines() if not line.startswith("#")]
     return frozenset(lines) if name in _BY_LINE else frozenset(" ".join(lines).split())
 

@@ -74,3 +74,64 @@ def test_a_chain_is_clinical_only_link_by_link() -> None:
 def test_a_user_name_is_an_initial_and_a_name() -> None:
     assert is_initial_and_name("cwilliams")
     assert not is_initial_and_name("physio")
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("A hatchback, reg 1Y 74313, is parked here.", "1Y 74313"),
+        ("Idaho tag TW1 R3E by the door.", "TW1 R3E"),
+        ("his van, ohio m5v 844, can security move it", "m5v 844"),
+        ("number plate b 482 tkl left lights on", "b 482 tkl"),
+        ("Posts on a forum as quiltmom.789 about pain.", "quiltmom.789"),
+        ("Blogs under tkowal about dialysis.", "tkowal"),
+        ("sgarner_rn sent 6 messages since noon.", "sgarner_rn"),
+        ("Symptoms began around 3/9 after a fair.", "3/9"),
+        ("Surgery set for 9/4; call the day before.", "9/4"),
+        ("In the study the eldest 105 has the same tremor.", "105"),
+        ("Seen today | 95y female", "95"),
+        ("Call the resident or pager\n2019 overnight.", "2019"),
+        ("Sample labeled DP08792 went out.", "DP08792"),
+        ("Transcribed by MJ", "MJ"),
+    ],
+)
+def test_plates_users_dates_and_ages_in_more_wordings(
+    deidentifier: Deidentifier, text: str, secret: str
+) -> None:
+    found = {index for start, end, _ in deidentifier.find(text) for index in range(start, end)}
+    start = text.index(secret)
+    assert all(at in found for at in range(start, start + len(secret)) if text[at].isalnum())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CDT D2740 versus D2750?",
+        "NM_000059.4 variant, class 3, family studies needed",
+        "Audiogram: 25-30-45-60 dB HL right, 512 Hz Rinne positive",
+        "Augmentin 875-125",
+        "Levine 3/6",
+        "Denver passed 4/4",
+        "Bite 11/21 edge to edge",
+        "Social history:\nBP 143/68",
+        "Pacemaker in DDDR 60-130, AV delay 180/150",
+        "SA60AT 22.0 D",
+        "Todani IVa",
+        "Kudo IIIs",
+        "Hoyer lift for transfers",
+        "Norwood then Glenn then Fontan",
+        "Wilson: ceruloplasmin 9",
+        "Salem sump to low suction",
+        "Crawford II TAAA",
+        "Shaldon R IJ",
+    ],
+)
+def test_an_eponym_with_its_result_stays(deidentifier: Deidentifier, text: str) -> None:
+    assert deidentifier.find(text) == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["Wilson: needs a refill of ceruloplasmin drops", "Dr. Glenn then left", "Harris asked again"]
+)
+def test_a_surname_that_is_an_eponym_goes_without_its_result(deidentifier: Deidentifier, text: str) -> None:
+    assert deidentifier.find(text)
