@@ -32,7 +32,7 @@ ADDRESSES = (
     Rule(
         "ADDRESS",
         "street address",
-        rf"(?:\b{_UNITNO},?[ \t]+|\b{_UNITWORD}[ \t]+)?(?<![\d-] ?|\d/)\b\d{{1,6}}[A-Za-z]?(?:[-/]\d+)?(?:[ ]1/[234])?,?[ \t]+(?!(?:GP|PCP|By|Per|Seen|NO|No)\b)(?:[NSEW]{{1,2}}\.?[ \t]+|(?:North|South|East|West)[ \t]+)?(?:{_CAPS}[ \t]+|\d+(?:st|nd|rd|th)[ \t]+){{1,4}}{_WAY}\b\.?(?:[ \t]+[NSEW]{{1,2}}\b)?{_TAIL}",
+        rf"(?:\b{_UNITNO},?[ \t]+|\b{_UNITWORD}[ \t]+)?(?<!(?<!\d)\d{{1,3}} ?|-[ ]?|\d/)\b\d{{1,6}}[A-Za-z]?(?:[-/]\d+)?(?:[ ]1/[234])?,?[ \t]+(?!(?:GP|PCP|By|Per|Seen|NO|No)\b)(?:[NSEW]{{1,2}}\.?[ \t]+|(?:North|South|East|West)[ \t]+)?(?:{_CAPS}[ \t]+|\d+(?:st|nd|rd|th)[ \t]+){{1,4}}{_WAY}\b\.?(?:[ \t]+[NSEW]{{1,2}}\b)?{_TAIL}",
     ),
     Rule(
         "ADDRESS",
@@ -91,6 +91,11 @@ ADDRESSES = (
     ),
     Rule(
         "ADDRESS",
+        "street without a number",
+        rf"\b(?:on|off|along|down|near|behind|opposite|of|at|from|to|in)[ ]\K(?!(?:One|Two|The|This|That|Either|Long|Half|Milky|Each|Same|Right|Wrong|Other|His|Her|Their|Blood|Sex|Respiratory|Central|Food|Test|Hard|Flash)[ ]){NO_MONTH}(?:(?:Old|New|North|South|East|West|N|S|E|W)\.?[ ])?(?:\p{{Lu}}\p{{Ll}}[\p{{L}}'-]*[ ]){{1,3}}(?:Street|Road|Avenue|Lane|Drive|Boulevard|Way|Crescent|Terrace|Close|Parkway|Highway|Turnpike|Trail|Court|Mews|Rd|Ave|Blvd|Ln|Pkwy|Hwy|Dr(?=[ ]*(?:[,.;?)]|$|and\b|in\b|with\b)))\b",
+    ),
+    Rule(
+        "ADDRESS",
         "street by its number",
         rf"(?<![\d.,/-][ ]?)\b\d{{1,5}}[ ][NSEW]{{1,2}}\.?[ ]\d{{1,3}}(?:st|nd|rd|th)\b{_TAIL}",
     ),
@@ -122,7 +127,7 @@ ADDRESSES = (
     Rule(
         "ZIP",
         "Irish postcode",
-        r"\b[AC-FHKNPRTV-Y]\d[\dW][ ](?!WATE)(?=[\dA-Y]{0,3}\d)[AC-FHKNPRTV-Y][\dAC-FHKNPRTV-Y]{3}\b|(?i:\beircode)[ :]+\K[A-Z]\d[\dW][ ]?[\dA-Z]{4}\b",
+        r"\b[A-Z]\d[\dW][ ](?!WATE|H\dN\d)(?=[\dA-Z]{0,3}\d)[A-Z][\dA-Z]{3}\b(?!-)|(?i:\beircode)[ :]+\K[A-Z]\d[\dW][ ]?[\dA-Z]{4}\b",
     ),
     Rule(
         "ADDRESS",
@@ -134,9 +139,22 @@ ADDRESSES = (
         "ZIP after cue",
         r"\b(?i:zip(?:[ -]?code)?|post(?:al)?[ -]?code|postal|pin[ -]?code|pincode|plz|postleitzahl|code postal|postnummer|cep|eircode)\b[^\n\d;.]{0,25}?\K(?:\d{5}(?:[ ]?-[ ]?\d{3,4})?|\d{6}|\d{4}(?:[ ][A-Z]{2})?|(?=[A-Z0-9 ]{0,6}\d)[A-Z0-9]{2,4}[ ]?[A-Z0-9]{3})\b(?:[ ](?:or|to|and|now)[ ]\d{5}\b)?|\b(?i:liv(?:es|ing)|resid(?:es|ing)|moved|relocated|neighbou?rhood|mailing)[ ](?i:in|to|from|area|is)[ ]\K\d{5}(?:-\d{4})?\b|\b\d{5}(?=[ ](?:zip|area|ZIP)\b)",
     ),
+    Rule(
+        "ZIP",
+        "ZIP where things go or people live",
+        r"\b(?i:deliver\w*|ship\w*|sen[dt]\w*|mail\w*|post(?:ed|ing)?|mov(?:ed?|es|ing)|relocat\w+|liv(?:es?|ed|ing)|resid\w+|stay(?:s|ed|ing)?|"
+        r"commut\w+|driv(?:es?|ing)|drove|travel\w*|depot|warehouse|suppl(?:y|ies)|courier\w*|parcels?|packages?|orders?|home|house|apartment|address\w*|rural|neighbou?rhood|area|region|catchment|district|"
+        r"county|town|city|community|farm\w*|family|daughter|son|sister|brother|mother|father|parents|pharmacy|clinic|office|agency|school|church|shelter|lab|nearest|store|ride|bus|provider|outside|around|near|from|go|goes|going|route|service[sd]?|cover\w*|map(?:s|ped)?|zone|code|postcode|zip)\b"
+        r"[^\n\d.;]{0,24}?[ ](?i:to|in|at|from|near|of|is|around|outside|for|as|the)[ ](?i:zip |the )?\K(?!\d{2}000\b)\d{5}\b(?![.,/:]\d|-\d{1,3}\b|[ ]?(?i:%|x|mg|mcg|ml|g|iu|units?|u\b|cop(?:y|ies)|cells?|per|/|steps?|cal\w*|kcal|patients?|people|women|men|cases|births|dollars|usd|eur|hours|days|colonies|cfu|platelets|wbcs?|rbcs?|to[ ]\d))",
+    ),
     Rule("ZIP", "ZIP plus four", r"(?<![\w-])\d{5}-\d{4}(?![\w-])"),
     Rule("ZIP", "state and ZIP", rf"\b(?:{STATE}|{STATE_NAME})[ \t,]+\K\d{{5}}\b"),
-    Rule("ZIP", "UK postcode", rf"\b{_POSTCODE}\b(?<!\b[A-Z]\d\d[A-Z]{{2}})|\b[A-Z]\d[A-Z][ -]\d[A-Z]\d\b"),
+    Rule(
+        "ZIP",
+        "UK postcode",
+        rf"\b(?!S[AN]60(?:WF|AT|AU|D)|[SM]A60[A-Z])"
+        rf"{_POSTCODE}\b(?<!\b[A-Z]\d\d[A-Z]{{2}})|\b[A-Z]\d[A-Z][ -]\d[A-Z]\d\b",
+    ),
     Rule(
         "ADDRESS",
         "numbered plot, parts behind",
@@ -150,7 +168,7 @@ ADDRESSES = (
     Rule(
         "ADDRESS",
         "number, parts behind a cue",
-        rf"\b(?i:at|from|to|is|as|near|address|verified|confirmed|abroad|residence|home)[ ,:]{{1,3}}\K\d{{1,5}}[A-Z]?(?:/\d{{1,4}})?(?=,?[ ]\p{{Lu}}|,[ ]\d{{1,3}}(?:st|nd|rd|th)[ ])(?:[ ]{_NOT_CLINICAL}{_TOWN})?{_PARTS}(?<=,[^,]*,[^,]*)",
+        rf"\b(?i:at|from|to|is|as|near|address|verified|confirmed|abroad|residence|home)[ ,:]{{1,3}}\K\d{{1,5}}[A-Z]?(?:/\d{{1,4}})?(?!,[ ][A-Z]{{2,4}}c?[ ]\d)(?=,?[ ]\p{{Lu}}|,[ ]\d{{1,3}}(?:st|nd|rd|th)[ ])(?:[ ]{_NOT_CLINICAL}{_TOWN})?{_PARTS}(?<=,[^,]*,[^,]*)",
     ),
     Rule(
         "ADDRESS",

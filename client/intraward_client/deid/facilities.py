@@ -19,8 +19,13 @@ FACILITIES = (
     ),
     Rule(
         "FACILITY",
-        "hospital by its letters",
-        r"(?i:\b(?:transferr?(?:ed)?|admitted|discharged|sent|referred|presented|seen|hospitali[sz]ed|records?|surgery|operated|delivered|scanned|evaluated|followed|treated|came|arrived|moved|care|imaging|mri|ct|cath|biopsy)(?: [a-z]+){0,3}? (?:at|from|to|by))[ ](?:the[ ])?\K(?!(?:SAH|IVH|SDH|EDH|ICH|ADH|PIH|BPH|LVH|RVH|PTH|TSH|FSH|HLH|DCH|CAH|NPH|ETOH|OSH|NASH|DISH|CMC|PMC|TMC|MCMC|EMC|OMC|REHAB|PNH|EMH|DHC|HMC|NMC|GMC|CHC|PHC)\b)[A-Z]{1,5}(?:MC|H|HC|GH|HS)\b",
+        "saint by a letter",
+        r"\bSt\.?[ ](?:\p{Lu}(?:'s|s)?|\p{Lu}\p{Ll}+(?:'s|s))(?![\w'-])(?! (?:wort|Vitus))",
+    ),
+    Rule(
+        "FACILITY",
+        "hospital cut short",
+        r"\b\p{Lu}[\p{Ll}'-]{2,}[ ](?<!(?:Next|First|Second|Third|Fourth|Surg|Int|New|Old|Last|The|Per|Our|Your) )(?:Gen|Gen'l|Genl|Regl|Reg'l|Meml|Mem'l|Meth|Hosp|Med[ ]Ctr|Univ|Infirm|Cty)\b\.?(?![\w'-])|\b(?:at|from|to|by)[ ]\K\p{Lu}\p{Ll}{2,}[ ](?i:gen|regl|meml?|meth|hosp|infirm|med ctr)\b",
     ),
     Rule("FACILITY", "outside hospital", r"\bOSH[ ,:(]+\K\p{Lu}\p{Ll}+(?:[ ]\p{Lu}\p{Ll}+){0,3}"),
     Rule(

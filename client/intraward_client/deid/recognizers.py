@@ -33,6 +33,7 @@ from intraward_client.deid.model import LeanSpacyEngine
 from intraward_client.deid.names import NAMES
 from intraward_client.deid.patterns import IDENTIFIERS
 from intraward_client.deid.rules import Rule
+from intraward_client.deid.shortnames import ShortNames
 from intraward_client.deid.towns import TOWNS
 from intraward_client.deid.vehicles import VEHICLES
 from intraward_client.deid.venues import Venues
@@ -107,6 +108,7 @@ def build_analyzer(engine: LeanSpacyEngine, words: frozenset[str]) -> AnalyzerEn
     registry.add_recognizer(SpacyRecognizer(supported_entities=entities, supported_language="en"))
     registry.add_recognizer(CapitalisedNames(word_kinds(words)))
     registry.add_recognizer(Venues(word_kinds(words)))
+    registry.add_recognizer(ShortNames(word_kinds(words)))
     registry.add_recognizer(CodedTokens(word_kinds(words)))
     for recognizer in _SHIPPED:
         registry.add_recognizer(recognizer(supported_language="en"))

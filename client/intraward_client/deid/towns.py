@@ -22,7 +22,7 @@ TOWNS = (
     Rule(
         "LOCATION",
         "place after cue",
-        rf"\b(?i:liv(?:es?|ing|ed)|resid(?:es?|ing|ed|ent)|born|rais(?:es?|ed)|mov(?:ed|ing|es)|travell?(?:s|ed|ing)?|flew|visit(?:s|ed|ing)?|work(?:s|ed|ing)?|comes?|came|native|transferred|commut\w+|holiday\w*|vacation\w*|emigrated|immigrated|spent|stay(?:s|ed|ing)?|trip|drove|returned|grew up|collision|accident|crash|farm\w*|seen)(?:[ \t]+[a-z]{{1,8}}){{0,3}}?[ \t]+(?:in|from|to|at|near|outside(?: of)?|around|towards?|through)[ \t]+(?:the[ \t]+)?\K(?!(?:IP|ED|ER|ICU|Emergency|Dr|Mr|Mrs|Ms|I|ITU|A&E|OR|Type|Stage|Grade|Class|Level|Phase|Group)\b){NO_MONTH}\p{{Lu}}[\p{{L}}'-]+(?:[ \t](?:(?:of|upon|de|la|sur|am|on)[ \t])?{NO_MONTH}\p{{Lu}}[\p{{L}}'-]+){{0,2}}",
+        rf"\b(?i:liv(?:es?|ing|ed)|resid(?:es?|ing|ed|ent)|born|rais(?:es?|ed)|mov(?:ed|ing|es)|travell?(?:s|ed|ing)?|flew|visit(?:s|ed|ing)?|work(?:s|ed|ing)?|comes?|came|native|transferred|commut\w+|holiday\w*|vacation\w*|emigrated|immigrated|spent|stay(?:s|ed|ing)?|trip|drove|returned|grew up|collision|accident|crash|farm\w*|seen)(?:[ \t]+[a-z]{{1,8}}){{0,3}}?[ \t]+(?:in|from|to|at|near|outside(?: of)?|around|towards?|through)[ \t]+(?:the[ \t]+)?\K(?!(?:IP|ZIP|ED|ER|ICU|Emergency|Dr|Mr|Mrs|Ms|I|ITU|A&E|OR|Type|Stage|Grade|Class|Level|Phase|Group)\b){NO_MONTH}\p{{Lu}}[\p{{L}}'-]+(?:[ \t](?:(?:of|upon|de|la|sur|am|on)[ \t])?{NO_MONTH}\p{{Lu}}[\p{{L}}'-]+){{0,2}}",
     ),
     Rule(
         "LOCATION",
@@ -32,7 +32,7 @@ TOWNS = (
     Rule(
         "LOCATION",
         "county, town or village named",
-        r"\b(?i:town|city|village|county|borough|parish|suburb|district|neighbou?rhood|island|reservation) of \K\p{Lu}[\p{L}'-]+(?:[ ]\p{Lu}[\p{L}'-]+){0,2}|\b\p{Lu}[\p{L}'-]+(?:[ ]\p{Lu}[\p{L}'-]+)?[ ](?:County|Township|Parish|Borough|Village|Shire|Municipality|Precinct)\b|\bCounty \p{Lu}\p{Ll}+",
+        r"\b(?i:town|city|village|county|borough|parish|suburb|district|neighbou?rhood|island|reservation) of \K\p{Lu}[\p{L}'-]+(?:[ ]\p{Lu}[\p{L}'-]+){0,2}|\b\p{Lu}[\p{L}'-]+(?:[ ]\p{Lu}[\p{L}'-]+)?[ ](?:County|Township|Parish|Borough|Village|Shire|Municipality|Precinct)\b|\b[Cc]ounty \p{Lu}\p{Ll}{2,}\b(?<!Health|Jail|Hospital|Clinic|Court|Hall)",
     ),
     Rule(
         "LOCATION",

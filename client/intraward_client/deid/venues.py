@@ -48,7 +48,7 @@ SOFT_HOUSES = listed(
 )
 """Words of a house that are also words of the clinic: they need a name, or a place to stand."""
 FIRMS = listed(
-    """inc llc llp ltd limited corp corporation company co gmbh plc pty bv ag sa steel mining mines miners brewery
+    """mill metal sawmills inc llc llp ltd limited corp corporation company co gmbh plc pty bv ag sa steel mining mines miners brewery
     breweries brewing distillery winery vineyards roofing plumbing electrical freight foods food poultry meats
     drilling janitorial solicitors attorneys advocates orchards growers nurseries creameries creamery dairy dairies
     logistics airlines airways aviation authority outlet furniture products semiconductor semiconductors
@@ -68,6 +68,23 @@ FIRMS = listed(
     cannery abattoir slaughterhouse upholstery carpentry joinery scaffolding demolition paving excavating hvac electric"""
 )
 """What a firm does, as the last words of its name."""
+_PAIRED = listed(
+    "medical health healthcare nursing rehabilitation rehab surgical dialysis cancer heart care home urgent regional community memorial living hospice"
+)
+_PAIRS = listed(
+    "center centre system systems network group partners associates health care hospice services clinic campus trust"
+)
+"""Two words side by side, one of each list, that say what kind of house it is ("Cottonwood Home Health")."""
+_SURE_FIRMS = listed(
+    """brewery breweries distillery winery vineyards roofing plumbing foods poultry meats janitorial solicitors orchards creameries
+    logistics airlines airways trucking haulage railways railway railroad catering caterers grocers fabrication fabricators metals
+    metalworks metal timber lumber sawmill mill mills foundry foundries shipyard shipyards boatyard masonry tannery laundry
+    staffing recruitment realty cannery abattoir slaughterhouse upholstery carpentry joinery scaffolding demolition paving
+    excavating hvac ironworks steelworks smelter refinery construction builders contractors landscaping warehouse textiles
+    garments fisheries seafoods farms ranch quarry couriers motors industries enterprises holdings electric electronics
+    bakery cafe diner salon hotel inn dairy sawmills sons"""
+)
+"""Words of firms that no phrase of the clinic ends with."""
 ENDS_OF_PLACES = listed(
     """heights falls springs valley junction township county ridge creek grove park hills hill beach city rock lake bay
     harbor harbour island islands village town grande rapids mills port point forest fields field crossing landing
@@ -123,6 +140,8 @@ _SMALL_KINDS = HOUSES | frozenset(
         "medical center",
     )
 )
+_PROCEDURES = listed("surgery surgeries rehab rehabilitation practice trust")
+"""In small letters behind a word of English: what is done to a patient ("Cataract surgery")."""
 _LEADING = HOUSES | listed("center centre institute foundation home house village town city county borough")
 _KEPT = listed(
     "two three four five seven twin our lady saint st san santa good holy mount mercy grace sacred new old upper lower little big great the"
@@ -183,6 +202,12 @@ class Venues(LocalRecognizer):
         if len(words) < 2:
             return None
         lowered = [word.group().lower() for word in words]
+        if (
+            len(words) > len(run) - begin
+            and lowered[-1] in _PROCEDURES
+            and self._kinds.of(lowered[0]) is Kind.WORD
+        ):
+            return None
         if len(run) == begin + 1 and is_eponym(run[begin].group(), text, run[begin].end()):
             return None
         naming = [self._kinds.of(word) for word in lowered if word not in _LINKS and word not in _GENERIC]
@@ -200,6 +225,7 @@ class Venues(LocalRecognizer):
         if (
             (begin < first and named)
             or _is_house(kinds_of_house, named=named, placed=at_start or before in _TOWARDS)
+            or (Kind.CLINICAL not in naming and _is_sure(lowered, naming))
             or (
                 before in _TOWARDS
                 and _is_place(lowered, naming, before)
@@ -231,6 +257,7 @@ class Venues(LocalRecognizer):
             len(naming) == sum(word not in _LINKS for word in words) > 1
             and (naming[0] is Kind.UNKNOWN or ("of" in words and naming[0] in NAMES))
             and len(words[0]) > 3
+            and len(words[-1]) > 1
         )
         return whole and Kind.CLINICAL not in naming and not is_headed(text, end)
 
@@ -262,6 +289,13 @@ def _is_house(words: Sequence[str], *, named: bool, placed: bool) -> bool:
     if any(word in FIRMS or word in SOFT_HOUSES for word in words):
         return named or placed
     return False
+
+
+def _is_sure(words: Sequence[str], naming: Sequence[Kind]) -> bool:
+    """Whether plain words end as only a house or a firm does ("Ironwood Roofing")."""
+    if not naming or words[0] in _SURE_FIRMS | _PAIRED or words[0].endswith((*ADJECTIVES, "ic", "al", "ive")):
+        return False
+    return words[-1] in _SURE_FIRMS or (len(words) > 2 and words[-2] in _PAIRED and words[-1] in _PAIRS)
 
 
 def _is_place(words: Sequence[str], naming: Sequence[Kind], before: str) -> bool:

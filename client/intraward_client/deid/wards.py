@@ -13,11 +13,26 @@ from intraward_client.deid.rules import Rule
 
 _ASIDE = r"(?i:side|private|single|isolation|treatment|exam(?:ination)?|procedure|consult(?:ing|ation)?|interview|recovery|delivery|labou?r|birthing|trauma|resus|triage|seclusion|quiet|swing|hall)"
 _SMALL_ICU = r"(?:ed|icu|micu|sicu|picu|nicu|ccu|cvicu|pacu|itu|hdu|amu|mau|sau|a&e)"
-_SIDE = r"(?:North|South|East|West|Central|Center|Centre|Main|Tower|Pavilion|Plaza|Annex|Wing|Atrium)"
+_SIDE = r"(?:North|South|East|West|Central|Center|Centre|Main|Tower|Pavilion|Plaza|Annex|Wing|Atrium|North[ ]?[Ww]est|North[ ]?[Ee]ast|South[ ]?[Ww]est|South[ ]?[Ee]ast)"
 _KINDS_OF_WARD = r"(?:Paeds|Consultant|Escalation|Step-down|Stroke|Intensive|Care|Coronary|Cardiac|Cardiology|Emergency|Medical|Surgical|Surgery|Burns?|Trauma|Dialysis|Renal|Day|Maternity|Delivery|Labou?r|Isolation|Observation|Assessment|Admissions?|Acute|Critical|High|Dependency|Step|Down|Stepdown|Psychiatric|Oncology|Neurology|Neuro|Rehab|Rehabilitation|Telemetry|Recovery|Neonatal|Pediatric|Paediatric|Children's|Geriatric|Medicine|Mental|Inpatient|Outpatient|Hounsfield|International|Per|Each|The|This|That|Our|Of|Off|On|To|In|From|Transfusion|Motor|Family|Short|Stay|Postpartum|Antenatal|Orthop(?:a)?edic|Respiratory|Chest|Pain|Sleep|Endoscopy|Infusion|Hemodialysis|Haemodialysis|Palliative|Hospice|Nursing|Same|Another|Other|Any|Every|Receiving|Discharge|Lounge|Blood|Postnatal|Antenatal|Gyna?e(?:cology)?|Obstetric|H?a?ematology|Vascular|Urology|ENT|Gastro\p{L}*|Endocrine|Diabetes|Locked|Open|General|Mixed|Male|Female|Main|Their|Your|My|His|Her|Motor|Dose|Unit|Whole|New|Old|Former|Present|Current|Busy|Elderly|Frailty|Fracture|Spinal|Surge|Host|Home|Base|Parent|Correct|Left|Right|Hospital|Ward|Private|Public|Secure|Forensic|Eating|Virtual|Heart|Liver|Transplant|Kidney|Bone|Head|Hand|Breast|Cancer|Stem|Special|Specialist|Infectious|Infection|Research|Clinical|Teaching|Triage|Ambulatory|Polysomn\p{L}*|Wound|Burn|Hyperbaric|Epilepsy|Memory|Dementia|Swing|Subacute|Sub-acute|Long|Term|Skilled|Progressive|Immediate|Intermediate|Electro\p{L}*|Ultrasound|Vertical|And|Or|For|With|By|At|At-risk|Fifth|First|Second|Third|Last|Next|Top|Low|One|Two|Three|No|Some|All)"
 _ICU = r"(?:[MSCNPTBR]?ICU|LDRP?|PCU|IMCU|SDU|MSICU|AAU|CCU|CVICU|CTICU|NSICU|PACU|HDU|ITU|AMU|MAU|SAU|EAU|CDU|ED|ER|A&E|L&D|OR|NICU|PICU|SCBU|ICU)"
 
 WARDS = (
+    Rule(
+        "ROOM",
+        "unit that is full",
+        r"(?<![\w./-])(?<!\b(?i:stage|grade|type|class|category|level|phase|group) )(?!(?i:[234]d|1c)\b)\d{1,2}[A-HNSEW]\b(?=[ ]+(?:(?i:is|was|are|at)[ ](?i:full|closed|open|short|holding|boarding|capacity|over|ready|calling|on divert)|(?i:says|called|calling|wants|paged|nurse|charge|staff|desk|bed|beds|tele|unit|RN|ward|handover|report|full|closed|huddle)\b))",
+    ),
+    Rule(
+        "ROOM",
+        "unit of an alert",
+        r"(?i:\b(?:alert|code|rrt|rapid response|mrt|met call|stroke|fall|handover|huddle|admit(?:ted)?|boarder|transfer|outlier|bed|tele|location|pt)\b[^\n.;:,]{0,16}(?:,|:|-| to| in| on))[ ]\K(?!(?i:[234]d)\b)\d{1,2}[A-HNSEW]\b(?=[ ]*(?:,|;|$|\.(?:[ ]|$)|\?))",
+    ),
+    Rule(
+        "ROOM",
+        "number of who is moved",
+        r"(?i:\b(?:transfer|move|swap|discharge|send|take|bring|turn)[ ])(?:\p{Lu}[\p{L}'-]+[ ]){1,3}\K(?:\d{2,4}(?:-?[A-Z]|-\d{1,2})?|[A-Z]{1,2}-?\d{1,4})(?=[ ](?:to|into|from|with|for|and|back|home|now)\b)(?![ ]to[ ]\d)",
+    ),
     Rule(
         "ROOM",
         "room or bed",
@@ -31,7 +46,7 @@ WARDS = (
     Rule(
         "ROOM",
         "unit by compass",
-        rf"(?<![\w.,/-])\d{{1,2}}[A-Z]?[ -]?{_SIDE}(?:[ -](?:Tower|Wing|Pavilion|Building|Unit|Tele(?:metry)?|ICU|[A-Z]))?\b(?:-\d{{1,4}}[A-Z]?\b|,?[ ](?:[A-Z]{{1,2}}\d{{1,3}}|\d{{1,3}}-?[A-Z]?)(?=[ ]*(?:$|[?|;])))?(?![ ](?:\p{{Lu}}\p{{Ll}}+ )?(?:Street|St|Road|Rd|Avenue|Ave|Drive|Lane|Boulevard|Blvd))|(?:North|South|East|West)[ ]?\d{{1,2}}[A-Z]?\b",
+        rf"(?:\b(?i:tower|building|pavilion|wing|block|level|floor|unit)[ ])?(?<![\w.,/-])\d{{1,2}}[A-Z]?[ -]?{_SIDE}(?:[ -](?:Tower|Wing|Pavilion|Building|Unit|Tele(?:metry)?|ICU|[A-Z]))?\b(?:-\d{{1,4}}[A-Z]?\b|,?[ ](?:[A-Z]{{1,2}}\d{{1,3}}|\d{{1,3}}-?[A-Z]?)(?=[ ]*(?:$|[?|;])))?(?![ ](?:\p{{Lu}}\p{{Ll}}+ )?(?:Street|St|Road|Rd|Avenue|Ave|Drive|Lane|Boulevard|Blvd))|(?:North|South|East|West)[ ]?\d{{1,2}}[A-Z]?\b",
     ),
     Rule(
         "ROOM",
