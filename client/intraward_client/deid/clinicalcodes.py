@@ -37,7 +37,7 @@ _SHAPES = (
     r"[ACGT]\d{5}[ACGT]|(?:p\.)?[ACDEFGHIKLMNPQRSTVWY]\d{1,4}(?:[ACDEFGHIKLMNPQRSTVWYX*]|fs|del|dup|ins|ter)",
     r"(?:p\.)?(?:Ala|Arg|Asn|Asp|Cys|Gln|Glu|Gly|His|Ile|Leu|Lys|Met|Phe|Pro|Ser|Thr|Trp|Tyr|Val)\d{1,4}(?:Ala|Arg|Asn|Asp|Cys|Gln|Glu|Gly|His|Ile|Leu|Lys|Met|Phe|Pro|Ser|Thr|Trp|Tyr|Val|Ter|fs|del|\*)\w{0,6}",
     r"[cgmn]\.[\d_+*-]{1,14}(?:[acgt]+>?[acgt]*|del[acgt]*|dup[acgt]*|ins[acgt]*)",
-    r"(?:cyp|ugt|slc|slco|abc[a-g]|kir|scn|kcn[a-z]|tmem|znf|kiaa|mir|mirna|cxcl|ccl|cxcr|ccr|tlr|ndufs?|fgfr?|egfr|brca|mlh|msh|pms|pole?)[-]?\d[\w*:.-]{0,5}|col\d+a\d|rs\d{4,9}|(?:n[cgmprtw]|x[mpr]|lrg|ens[gpt])_?\d{4,11}(?:\.\d{1,2})?(?::[cgmnp]\.\S{1,20})?|nct\d{8}",
+    r"(?:cyp|ugt|slc|slco|abc[a-g]|kir|scn|kcn[a-z]|tmem|znf|kiaa|mir|mirna|cxcl|ccl|cxcr|ccr|tlr|ndufs?|fgfr?|egfr|brca|mlh|msh|pms|pole?)[-]?\d[\w*:.-]{0,5}|col\d+a\d|rs\d{4,9}|(?:n[cgmprtw]|x[mpr]|lrg|ens[gpt])_?\d{4,11}(?:\.\d{1,2})?(?::[cgmnp]\.\S{1,20})?",
     r"hla[-\w*:]*|d[rqp][abp]?\d{1,2}|d[rqp][abp]?\d?(?:[*:-]\d{1,4}){1,4}",
     r"(?:cd|ck|ca|il|tnf|ifn|glp|sglt|dpp|pde|mmp|bcl|jak|stat|flt|npm|idh|pd|ctla|muc|her|erbb|ki|s|ttf|pax|sox|gata|mart|hmb|cam|ae|napsin|psma|fap|dota|lag|tim|ox|tp|p|nf|men|nr|n|ph|kt|gm|g|m|ige|igg|igm|iga|apo|ldl|hdl|b|d|k|e|q|t|h|c|o|o2|co|no|n2|hco)[-]?\d{1,3}[a-z.]{0,2}(?:[-/]\d{1,2}[a-z]?){0,3}",
     r"(?:tc|f|i|ga|lu|y|ra|sr|xe|in|rb|tl|cu|zr|ac|sm|co|cr|p|ir|pd|cs|c|n|o|h|u|th|kr|fe|gd)-?\d{1,3}m?(?:-[a-z]{2,12}){0,3}(?:-\d{3})?|\d{1,3}m?-?(?:tc|f|i|ga|lu|y|ra|sr|xe|in|rb|tl|cu|zr|ac|sm|c|n|o|h)(?:-[a-z]{2,12}){0,2}(?:-\d{3})?",

@@ -171,7 +171,7 @@ IDENTIFIERS = (
     Rule(
         "OTHER_ID",
         "long number",
-        r"(?<![\w.,])(?!(?i:rs)\d{4,9}\b|(?:N[CGMPRTW]|X[MPR]|LRG|ENS[GPT])_?\d|NCT\d{8}\b)(?:[A-Za-z]{1,5}[-_]?)?\d{6,}\w*(?:[-/]\w*\d\w*|-[A-Z]{1,2}\b)*",
+        r"(?<![\w.,])(?!(?i:rs)\d{4,9}\b|(?:N[CGMPRTW]|X[MPR]|LRG|ENS[GPT])_?\d)(?:[A-Za-z]{1,5}[-_]?)?\d{6,}\w*(?:[-/]\w*\d\w*|-[A-Z]{1,2}\b)*",
     ),
     Rule(
         "OTHER_ID",
