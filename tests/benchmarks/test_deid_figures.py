@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
-from itertools import pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +188,8 @@ def intervals(half: HalfName, engine: Deidentifier) -> Iterator[bool]:
     """Of each date style, whether intervals between three dates in two notes of a patient are kept."""
     draw = np.random.Generator(np.random.Philox(SEED))
     every = [date(2016, 1, 1) + timedelta(days=number) for number in range(4400)]
-    for number, style in enumerate(load_half(half).values["date"] * 4):
+    styles = [style for author in load_half(half) for style in author.values["date"]]
+    for number, style in enumerate(styles * 2):
         first, second, third = days(style, draw)
         read = {write_date(day, variant).lower(): day for variant in variants(style) for day in every}
         one, two, three = (write_date(day, style) for day in (first, second, third))
@@ -206,8 +207,8 @@ def intervals(half: HalfName, engine: Deidentifier) -> Iterator[bool]:
 def surrogates(half: HalfName, engine: Deidentifier) -> Iterator[tuple[bool, bool]]:
     """Whether a person has one surrogate in two notes of a patient, and another in another patient's note."""
     draw = np.random.Generator(np.random.Philox(SEED))
-    for number in range(60):
-        patient, clinician = (make_person(load_half(half), draw) for _ in range(2))
+    for number, author in zip(range(60), cycle(load_half(half)), strict=False):
+        patient, clinician = (make_person(author, draw) for _ in range(2))
         known = {"first": patient.given, "last": patient.family}
         said = f"Patient: {patient.given} {patient.family} | Dr. {clinician.given} {clinician.family} | "
         notes = [said + "stable", said + "better"]

@@ -147,6 +147,11 @@ ADDRESSES = (
         r"county|town|city|community|farm\w*|family|daughter|son|sister|brother|mother|father|parents|pharmacy|clinic|office|agency|school|church|shelter|lab|nearest|store|ride|bus|provider|outside|around|near|from|go|goes|going|route|service[sd]?|cover\w*|map(?:s|ped)?|zone|code|postcode|zip)\b"
         r"[^\n\d.;]{0,24}?[ ](?i:to|in|at|from|near|of|is|around|outside|for|as|the)[ ](?i:zip |the )?\K(?!\d{2}000\b)\d{5}\b(?![.,/:]\d|-\d{1,3}\b|[ ]?(?i:%|x|mg|mcg|ml|g|iu|units?|u\b|cop(?:y|ies)|cells?|per|/|steps?|cal\w*|kcal|patients?|people|women|men|cases|births|dollars|usd|eur|hours|days|colonies|cfu|platelets|wbcs?|rbcs?|to[ ]\d))",
     ),
+    Rule(
+        "ZIP",
+        "ZIP behind a town on a line of its own",
+        r"^(?!(?i:[^\n]*\b(?:ferritin|platelets?|wbc|bnp|ck|amylase|lipase|troponin|cpt|code|count|units?|iu|ldh|dose)\b))(?:\p{Lu}[\p{L}.'-]+[ ]){1,3}\K\d{5}[ \t]*$|\b(?i:serves?|served|serving|deliver to|covers?)[ ](?i:zip |the )?\K\d{5}\b(?![.,/:]\d|[ ]?(?i:patients?|people|units?|iu|mg|copies|meals|clients|residents|cases))",
+    ),
     Rule("ZIP", "ZIP plus four", r"(?<![\w-])\d{5}-\d{4}(?![\w-])"),
     Rule("ZIP", "state and ZIP", rf"\b(?:{STATE}|{STATE_NAME})[ \t,]+\K\d{{5}}\b"),
     Rule(

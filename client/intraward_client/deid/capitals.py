@@ -44,7 +44,7 @@ _SAYING = listed(
     "said says called wants wanted asked asks reports reported denies denied lives states stated from missed stable needs"
 )
 _PARTICLES = listed(
-    "de del della da das dos do di du la le van von der den bin bint ibn al el ter ten zu y e dela"
+    "de del della da das dos do di du la las los le van von der den bin bint ibn al el ter ten zu y e dela"
 )
 _BEFORE_A_NAME = listed("de der den van von del della di da dos bin bint ibn")
 _DAYS = listed("thu sun mon may mai jan april june august")

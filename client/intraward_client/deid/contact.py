@@ -118,6 +118,11 @@ CONTACT = (
         "account of a forum",
         r"(?<![\w/])[uU]/[A-Za-z][\w-]{3,}|\b(?i:live):[\w.]{3,}\b",
     ),
+    Rule(
+        "USERNAME",
+        "user of an audit",
+        r"\b(?i:audit(?: trail| log)?|access log|chart access)[ ]?[:-][ ]?\K[a-z][\w.]{3,}(?=[ ](?:from|viewed|opened|accessed|edited|printed)\b)",
+    ),
     Rule("USERNAME", "name and figures", r"\b[A-Za-z][\w.]{2,}+#\d{4}\b"),
     Rule(
         "USERNAME",

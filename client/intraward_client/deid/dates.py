@@ -82,7 +82,7 @@ DATES = (
     Rule(
         "DATE_TIME",
         "bare day and month",
-        rf"{_EDGE}(?=\d\d?/\d)(?:(?:0?[1-9]|1[0-2])/(?:1[3-9]|2\d|3[01])|(?:1[3-9]|2\d|3[01])/(?:0?[1-9]|1[0-2])|0[1-9]/(?:0?[1-9]|1[0-2])|(?:[1-9]|1[0-2])/0[1-9]){_BARE_END}{_NOT_RATIO}|{_EDGE}(?:0[1-9]|[12]\d|3[01])\.(?:0[1-9]|1[0-2])\.(?=[ ]\p{{Ll}})",
+        rf"{_EDGE}(?!24/7\b)(?=\d\d?/\d)(?:(?:0?[1-9]|1[0-2])/(?:1[3-9]|2\d|3[01])|(?:1[3-9]|2\d|3[01])/(?:0?[1-9]|1[0-2])|0[1-9]/(?:0?[1-9]|1[0-2])|(?:[1-9]|1[0-2])/0[1-9]){_BARE_END}{_NOT_RATIO}|{_EDGE}(?:0[1-9]|[12]\d|3[01])\.(?:0[1-9]|1[0-2])\.(?=[ ]\p{{Ll}})",
     ),
     Rule(
         "DATE_TIME",
@@ -127,6 +127,6 @@ DATES = (
     Rule(
         "DATE_TIME",
         "holiday",
-        r"\b(?:Christmas(?: Eve| Day)?|Boxing Day|Thanksgiving|Easter(?: Sunday| Monday)?|New Year's(?: Eve| Day)?|Independence Day|Labor Day|Memorial Day|Halloween|Valentine's Day|Diwali|Hanukkah|Yom Kippur)\b",
+        r"\b(?:Christmas(?: Eve| Day)?(?! (?:disease|tree))|Boxing Day|Thanksgiving|Easter(?: Sunday| Monday)?|New Year's(?: Eve| Day)?|Independence Day|Labor Day|Memorial Day|Halloween|Valentine's Day|Diwali|Hanukkah|Yom Kippur)\b",
     ),
 )

@@ -45,7 +45,9 @@ def other_mentions(text: str, spans: Sequence[Span], kinds: WordKinds) -> list[S
         return []
     forms = {form: sure for part, sure in parts.items() for form in (part, part.upper(), part.capitalize())}
     longest_first = "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
-    pattern = re.compile(rf"(?<![^\W\d_])(?:{longest_first})(?![^\W\d_])")  # a fifth of regex's time to compile
+    pattern = re.compile(
+        rf"(?<![^\W\d_])(?:{longest_first})(?![^\W\d_])"
+    )  # a fifth of regex's time to compile
     found_spans: list[Span] = []
     for match in pattern.finditer(text):
         if not forms[match.group()] and not _BESIDE_PERSON.match(text, match.end()):

@@ -22,7 +22,7 @@ _NEVER = listed(
 _NOT = rf"(?!(?:{'|'.join((*NOT_A_NAME, *(word.upper() for word in NOT_A_NAME), *sorted(_NEVER)))})\b)"
 TOKEN = r"(?:[dD]')?\p{Lu}(?:'\p{L}[\p{L}\p{M}]*+|[\p{L}\p{M}]++)(?:['-][\p{L}\p{M}]++)*+"
 _PARTICLE = (
-    r"(?:de|del|della|dela|de la|de los|der|den|da|das|dos|do|di|du|la|le|van|van der|van den|van de|von|bin|bint|ibn|al|el|ter|ten|"
+    r"(?:de|del|della|dela|de la|de los|de las|der|den|da|das|dos|do|di|du|la|le|van|van der|van den|van de|von|bin|bint|ibn|al|el|ter|ten|"
     r"zu|y|e|O'|St\.|Ste\.|ní|nic|af|av)"
 )
 _PIECE = rf"(?:{_NOT}{TOKEN}|\p{{Lu}}\.)"

@@ -162,7 +162,13 @@ IDENTIFIERS = (
         r"\b(?:(?i:lot|batch|serial|ser|s/n|sn|udi|model|catalog(?:ue)?)|REF)[-:#. ]{1,2}(?:(?i:no\.?|nr\.?|number|code|id|is|was)[:# ]{1,2}){0,2}\K(?=[\w-]*\d[\w-]*\d)(?=[\w-]*[A-Z]|\d{4})(?!(?:19|20)\d\d\b)[A-Z\d]+(?:-[A-Z\d]+)*\b",
     ),
     Rule("OTHER_ID", "blood donation", r"\b[A-Z]\d{4}[ ]?\d\d[ ]?\d{6}(?:[ ]?[A-Z\d]{1,2}\b)?"),
-    Rule("DEVICE", "UDI string", r"\(01\)\d{14}(?:\(\d\d\)[\w\-]+)*"),
+    Rule(
+        "ACCOUNT",
+        "reference in two groups",
+        r"\b(?i:reference|ref|report|case|claim|ticket|confirmation|authori[sz]ation|file)[ ]\K\d{3,5}-\d{3,5}\b(?!-)",
+    ),
+    Rule("LICENSE", "licence with a point", r"\b(?i:licen[cs]e|lic)\b[^\n\d;]{0,14}\K\d{1,3}\.\d{4,}\b"),
+    Rule("DEVICE", "UDI string", r"\(01\)[ ]?\d{8,16}(?:[ ]?\(\d\d\d?\)[ ]?[\w\-./]+)*"),
     Rule(
         "BIOMETRIC",
         "biometric identifier",

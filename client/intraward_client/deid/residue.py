@@ -51,7 +51,12 @@ RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
         "network",
         re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\d|\.\d)|\b(?:[0-9a-f]{1,4}:){2}[0-9a-f:]{3,}\b"),
     ),
-    ("date", re.compile(rf"(?<![\d/.])(?<!\d-)\d{{1,4}}([/.-])\d{{1,2}}\1\d{{2,4}}(?![\d/]|-\d)(?!{_DOSED})", re.I)),
+    (
+        "date",
+        re.compile(
+            rf"(?<![\d/.])(?<!\d-)\d{{1,4}}([/.-])\d{{1,2}}\1\d{{2,4}}(?![\d/]|-\d)(?!{_DOSED})", re.I
+        ),
+    ),
     ("date", re.compile(rf"\b(?=[A-Z]){_M}\.?\s+(?:\d{{1,2}}(?:[a-z]{{2}})?,?\s+)?(?:19|20)\d\d\b", re.I)),
     ("date", re.compile(rf"\b\d{{1,2}}(?:[a-z]{{2}})?[ -](?!may\b)(?:of )?{_M}\b(?!\s*(?:mg|ml))", re.I)),
     ("age", re.compile(r"\b(?:9\d|1[0-2]\d)[\s-]*(?:years?|yrs?|y)[\s/-]*(?:old|o\b|of age)", re.I)),

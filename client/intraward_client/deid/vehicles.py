@@ -31,7 +31,7 @@ _STATES = (
 )
 _GROUPS = (
     rf"(?!(?i:{_WORDS}|vin|d5w|d10w)\b)(?=(?i:[A-Z\d]{{0,4}}[A-Z]|[A-Z\d]{{1,4}}[ -][A-Z\d]{{0,5}}[A-Z]))(?:(?=[A-Za-z]*\d)[A-Za-z\d]{{2,4}}[ -](?=[A-Za-z]*\d)[A-Za-z\d]{{2,5}}|(?=[A-Za-z]*\d)[A-Za-z\d]{{2,4}}[ -](?!(?i:{_WORDS}|{_TESTS})\b)[A-Za-z]\d?[A-Za-z]{{1,2}}"
-    r"|[A-Z]{1,3}[ -]\d{2,5}[A-Z]{0,2}|(?i:[a-z]{1,2}[ -]\d{2,3}[ -][a-z]{2,3}|[a-z]{3}[ -]\d{3,4})|[A-Z\d]{5,8}(?<=[A-Z]\d+|\d[A-Z]+))(?![\w-])(?![ ]?(?i:mg|mcg|ml|units?|cm|mm|kg|bpm|degrees|hours|days|weeks)\b)"
+    r"|[A-Z]{1,4}[ -]\d{2,5}[A-Z]{0,2}|(?i:[a-z]{1,2}[ -]\d{2,3}[ -][a-z]{2,3}|[a-z]{3}[ -]\d{3,4})|[A-Z\d]{5,8}(?<=[A-Z]\d+|\d[A-Z]+))(?![\w-])(?![ ]?(?i:mg|mcg|ml|units?|cm|mm|kg|bpm|degrees|hours|days|weeks)\b)"
 )
 """Two groups of letters and figures in any case, behind a word that only a plate follows."""
 VEHICLES = (

@@ -1,7 +1,8 @@
-"""A half of the corpus: its names, words, value formats and templates, read from text files.
+"""The two halves of the corpus, and what each of their authors wrote: names, words, formats, templates.
 
-``dev`` is for those who write rules; ``held_out`` is to measure with, and nobody who writes rules reads it.
-What a half says stands in its files, so that the code cannot make the halves alike:
+``dev`` is for those who write rules, from several authors; ``held_out`` is to measure with, and nobody who
+writes rules reads it. Its author knew none of the others. What an author says stands in files, so that the
+code cannot make two of them alike:
 
 - ``names.txt``: ``area | women | men | family``, names apart by spaces, ``_`` for a space within one;
 - ``words.txt``, ``values.txt``: ``[section]`` and one entry a line;
@@ -17,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Literal
 
 from intraward_simulation.names import REGIONS
@@ -41,10 +43,11 @@ class Area:
 
 
 @dataclass(frozen=True)
-class Half:
-    """Everything that one half is made from."""
+class Author:
+    """Everything that one author's rows are made from."""
 
-    name: HalfName
+    half: HalfName
+    letter: str
     areas: tuple[Area, ...]
     words: Mapping[str, tuple[str, ...]]
     values: Mapping[str, tuple[str, ...]]
@@ -53,18 +56,22 @@ class Half:
 
 
 @cache
-def load_half(name: HalfName) -> Half:
-    """Read a half's files."""
+def load_half(name: HalfName) -> tuple[Author, ...]:
+    """Read a half's files, author by author."""
     folder = files(__package__) / name.replace("-", "_")
+    letters = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and len(entry.name) == 1)
+    return tuple(_read_author(folder / letter, name, letter) for letter in letters)
 
+
+def _read_author(folder: Traversable, half: HalfName, letter: str) -> Author:
     def read(file: str) -> str:
         return (folder / f"{file}.txt").read_text(encoding="utf-8")
 
     texts = {file: _blocks(read(file)) for file in ("headers", "notes", "footers")}
     for file in ("phi", "clinical", "queries", "clean", "lines"):
         texts[file] = _entries(read(file))
-    areas = _areas(read("names")) + (_shared_areas() if name == "dev" else ())
-    return Half(name, areas, _sections(read("words")), _sections(read("values")), texts)
+    areas = _areas(read("names")) + (_shared_areas() if (half, letter) == ("dev", "a") else ())
+    return Author(half, letter, areas, _sections(read("words")), _sections(read("values")), texts)
 
 
 def _entries(text: str) -> tuple[str, ...]:
@@ -86,7 +93,7 @@ def _sections(text: str) -> dict[str, tuple[str, ...]]:
 
 
 def _shared_areas() -> tuple[Area, ...]:
-    """The simulation's own names belong to the half that rules are written by."""
+    """The simulation's own names belong to the half that rules are written by, and its first author."""
     return tuple(Area(name, region.women, region.men, region.surnames) for name, region in REGIONS.items())
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from intraward_simulation.deid_corpus.half import Half
+from intraward_simulation.deid_corpus.half import Author
 
 Role = Literal["PATIENT", "RELATIVE", "STAFF", "OTHER"]
 ROLES: dict[str, Role] = {
@@ -79,9 +79,9 @@ class Person:
         return forms[style]
 
 
-def make_person(half: Half, draw: np.random.Generator, *, kin_of: Person | None = None) -> Person:
+def make_person(author: Author, draw: np.random.Generator, *, kin_of: Person | None = None) -> Person:
     """Draw a person; a relative shares the family name half of the time."""
-    area = half.areas[int(draw.integers(len(half.areas)))]
+    area = author.areas[int(draw.integers(len(author.areas)))]
     woman = bool(draw.random() < 0.5)
     given = _pick(draw, area.women if woman else area.men)
     middle = _pick(draw, area.women if woman else area.men)
@@ -91,7 +91,7 @@ def make_person(half: Half, draw: np.random.Generator, *, kin_of: Person | None 
     if kin_of is not None and draw.random() < 0.5:
         family = kin_of.family
     relation = _pick(draw, tuple((_WOMEN_KIN if woman else _MEN_KIN).split()))
-    pattern = _pick(draw, half.values["email"])
+    pattern = _pick(draw, author.values["email"])
     email = pattern.replace("<f>", _ascii(given)).replace("<l>", _ascii(family))
     email = email.replace("<i>", _ascii(given)[:1]).replace("##", f"{int(draw.integers(10, 100))}")
     eastern = area.eastern and bool(draw.random() < 0.4)

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from intraward_simulation.deid_corpus.half import Half
+from intraward_simulation.deid_corpus.half import Author
 from intraward_simulation.deid_corpus.people import ROLES, Person, make_person
 from intraward_simulation.deid_corpus.values import draw_day, value, write_date
 
@@ -83,7 +83,7 @@ class Piece:
 class Story:
     """Who and what a note is about; filled as templates ask for it."""
 
-    half: Half
+    author: Author
     draw: np.random.Generator
     people: dict[str, Person] = field(default_factory=dict)
     stable: dict[str, str] = field(default_factory=dict)
@@ -98,17 +98,17 @@ class Story:
         self.birth = birthday.replace(
             year=self.day.year - self.age - (birthday.replace(year=self.day.year) > self.day)
         )
-        self.date_style = self._pick(self.half.values["date"])
-        self.birth_style = self._pick(self.half.values["date"])
+        self.date_style = self._pick(self.author.values["date"])
+        self.birth_style = self._pick(self.author.values["date"])
 
     def person(self, slot: str) -> Person:
         """The person of a slot, the same throughout."""
         if slot not in self.people:
             patient = self.person("pt") if slot.startswith("kin") else None
             taken = {p.family for p in self.people.values()} if patient is None else set()
-            made = make_person(self.half, self.draw, kin_of=patient)
+            made = make_person(self.author, self.draw, kin_of=patient)
             while made.family in taken or any(made.given == p.given for p in self.people.values()):
-                made = make_person(self.half, self.draw, kin_of=patient)
+                made = make_person(self.author, self.draw, kin_of=patient)
             self.people[slot] = made
         return self.people[slot]
 
@@ -138,9 +138,9 @@ class Story:
         if name in _SPECIAL:
             return [_SPECIAL[name](self, argument)]
         if name in STABLE:
-            text = self.stable.setdefault(name, value(self.half, name, self.draw))
+            text = self.stable.setdefault(name, value(self.author, name, self.draw))
         else:
-            text = value(self.half, name, self.draw)
+            text = value(self.author, name, self.draw)
         return [Piece(text, ENTITY[name])]
 
     def _of_person(self, who: str, style: str) -> Piece:
@@ -155,7 +155,7 @@ class Story:
             return Piece(person.email, "EMAIL")
         if style in {"phone", "address", "user", "ukphone", "ukaddress", "intlphone", "intladdress"}:
             key = f"{who}.{style}"
-            return Piece(self.stable.setdefault(key, value(self.half, style, self.draw)), ENTITY[style])
+            return Piece(self.stable.setdefault(key, value(self.author, style, self.draw)), ENTITY[style])
         return Piece(person.written(style, self.draw), "PERSON", ROLES[who])
 
     def _date(self, style: str) -> Piece:
@@ -164,15 +164,15 @@ class Story:
         return self._dated(day, style)
 
     def _dated(self, day: date, style: str) -> Piece:
-        named = self.half.values.get(f"date {style}")
+        named = self.author.values.get(f"date {style}")
         if named:
             chosen = self._pick(named)
         else:
-            chosen = self.date_style if self.draw.random() < 0.75 else self._pick(self.half.values["date"])
+            chosen = self.date_style if self.draw.random() < 0.75 else self._pick(self.author.values["date"])
         return Piece(write_date(day, chosen), "DATE")
 
     def _born(self, style: str) -> Piece:
-        styles = self.half.values.get(f"date {style}", (self.birth_style,))
+        styles = self.author.values.get(f"date {style}", (self.birth_style,))
         return Piece(write_date(self.birth, self._pick(styles)), "DATE")
 
     def _age(self, _argument: str) -> Piece:

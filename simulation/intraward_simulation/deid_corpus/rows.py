@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from intraward_shared.errors import ConfigError
-from intraward_simulation.deid_corpus.half import Half, HalfName, load_half
+from intraward_simulation.deid_corpus.half import Author, HalfName, load_half
 from intraward_simulation.deid_corpus.noise import change
 from intraward_simulation.deid_corpus.rendering import Piece, Story
 from intraward_simulation.deid_corpus.values import write_date
@@ -36,13 +36,15 @@ _STRIDE = 61
 
 
 def write_rows(kind: Kind, half: HalfName, count: int, seed: int) -> Iterator[dict[str, Any]]:
-    """``count`` gold rows; the same arguments give the same rows."""
-    made = load_half(half)
+    """``count`` gold rows, of a half's authors in turn; the same arguments give the same rows."""
+    authors = load_half(half)
     for number in range(count):
+        author, own = authors[number % len(authors)], number // len(authors)
         key = np.random.SeedSequence([seed, KINDS.index(kind), half == "dev", number])
         draw = np.random.Generator(np.random.Philox(key))
-        template, story, pieces = _WRITERS[kind](made, draw, number)
-        row: dict[str, Any] = {"id": f"{half}-{kind}-{seed}-{number}", **spell(pieces), "template": template}
+        template, story, pieces = _WRITERS[kind](author, draw, own)
+        row: dict[str, Any] = {"id": f"{half}-{kind}-{seed}-{number}", **spell(pieces)}
+        row["template"] = f"{author.letter} {template}"
         if kind == "notes":
             row["known"], row["patient"] = _known(story), f"p{number}"
         yield row
@@ -81,68 +83,69 @@ def spell(pieces: Sequence[Piece]) -> dict[str, Any]:
     return {"text": text, "spans": spans}
 
 
-def _note(half: Half, draw: np.random.Generator, _number: int) -> tuple[str, Story, list[Piece]]:
+def _note(author: Author, draw: np.random.Generator, _number: int) -> tuple[str, Story, list[Piece]]:
     """A whole note, or a header, sections and a footer."""
-    story = Story(half, draw)
+    story = Story(author, draw)
     length = int(np.exp(draw.uniform(np.log(SHORTEST + 100), np.log(LONGEST - 400))))
     file = "notes" if draw.random() < _WHOLE_SHARE else "headers"
-    at = int(draw.integers(len(half.texts[file])))
-    pieces = [*story.render(half.texts[file][at]), Piece("\n")]
+    at = int(draw.integers(len(author.texts[file])))
+    pieces = [*story.render(author.texts[file][at]), Piece("\n")]
     headed = bool(draw.random() < 0.7)
     while _length(pieces) < length:
         pieces += _section(story, headed, length - _length(pieces))
     if file == "headers":
-        pieces += [Piece("\n"), *story.render(_one(draw, half.texts["footers"]))]
+        pieces += [Piece("\n"), *story.render(_one(draw, author.texts["footers"]))]
     return f"{file} {at}", story, change(pieces, draw)
 
 
 def _section(story: Story, headed: bool, room: int) -> list[Piece]:
     """A heading now and then, and two to six sentences; some name somebody."""
-    half, draw = story.half, story.draw
-    pieces = [Piece("\n" + _one(draw, half.words["heading"]) + (":\n" if draw.random() < 0.5 else ": "))]
+    author, draw = story.author, story.draw
+    pieces = [Piece("\n" + _one(draw, author.words["heading"]) + (":\n" if draw.random() < 0.5 else ": "))]
     pieces = pieces if headed else [Piece("\n")]
     apart = _one(draw, (" ", " ", "\n", "\n- "))
     for _ in range(int(draw.integers(2, 7))):
         if _length(pieces) > room:
             break
         source = "phi" if draw.random() < _PHI_SHARE else "clinical"
-        pieces += [*story.render(story.fresh(half.texts[source])), Piece(apart)]
+        pieces += [*story.render(story.fresh(author.texts[source])), Piece(apart)]
     return [*pieces[:-1], Piece("\n")]
 
 
-def _query(half: Half, draw: np.random.Generator, number: int) -> tuple[str, Story, list[Piece]]:
+def _query(author: Author, draw: np.random.Generator, number: int) -> tuple[str, Story, list[Piece]]:
     """A message to a colleague; one in three has a sentence of the clinic more."""
-    story = Story(half, draw)
-    at = number % len(half.texts["queries"])
-    pieces = story.render(half.texts["queries"][at])
+    story = Story(author, draw)
+    at = number % len(author.texts["queries"])
+    pieces = story.render(author.texts["queries"][at])
     if draw.random() < 0.35:
-        more = story.render(_one(draw, half.texts["clinical"]))
+        more = story.render(_one(draw, author.texts["clinical"]))
         pieces = [*more, Piece(" "), *pieces] if draw.random() < 0.5 else [*pieces, Piece(" "), *more]
     if draw.random() < 0.12:
         pieces = [replace(piece, text=piece.text.lower()) for piece in pieces]
     return f"queries {at}", story, pieces
 
 
-def _clean(half: Half, draw: np.random.Generator, number: int) -> tuple[str, Story, list[Piece]]:
+def _clean(author: Author, draw: np.random.Generator, number: int) -> tuple[str, Story, list[Piece]]:
     """Text that names nobody: a sentence, a query, or a note."""
-    story = Story(half, draw)
+    story = Story(author, draw)
     if number % 5 == 4:
         story.old = False
         pieces: list[Piece] = []
         for _ in range(int(draw.integers(3, 9))):
-            heading = _one(draw, half.words["heading"])
-            pieces += [Piece(heading + ": "), *story.render(_one(draw, half.texts["clinical"])), Piece("\n")]
+            heading = _one(draw, author.words["heading"])
+            said = story.render(_one(draw, author.texts["clinical"]))
+            pieces += [Piece(heading + ": "), *said, Piece("\n")]
         return "clean note", story, pieces[:-1]
-    both = half.texts["clean"] + half.texts["clinical"]
+    both = author.texts["clean"] + author.texts["clinical"]
     at = int(draw.integers(len(both)))
     return f"clean {at}", story, story.render(both[at])
 
 
-def _line(half: Half, draw: np.random.Generator, number: int) -> tuple[str, Story, list[Piece]]:
+def _line(author: Author, draw: np.random.Generator, number: int) -> tuple[str, Story, list[Piece]]:
     """A line with an eponym, a drug or a vital sign."""
-    story = Story(half, draw)
-    at = number * _STRIDE % len(half.texts["lines"])
-    return f"lines {at}", story, story.render(half.texts["lines"][at])
+    story = Story(author, draw)
+    at = number * _STRIDE % len(author.texts["lines"])
+    return f"lines {at}", story, story.render(author.texts["lines"][at])
 
 
 _WRITERS = {"notes": _note, "queries": _query, "clean": _clean, "lines": _line}

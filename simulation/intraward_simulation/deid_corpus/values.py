@@ -13,7 +13,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from intraward_simulation.deid_corpus.half import Half
+from intraward_simulation.deid_corpus.half import Author
 
 _PART = re.compile(r"<(\w+)>|\\(.)|([#%@&])")
 _MONTH_NAMES = "January February March April May June July August September October November December"
@@ -23,7 +23,7 @@ _FIELD = re.compile(r"YYYY|YY|Month|MON|Mon|MM|M|DDth|DD|D")
 LAST_DAY = date(2026, 6, 30)
 
 
-def expand(half: Half, pattern: str, draw: np.random.Generator) -> str:
+def expand(author: Author, pattern: str, draw: np.random.Generator) -> str:
     """A value that fits ``pattern``."""
 
     def part(match: re.Match[str]) -> str:
@@ -32,18 +32,18 @@ def expand(half: Half, pattern: str, draw: np.random.Generator) -> str:
         if match[3]:
             alphabet = {"#": "0123456789", "%": "123456789", "@": _LETTERS, "&": "0123456789abcdef"}[match[3]]
             return alphabet[int(draw.integers(len(alphabet)))]
-        if match[1] in half.words:
-            return _pick(draw, half.words[match[1]])
+        if match[1] in author.words:
+            return _pick(draw, author.words[match[1]])
         if match[1] in CHECKED:
             return CHECKED[match[1]](draw)
-        return value(half, match[1], draw)
+        return value(author, match[1], draw)
 
     return _PART.sub(part, pattern)
 
 
-def value(half: Half, name: str, draw: np.random.Generator) -> str:
+def value(author: Author, name: str, draw: np.random.Generator) -> str:
     """A value of the section ``name`` of ``values.txt``."""
-    return expand(half, _pick(draw, half.values[name]), draw)
+    return expand(author, _pick(draw, author.values[name]), draw)
 
 
 def write_date(day: date, style: str) -> str:
