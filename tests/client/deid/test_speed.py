@@ -15,14 +15,14 @@ from intraward_client.deid.recognizers import PACK
 from intraward_client.deid.rules import Rule, RuleRecognizer
 from intraward_client.deid.sparing import spared
 from intraward_client.deid.wordkinds import word_kinds
-from intraward_simulation.deid_corpus.rows import write_rows
+from intraward_simulation.deid_corpus.rows import Kind, write_rows
 
 _ENTITIES = sorted({rule.entity for rule in PACK})
 
 
 @pytest.fixture(scope="module")
 def texts() -> tuple[str, ...]:
-    kinds = (("notes", 12), ("queries", 40), ("clean", 20), ("lines", 20))
+    kinds: tuple[tuple[Kind, int], ...] = (("notes", 12), ("queries", 40), ("clean", 20), ("lines", 20))
     return tuple(row["text"] for kind, count in kinds for row in write_rows(kind, "dev", count, 5))
 
 
