@@ -19,7 +19,7 @@ from presidio_analyzer import AnalyzerEngine, RecognizerRegistry, pattern_recogn
 from presidio_anonymizer.operators import AESCipher, Hash
 
 from intraward_client.config import SitePolicy
-from intraward_client.deid import pins, rules
+from intraward_client.deid import pins, recognizers, rules
 from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
 from intraward_client.deid.lean import NoContext, PhoneWindows
 from intraward_client.deid.model import MODEL_NAME, MODEL_SHA256, load_engine, model_directory
@@ -344,6 +344,16 @@ def test_the_rule_pack_has_one_digest_in_every_process() -> None:
 
 
 # Section 8.1: the pins
+
+
+def test_the_digest_of_the_pack_covers_its_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(recognizers, "files", lambda _package: tmp_path)
+    module = tmp_path / "codes.py"
+    found = []
+    for content in (b"a = 1\nb = 2\n", b"a = 1\r\nb = 2\r\n", b"a = 1\nb = 3\n"):
+        module.write_bytes(content)
+        found.append(pack_digest())
+    assert found[0] == found[1] != found[2]
 
 
 def test_the_rule_pack_is_the_pinned_one(
