@@ -17,7 +17,7 @@ _TENS = r"(?:ninety(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?|(?:
 _OLD_WORDS = rf"(?i:{_TENS})"
 _YEARS_OLD = r"[ -]?(?i:y(?:ea)?rs?\.?[ -]?(?:old|of age|young)|years?[ -]old|y\.?[/ ]?o\.?(?!\w)|yo[mf]?\b|y\.o\.|y/?o\b)"
 _NO_UNIT = r"(?![.,]\d|/\d|[ \t]*(?:%|percent|mg|mcg|mm|ml|mL|kg|lbs?|pounds|beats|bpm|bp|degrees|minutes?|mins?|hours?|days?|weeks?|months?|cm|units?|over|systolic|to \d|on room air|on \d|points?|out of|L\b|mmHg|milli\w+|patients|cases|and \d))"
-_WHO = r"(?:he|she|who|patient|pt|mother|father|mom|mum|dad|grand(?:mother|father|ma|pa)|sister|brother|aunt|uncle|wife|husband|resident|lady|gentleman)"
+_WHO = r"(?:he|she|who|patient|pt|mother|father|mom|mum|dad|grand(?:mother|father|ma|pa)|sister|brother|sibling|cousin|twin|neighbou?r|friend|aunt|uncle|wife|husband|partner|spouse|resident|lady|gentleman)"
 
 AGES = (
     Rule(

@@ -38,6 +38,7 @@ FOUND = [
     ("FIRST DOSE GIVEN NOVEMBER 24TH, 2024; NEXT DUE.", "NOVEMBER 24TH, 2024"),
     ("Her mother died in her sleep at 103; father well.", "103"),
     ("Mrs Larkspur is 96 and wants to go home.", "96"),
+    ("An older sibling is 104 and still lives alone.", "104"),
 ]
 LEFT = [
     "Fusion of T12-L1, C5-C6 disc, leads V5-V6, L4-5/S1 narrowing.",
