@@ -27,7 +27,7 @@ _NO_HOUSE = listed(
     """ADH PIH RVH HLH DCH CAH NPH NASH MASH MAFH DISH PNH EMH PCH GBH TTH AVH IGH HGH FNH FSHH DAH KOH MEOH NAOH SICH AICH ICH SAH
     IVH SDH EDH BPH LVH PTH TSH FSH ETOH OSH LDH LMWH UFH MPH NIH DOH HHS SHS OHS OHSH OSAHS BRASH HELLPH SIADH MSH PMH PSH PMHS FMH
     FH SH PGH DPH EIEH CMC PMC TMC MCMC EMC OMC MMC SMC DHC HMC NMC GMC CHC PHC FHC HHC HIC CIC WIC LTACH LTAC SNF ALF IRF TCU TICU
-    STICU CTICU NSICU IMU ICF SAR LTC REHAB HOME PACS EMS HEMS AMA DNR MDT TEE TTE MSTH GVHS NHS DHS CHS AHS VHS EHS CPS APS HIPAA"""
+    STICU CTICU NSICU IMU ICF SAR LTC REHAB HOME PACS EMS HEMS AMA DNR MDT TEE TTE MSTH GVHS NHS DHS CHS AHS VHS EHS CPS APS"""
 )
 """Letters of the clinic, of the law or of a kind of house that end as the letters of hospitals do."""
 _DEED = r"(?i:transferr?(?:ed|ring)?|admitted|discharged|sent|referred|accepted|presented|seen|hospitali[sz]ed|records?|surgery|operated|delivered|drawn|scanned|evaluated|followed|treated|back|came|arrived|flown|boarded|refilled|placed|implanted|moved|care|imaging|mri|ct|cath|biopsy|bed|offered|disconnect(?:ed)?|faxed|repatriated|repat|blocks|case|born|visits?|obtained|done at|stay)(?:[ ][a-z]+){0,3}?[ ]"
