@@ -69,7 +69,7 @@ RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "title",
         re.compile(
-            r"\b(?:D[Rr]|M[Rr]s?|M[Ss]|P[Rr][Oo][Ff])\b\.?[ ]+(?!\w*(?:and|or|graphy|scopy|gram)\b|Imaging|Contin\b|Congo)[A-Z][a-z]{2,}"
+            r"\b(?:D[Rr]|M[Rr]s?|M[Ss]|P[Rr][Oo][Ff])\b\.?[ ]+(?!(?<=\bMR )(?:Imaging|[A-Z][a-z]*(?:graphy|scopy|ogram))\b|(?<=\bMS )Contin\b|(?<=\bDR )Congo\b)[A-Z][a-z]{2,}"
         ),
     ),
     ("label", re.compile(r"\b(?:mrn|nhs|ssn|dob)\b\W{0,4}(?:no|number|id)?\W{0,4}\d{3}", re.I)),

@@ -184,3 +184,17 @@ def test_a_site_canary_quarantines_and_is_not_shown() -> None:
     outcome = engine.deidentify_text("He drew a Purple-Walrus today.", "p", {})
     assert isinstance(outcome, Quarantined) and outcome.reason == "residue:canary"
     assert "walrus" not in repr(engine) + repr(engine.settings) + repr(Echoes({"first": "walrus"}, WORDS))
+
+
+@pytest.mark.parametrize("text", ["Dr Ingram", "Mr Taylor", "Ms Holland", "MR Ingram", "Dr. Contin", "Mr Congo"])
+def test_a_title_is_looked_at_whatever_the_name_ends_with(text: str) -> None:
+    assert _titles(text)
+
+
+@pytest.mark.parametrize("text", ["MR Enterography", "MR Arthrogram", "MS Contin", "DR Congo", "MR Imaging"])
+def test_an_examination_a_drug_and_a_country_have_no_title(text: str) -> None:
+    assert not _titles(text)
+
+
+def _titles(text: str) -> bool:
+    return any(code == "title" and rule.search(f"Seen by {text} today") for code, rule in residue.RULES)
