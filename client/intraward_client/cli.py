@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from intraward_client import adapters_cli, budget_cli, deid_cli, officer_cli
+from intraward_client import adapters_cli, budget_cli, deid_cli, officer_cli, participation_cli
 from intraward_client.config import SitePolicy, load_policy
 from intraward_client.home import SiteHome
 from intraward_shared.command import out, run, show
@@ -28,6 +28,7 @@ app.add_typer(budget_cli.app, name="budget")
 app.add_typer(deid_cli.app, name="deid")
 app.add_typer(adapters_cli.app, name="adapter")
 app.add_typer(officer_cli.app, name="officer")
+app.add_typer(participation_cli.app)
 
 Kind = Literal["notes", "demonstrations", "preferences"]
 Home = Annotated[Path, typer.Option("--home", help="The site's folder.")]
@@ -126,13 +127,15 @@ def forget(
 
 @app.command()
 def status(home: Home = Path("site"), as_json: Json = False) -> None:
-    """Last request and its outcome; depends on configuration and ledger only.
+    """Last request and its outcome, and whether the site takes part; nothing of its patients.
 
     Example: intraward-client status --home /srv/intraward
     """
+    from intraward_client.participation import participation
     from intraward_client.ward import site_status
 
-    value = site_status(SiteHome(home))
+    site = SiteHome(home)
+    value = site_status(site) | {"participation": participation(site, _public_key(site)).state.value}
     words = {key: item or "no request yet" for key, item in value.items()}
     show(value, as_json=as_json, text="\n".join(f"{key}: {item}" for key, item in words.items()))
 

@@ -86,3 +86,13 @@ class SiteHome:
         handle = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(handle, "a", encoding="utf-8") as file:
             file.write(json.dumps(event, sort_keys=True) + "\n")
+    @property
+    def trail(self) -> Path:
+        """Audit trail: what people did to this node, signed and chained."""
+        return self.root / "trail.jsonl"
+
+    @property
+    def leave_statement(self) -> Path:
+        """The signed statement of a site that left the consortium; there only then."""
+        return self.root / "leave.json"
+

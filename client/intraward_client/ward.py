@@ -25,6 +25,7 @@ from intraward_client import egress
 from intraward_client.config import SitePolicy, load_policy
 from intraward_client.home import SiteHome
 from intraward_client.lineage import check_lineage
+from intraward_client.participation import check_member, check_not_left
 from intraward_client.plancheck import check_context, check_plan
 from intraward_client.privacy.budget import Budget
 from intraward_client.privacy.noise import NoiseSource
@@ -119,11 +120,13 @@ class Ward:
         with self._lock:
             try:
                 parsed = self._open(request)
+                check_not_left(self.home, self.public_key)
             except Exception as error:
                 return self._refused(error, None)
             answer, about_rows = self._execute(parsed)
             if about_rows:  # under the lock: how soon it is free again would tell how long training took
                 self._slots.hold(parsed.plan)
+                answer = self._unless_left(parsed.plan, answer)
         return answer
 
     def stop(self) -> None:
@@ -138,6 +141,7 @@ class Ward:
             kept = self._kept(plan)
             if kept is not None:
                 return (self._labelled(request, kept) if plan.stage is Stage.LABEL else _ok(kept)), True
+            check_member(self.home, self.public_key)
             now, ledger = self._slots.now(plan), self._ledger.entries
             check_plan(plan, self.policy, request.schedule, request.inputs, now)
             check_lineage(plan, request.manifests, self.policy.site, ledger)
@@ -158,6 +162,14 @@ class Ward:
                 return _ok(self._seal(update, plan, entry)), True
         except Exception as error:  # whatever it was: rows were read, so outside it is ABORTED and no more
             return self._stopped(error, plan), True
+
+    def _unless_left(self, plan: RoundPlan, answer: bytes) -> bytes:
+        """The answer, unless the hospital left while it was made: then nothing goes out any more."""
+        try:
+            check_not_left(self.home, self.public_key)
+        except PlanRefused as error:
+            return self._refused(error, plan)
+        return answer
 
     def _stopped(self, error: Exception, plan: RoundPlan) -> bytes:
         """After RESERVE something failed: bytes that were sealed before it still leave, else ABORT for good.

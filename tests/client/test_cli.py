@@ -94,7 +94,10 @@ def test_a_new_site_is_made_once_checked_and_empty(call: Any, tmp_path: Path, po
     code, out, _ = call("outbox", "--home", home, "--json")
     assert (code, json.loads(out)) == (0, {"updates": []})
     code, out, _ = call("status", "--home", home, "--json")
-    assert (code, json.loads(out)) == (0, {"site": "north", "last_time": "", "last_code": ""})
+    assert (code, json.loads(out)) == (
+        0,
+        {"site": "north", "last_time": "", "last_code": "", "participation": "active"},
+    )
     code, out, _ = call("adapter", "list", "--home", home, "--json")
     assert (code, json.loads(out)) == (0, {"adapters": []})
     assert load_policy(SiteHome(home).policy).site == "north"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -171,6 +172,12 @@ def on_stopped(desk: Desk, line: str) -> bool:
     return desk.call(desk.words(line.replace("/srv/coordinator", copied))) == 0
 
 
+def leaves(desk: Desk, line: str) -> bool:
+    """A copy of the site, because others go on with this one."""
+    shutil.copytree(desk.root / "site", desk.root / "leaver")
+    return desk.call(desk.words(line.replace("/srv/intraward", str(desk.root / "leaver")))) == 0
+
+
 def enrolls(desk: Desk, line: str) -> bool:
     """With the key of the site that the hospital's page made."""
     return passes(desk, line.replace("HEX", public_key(SiteHome(desk.root / "site").signing_key)))
@@ -281,6 +288,10 @@ RECIPES: dict[str, Recipe] = {
     "intraward-client adapter install": passes,
     "intraward-client adapter list": passes,
     "intraward-client forget": passes,
+    "intraward-client pause": passes,
+    "intraward-client resume": passes,
+    "intraward-client trail": passes,
+    "intraward-client leave": leaves,
     "intraward-client ward": ward_serves,
     "intraward-client gateway": gateway_waits,
     "intraward-server init": passes,
