@@ -12,7 +12,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from intraward_client import adapters_cli, budget_cli, deid_cli, officer_cli, participation_cli
+from intraward_client import (
+    adapters_cli,
+    budget_cli,
+    deid_cli,
+    officer_cli,
+    outbox_cli,
+    participation_cli,
+)
 from intraward_client.config import SitePolicy, load_policy
 from intraward_client.home import SiteHome
 from intraward_shared.command import out, run, show
@@ -28,6 +35,7 @@ app.add_typer(budget_cli.app, name="budget")
 app.add_typer(deid_cli.app, name="deid")
 app.add_typer(adapters_cli.app, name="adapter")
 app.add_typer(officer_cli.app, name="officer")
+app.add_typer(outbox_cli.app)
 app.add_typer(participation_cli.app)
 
 Kind = Literal["notes", "demonstrations", "preferences"]
@@ -138,22 +146,6 @@ def status(home: Home = Path("site"), as_json: Json = False) -> None:
     value = site_status(site) | {"participation": participation(site, _public_key(site)).state.value}
     words = {key: item or "no request yet" for key, item in value.items()}
     show(value, as_json=as_json, text="\n".join(f"{key}: {item}" for key, item in words.items()))
-
-
-@app.command()
-def outbox(home: Home = Path("site"), as_json: Json = False) -> None:
-    """Every sealed update that left or may leave: round, size, digest.
-
-    Example: intraward-client outbox --home /srv/intraward
-    """
-    from intraward_client.outbox import listing
-
-    value = listing(SiteHome(home))
-    lines = [
-        f"round {row['round']:>3} {row['stage']:<7} {row['bytes']:>9} bytes  sha256 {row['sha256'][:16]}…"
-        for row in value
-    ]
-    show({"updates": value}, as_json=as_json, text="\n".join(lines) or "nothing has left")
 
 
 @app.command()

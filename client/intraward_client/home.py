@@ -46,6 +46,11 @@ class SiteHome:
         return self.root / "outbox"
 
     @property
+    def plans(self) -> Path:
+        """Plans that were paid for, as the coordinator signed them: who asked, and for what."""
+        return self.root / "plans"
+
+    @property
     def receipt(self) -> Path:
         """Last countersigned ledger head."""
         return self.root / "receipt.json"

@@ -35,9 +35,13 @@ _PARTS = frozenset({"plan", "schedule", "receipt"})
 
 @dataclass(frozen=True)
 class Request:
-    """A verified request. ``receipt`` is still sealed, or empty: the ledger's side opens it."""
+    """A verified request. ``receipt`` is still sealed, or empty: the ledger's side opens it.
+
+    ``signed_plan`` is the plan as the coordinator signed it.
+    """
 
     plan: RoundPlan
+    signed_plan: bytes
     schedule: tuple[bytes, ProgramSchedule] | None
     receipt: bytes
     inputs: Mapping[str, State]
@@ -73,7 +77,9 @@ def open_request(data: bytes, trusted: str) -> Request:
     if not all(np.isfinite(array).all() for state in inputs.values() for array in state.values()):
         raise ContractError("an input adapter is not finite")
     public = parse_public(blobs[plan.public_data]) if plan.public_data else None
-    return Request(plan, schedule, parts["receipt"], inputs, _manifests(parts, trusted), public)
+    return Request(
+        plan, parts["plan"], schedule, parts["receipt"], inputs, _manifests(parts, trusted), public
+    )
 
 
 def _manifests(parts: Mapping[str, bytes], trusted: str) -> dict[str, AdapterManifest]:

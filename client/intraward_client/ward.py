@@ -213,6 +213,7 @@ class Ward:
         if plan.mechanism is not None and request.schedule is not None and plan.schedule is not None:
             budget.admit_schedule(request.schedule[1], plan.slot_time)
         budget.admit(plan)
+        write_durably(self.home.plans / f"{plan.digest}.json", request.signed_plan)
         if plan.mechanism is not None:
             with closing(self._vault()) as vault:
                 freeze(vault, plan.digest, plan.stage)
