@@ -16,6 +16,7 @@ from intraward_client import (
     adapters_cli,
     budget_cli,
     deid_cli,
+    joining_cli,
     officer_cli,
     outbox_cli,
     participation_cli,
@@ -23,7 +24,8 @@ from intraward_client import (
 from intraward_client.config import SitePolicy, load_policy
 from intraward_client.home import SiteHome
 from intraward_shared.command import out, run, show
-from intraward_shared.errors import ConfigError, IntrawardError
+from intraward_shared.errors import IntrawardError
+from intraward_shared.signing import SigningKey, key_id
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,6 +39,7 @@ app.add_typer(adapters_cli.app, name="adapter")
 app.add_typer(officer_cli.app, name="officer")
 app.add_typer(outbox_cli.app)
 app.add_typer(participation_cli.app)
+app.add_typer(joining_cli.app)
 
 Kind = Literal["notes", "demonstrations", "preferences"]
 Home = Annotated[Path, typer.Option("--home", help="The site's folder.")]
@@ -60,7 +63,8 @@ def init(
     value: dict[str, Any] = {"site": terms.site, "home": str(home), "public_key": _public_key(made)}
     value["warnings"] = [str(error) for error in _model_problems(terms)]
     text = f"site [bold]{terms.site}[/] made in {home}"
-    text += f"\ngive the coordinator this public key: {value['public_key']}"
+    value |= {"key_id": key_id(value["public_key"]), "enrolment": str(made.enrolment)}
+    text += f"\nsend the coordinator {made.enrolment}, and this key id by telephone: {value['key_id']}"
     text += "".join(f"\n[yellow]warning[/] {warning}" for warning in value["warnings"])
     show(value, as_json=as_json, text=text)
 
@@ -194,30 +198,31 @@ def ward(home: Home = Path("site")) -> None:
 
 @app.command()
 def gateway(
-    superlink: Annotated[str, typer.Option(help="host:port of the consortium's SuperLink.")],
     home: Home = Path("site"),
-    root_certificates: Annotated[Path | None, typer.Option(help="CA certificate of the consortium.")] = None,
+    superlink: Annotated[str | None, typer.Option(help="SuperLink's host:port, if not the kit's.")] = None,
+    root_certificates: Annotated[Path | None, typer.Option(help="CA certificate, if not the kit's.")] = None,
     node_key: Annotated[
-        Path | None, typer.Option(help="This node's ECDSA private key (OpenSSH format).")
+        Path | None, typer.Option(help="ECDSA private key (OpenSSH format), if not the site's own.")
     ] = None,
     insecure: Annotated[bool, typer.Option(help="No TLS; loopback only.")] = False,
     runtime_port: Annotated[int, typer.Option(help="A free loopback port for Flower's own runtime.")] = 9094,
 ) -> None:
     """Run the network-side process: a Flower SuperNode that hands plans to the ward.
 
-    Example: intraward-client gateway --superlink host:443 --root-certificates ca.crt --node-key node
+    Where it goes, whom it trusts and who it is come with the kit (join); options say otherwise.
+
+    Example: intraward-client gateway --home /srv/intraward
     """
     from intraward_client.gateway import gateway_environment, supernode_command
+    from intraward_client.joining import connection_of
 
-    if root_certificates is None and not (insecure and superlink.split(":")[0] in ("127.0.0.1", "localhost")):
-        raise ConfigError(
-            "--root-certificates", "", "TLS is required", remedy="give the consortium's CA certificate"
-        )
+    site = SiteHome(home)
+    joined = connection_of(site, superlink, root_certificates, node_key, insecure=insecure)
     command = supernode_command(
-        superlink=superlink,
-        root_certificates=root_certificates,
-        key=node_key,
-        socket=SiteHome(home).socket.resolve(),
+        superlink=joined.superlink,
+        root_certificates=joined.authority,
+        key=joined.node_key,
+        socket=site.socket.resolve(),
         runtime_port=runtime_port,
     )
     command[0] = str(Path(sys.executable).parent / command[0])
@@ -236,8 +241,6 @@ def _model_problems(policy: SitePolicy) -> list[IntrawardError]:
 
 
 def _public_key(home: SiteHome) -> str:
-    from intraward_shared.signing import SigningKey
-
     return SigningKey.load(home.signing_key).public
 
 

@@ -76,21 +76,40 @@ class SiteHome:
         return self.root / "run" / "ward.sock"
 
     @property
+    def gateway(self) -> Path:
+        """All that the gateway's user may read besides the socket: node key and what came with the kit."""
+        return self.root / "gateway"
+
+    @property
+    def node_key(self) -> Path:
+        """Private key of this site's SuperNode."""
+        return self.gateway / "node"
+
+    @property
+    def authority(self) -> Path:
+        """Certificate of the consortium's authority, from the kit."""
+        return self.gateway / "ca.crt"
+
+    @property
+    def kit(self) -> Path:
+        """Manifest of the kit that was joined with: where the SuperLink's proxy answers."""
+        return self.gateway / "kit.json"
+
+    @property
+    def enrolment(self) -> Path:
+        """Request for the coordinator, signed by both keys of the site; public."""
+        return self.root / "enrolment.json"
+
+    @property
+    def consortium(self) -> Path:
+        """What came with the kit for people to read: the program's proposal, and what is enrolled."""
+        return self.root / "consortium"
+
+    @property
     def log(self) -> Path:
         """What the operator may read: slot, plan and code of each request; no text, no count."""
         return self.root / "ward.log"
 
-    def make(self) -> None:
-        """Create the folders with mode 0700 (0750 for the socket's)."""
-        for folder in (self.root, self.root / "keys", self.outbox, self.adapters):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.socket.parent.mkdir(exist_ok=True, mode=0o750)
-
-    def note(self, event: dict[str, Any]) -> None:
-        """Append one line to the operator's log."""
-        handle = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(handle, "a", encoding="utf-8") as file:
-            file.write(json.dumps(event, sort_keys=True) + "\n")
     @property
     def trail(self) -> Path:
         """Audit trail: what people did to this node, signed and chained."""
@@ -101,3 +120,15 @@ class SiteHome:
         """The signed statement of a site that left the consortium; there only then."""
         return self.root / "leave.json"
 
+    def make(self) -> None:
+        """Create the folders with mode 0700 (0750 for the socket's)."""
+        for folder in (self.root, self.root / "keys", self.outbox, self.adapters):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.socket.parent.mkdir(exist_ok=True, mode=0o750)
+        self.gateway.mkdir(exist_ok=True, mode=0o700)
+
+    def note(self, event: dict[str, Any]) -> None:
+        """Append one line to the operator's log."""
+        handle = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(handle, "a", encoding="utf-8") as file:
+            file.write(json.dumps(event, sort_keys=True) + "\n")

@@ -1,4 +1,4 @@
-"""A new hospital node: folder, keys, vault, policy and the first ledger entry, or nothing at all."""
+"""A new hospital node: folder, keys, request, vault, policy and first ledger entry, or nothing at all."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import tomli_w
 from intraward_client.config import SitePolicy
 from intraward_client.home import SiteHome
 from intraward_client.store.vault import Vault
+from intraward_shared.durable import write_durably
+from intraward_shared.enrolment import make_request
 from intraward_shared.errors import ConfigError, LedgerError
 from intraward_shared.ledger import Ledger
+from intraward_shared.node_key import make_node_key
 from intraward_shared.signing import SigningKey, digest
 
 
@@ -43,6 +46,8 @@ def initialise(
         home.make()
         signing = key or SigningKey.generate()
         signing.save(home.signing_key)
+        make_node_key(home.node_key, policy.site)
+        write_durably(home.enrolment, make_request(policy.site, signing, home.node_key, time))
         Vault.create(home.vault, home.vault_keys, index_key=root_key).close()
         home.policy.write_text(policy_text(policy), encoding="utf-8")
         home.policy.chmod(0o600)

@@ -4,7 +4,7 @@ Pure: bytes in, verified value or ``AdmissionRefused`` out (the shape of python-
 set). Keeps rule 9 of DESIGN.md on the coordinator's side. The checks, in order:
 
  1. size: no longer than the plan's tensors, their names and a header can be
- 2. the header can be read and names an enrolled site
+ 2. the header can be read and names an enrolled site that was not revoked
  3. the site's own key signed these bytes, and the tensors match the header's digest
  4. plan digest, run, round and stage are those of this plan
  5. the site is in the plan's cohort
@@ -64,6 +64,7 @@ def admit(
     *,
     max_norm: float,
     heads: Mapping[str, int] | None = None,
+    revoked: Collection[str] = (),
 ) -> AdmittedUpdate:
     """Check one sealed update.
 
@@ -74,6 +75,7 @@ def admit(
         seen: sites of which this round already has an update.
         max_norm: largest Euclidean norm over all tensors (``norm_bound``).
         heads: last countersigned ledger sequence of each site.
+        revoked: enrolled sites whose updates are no longer taken.
 
     Raises:
         AdmissionRefused: ``check`` is the number in this module's list.
@@ -83,6 +85,8 @@ def admit(
     site = _claimed_site(data)
     if site not in site_keys:
         raise _refuse(2, "its site is not enrolled")
+    if site in revoked:
+        raise _refuse(2, "its site was revoked")
     header, tensors = _verified(data, site_keys[site])
     _check_header(header, plan, seen, heads or {})
     state = _check_tensors(tensors, plan, max_norm)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from intraward_server.checkpoint import load_state, read_history, save_state
+from intraward_server import members_cli, superlink_cli
+from intraward_server.checkpoint import ProgramState, load_state, read_history, save_state
 from intraward_server.home import ServerHome
+from intraward_server.members import read_members
 from intraward_server.plans import positions
 from intraward_shared.command import run, show
-from intraward_shared.config import load_toml, parse
+from intraward_shared.config import load_toml
 from intraward_shared.durable import write_durably
 from intraward_shared.errors import ConfigError, RoundFailed
+from intraward_shared.expiry import Expiry, end_of, warnings
 from intraward_shared.program import ProgramConfig, load_program
+from intraward_shared.protocol import PLAN_DOMAIN, RoundPlan, open_signed
 from intraward_shared.signing import SigningKey
 
 app = typer.Typer(
@@ -25,6 +30,8 @@ app = typer.Typer(
     help="The coordinator of a federated program.\n\n"
     "Example: intraward-server status --home /srv/coordinator",
 )
+app.add_typer(members_cli.app)
+app.add_typer(superlink_cli.app)
 Home = Annotated[Path, typer.Option("--home", help="The coordinator's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]
 _DEFAULT = Path("coordinator")
@@ -34,12 +41,19 @@ _DEFAULT = Path("coordinator")
 def init(
     program: Annotated[Path, typer.Argument(help="Program file; see server/README.md for every key.")],
     home: Home = _DEFAULT,
+    host: Annotated[
+        list[str] | None,
+        typer.Option("--host", help="A name or address at which hospitals reach it; may be repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a coordinator: folder, key, and copies of the program and of the data files beside it.
+    """Make a coordinator: folder, key, certificate authority, copies of program and data files beside it.
 
-    Example: intraward-server init program.toml --home /srv/coordinator
+    Example: intraward-server init program.toml --host fl.example.org --home /srv/coordinator
     """
+    from intraward_server.authority import Authority, check_host
+
+    now = datetime.now(UTC)
     config = load_toml(program, ProgramConfig)
     made = ServerHome(home)
     if made.key.exists() or made.program.exists():
@@ -49,17 +63,23 @@ def init(
     if not Path(config.model.path).is_absolute():
         raise ConfigError(program, "model.path", "is not absolute", remedy="give the model's full path")
     files = _beside(program, config)
+    for name in host or ():
+        check_host(name)
     made.make()
     for name in files:
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(program.parent / name, home / name)
     key = SigningKey.generate()
     key.save(made.key)
+    authority = Authority(made.authority, made.authority_key)
+    authority.make(config.program.name, now)
+    names = authority.issue(made.server_certificate, made.server_key, host or (), now)
     write_durably(made.program, program.read_bytes())
     show(
-        {"home": str(home), "public_key": key.public},
+        {"home": str(home), "public_key": key.public, "names": names},
         as_json=as_json,
-        text=f"coordinator made in {home}\ngive every hospital this public key: {key.public}",
+        text=f"coordinator made in {home}, its server's certificate covers {', '.join(names)}\n"
+        f"give every hospital this public key: {key.public}",
     )
 
 
@@ -75,42 +95,6 @@ def _beside(program: Path, config: ProgramConfig) -> list[str]:
                 program.parent / name, "", "no such data file", remedy="put it beside the program"
             )
     return files
-
-
-@app.command()
-def enroll(
-    site: Annotated[str, typer.Argument(help="The hospital's name.")],
-    public_key: Annotated[
-        str, typer.Option("--public-key", help="Its key, as intraward-client init printed.")
-    ],
-    home: Home = _DEFAULT,
-    as_json: Json = False,
-) -> None:
-    """Add a hospital before the run begins.
-
-    Example: intraward-server enroll st-mary --public-key 3f1c... --home /srv/coordinator
-    """
-    import tomllib
-
-    made = ServerHome(home)
-    if load_state(made.state) is not None:
-        raise ConfigError(
-            made.program, "sites", "the run has begun; its cohort is fixed", remedy="start a new run"
-        )
-    load_toml(made.program, ProgramConfig)
-    text = made.program.read_text(encoding="utf-8").rstrip("\n")
-    text += f'\n\n[[sites]]\nname = "{site}"\npublic_key = "{public_key}"\n'
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        raise ConfigError("enroll", "SITE", "a name or key holds a character that it cannot hold") from None
-    config = parse(table, ProgramConfig, "enroll")
-    write_durably(made.program, text.encode())
-    show(
-        {"site": site, "sites": list(config.cohort)},
-        as_json=as_json,
-        text=f"[bold]{site}[/] enrolled; sites: {', '.join(config.cohort)}",
-    )
 
 
 @app.command()
@@ -133,7 +117,7 @@ def start(
     if dry_run:
         show({"command": command}, as_json=as_json, text=shlex.join(command).replace("[", "\\["))
         return
-    code = submit(command)
+    code = submit(made, command)
     state = load_state(made.state)
     if code != 0 or state is None or state.status != "finished":
         raise RoundFailed(
@@ -164,6 +148,8 @@ def status(home: Home = _DEFAULT, as_json: Json = False) -> None:
         + "".join(f"; {site} {code}" for site, code in line["missing"].items())
         for line in value["history"]
     ]
+    lines += [f"revoked: {', '.join(value['revoked'])}"] if value["revoked"] else []
+    lines += [f"[yellow]warning[/] {warning}" for warning in value["warnings"]]
     show(value, as_json=as_json, text="\n".join(lines))
 
 
@@ -191,7 +177,23 @@ def describe(home: Path) -> dict[str, Any]:
             {k: line[k] for k in ("round", "stage", "stage_round", "sites", "missing", "adapter")}
             for line in read_history(made.history)
         ],
+        "revoked": sorted(read_members(made, SigningKey.load(made.key).public).revoked),
+        "warnings": warnings(_endings(made, state), datetime.now(UTC)),
     }
+
+
+def _endings(home: ServerHome, state: ProgramState | None) -> list[Expiry]:
+    """When the certificates end, and the pending plan if it has; a simulated coordinator has neither."""
+    from intraward_server.authority import expiries
+
+    found = list(expiries(home.authority, home.server_certificate)) if home.authority.exists() else []
+    path = home.plan(state.next_round) if state else home.plan(1)
+    if path.exists():
+        plan = open_signed(path.read_bytes(), PLAN_DOMAIN, RoundPlan, SigningKey.load(home.key).public)
+        ended = end_of(plan.expires) <= datetime.now(UTC) and not plan.simulated
+        remedy = "sites that have not answered refuse it; intraward-server skip gives the round up"
+        found += [Expiry(f"the plan of round {plan.round}", end_of(plan.expires), remedy)] if ended else []
+    return found
 
 
 @app.command()

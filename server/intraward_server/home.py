@@ -27,6 +27,41 @@ class ServerHome:
         return self.root / "keys" / "coordinator.key"
 
     @property
+    def authority_key(self) -> Path:
+        """Private key of the consortium's certificate authority; signs server certificates."""
+        return self.root / "keys" / "authority.key"
+
+    @property
+    def authority(self) -> Path:
+        """The authority's certificate, which every hospital gets in its kit."""
+        return self.root / "tls" / "ca.crt"
+
+    @property
+    def server_certificate(self) -> Path:
+        """TLS certificate of SuperLink and proxy."""
+        return self.root / "tls" / "server.crt"
+
+    @property
+    def server_key(self) -> Path:
+        """Its private key."""
+        return self.root / "tls" / "server.key"
+
+    @property
+    def members(self) -> Path:
+        """Signed ``MemberList``: who is enrolled, who was revoked."""
+        return self.root / "members.json"
+
+    @property
+    def node_keys(self) -> Path:
+        """Public node keys of the members, as files that Flower's command line reads."""
+        return self.root / "nodes"
+
+    @property
+    def flower(self) -> Path:
+        """``FLWR_HOME`` of the SuperLink and of the coordinator's own ``flwr`` calls."""
+        return self.root / "flwr"
+
+    @property
     def schedule(self) -> Path:
         """Signed ``ProgramSchedule``: every charged slot of the run."""
         return self.root / "schedule.json"
@@ -74,5 +109,5 @@ class ServerHome:
 
     def make(self) -> None:
         """Create the folders with mode 0700."""
-        for name in ("", "keys", "plans", "inbox", "receipts", "adapters", "public"):
+        for name in ("", "keys", "plans", "inbox", "receipts", "adapters", "public", "tls"):
             (self.root / name).mkdir(parents=True, exist_ok=True, mode=0o700)

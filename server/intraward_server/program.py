@@ -30,6 +30,7 @@ from intraward_server.checkpoint import (
     trim_history,
 )
 from intraward_server.evaluation import Scorer
+from intraward_server.members import excluded
 from intraward_server.overoptimisation import summary
 from intraward_server.plans import Position, build_plan, positions, proxy_terms, slot_of
 from intraward_server.rounds import Inbox, RoundResult, RoundTerms, find_nodes, run_round
@@ -182,9 +183,11 @@ class Program:
         return plan, signed
 
     def _ask(self, plan: RoundPlan, signed: bytes, inbox: Inbox) -> RoundResult:
-        config = self._s.config
+        config, out = self._s.config, self._excluded()
         wait = config.program.join_deadline_s if not self._nodes else config.program.poll_s
-        self._nodes = find_nodes(self._grid, config.site_keys, self._nodes, self._terms, wait)
+        keys = {site: public for site, public in config.site_keys.items() if site not in out}
+        known = {site: node for site, node in self._nodes.items() if site in keys}
+        self._nodes = find_nodes(self._grid, keys, known, self._terms, wait)
         self._tell("joined", detail={"sites": sorted(self._nodes)})
         blobs = [encode(self._s.registry.load(name)) for name in sorted(set(plan.inputs.values()))]
         if plan.public_data is not None:
@@ -195,14 +198,20 @@ class Program:
         def request_for(site: str) -> bytes:
             return pack_request(signed, schedule, self._receipt(site), blobs, manifests)
 
+        cohort = [site for site in plan.cohort if site not in out]
         try:
-            outcome = run_round(self._grid, self._nodes, plan.cohort, request_for, inbox, self._terms)
+            outcome = run_round(self._grid, self._nodes, cohort, request_for, inbox, self._terms)
         except RoundFailed:
             self._nodes = {}
             raise
+        outcome = RoundResult(outcome.sites, {**outcome.missing, **dict.fromkeys(sorted(out), "REVOKED")})
         inbox.close(outcome)
         self._nodes = {s: n for s, n in self._nodes.items() if outcome.missing.get(s) != "UNREACHABLE"}
         return outcome
+
+    def _excluded(self) -> frozenset[str]:
+        """Sites that were revoked, as the list on disk says now."""
+        return excluded(self._s.home, self._s.config, self._s.key.public)
 
     def _admission(
         self, plan: RoundPlan, trained: State
@@ -214,7 +223,7 @@ class Program:
         keys = config.site_keys
 
         def check(data: bytes, seen: Collection[str]) -> AdmittedUpdate:
-            return admit(data, plan, keys, seen, max_norm=bound, heads=heads)
+            return admit(data, plan, keys, seen, max_norm=bound, heads=heads, revoked=self._excluded())
 
         return check
 

@@ -14,6 +14,7 @@ from intraward_server.checkpoint import ProgramState, load_state, save_state
 from intraward_server.evaluation import Scorer
 from intraward_server.gold import open_gold
 from intraward_server.home import ServerHome
+from intraward_server.members import excluded
 from intraward_server.plans import build_schedule, name_run, public_seed
 from intraward_server.publicdata import FIELDS, decode_records, encode_records, read_records
 from intraward_server.registry import Registry
@@ -61,6 +62,7 @@ def open_session(root: Path, gold: Scorer | None = None) -> Session:
     home = ServerHome(root)
     config = load_program(home.program)
     key = SigningKey.load(home.key)
+    excluded(home, config, key.public)
     state = load_state(home.state)
     home.make()
     pinned = config.model.sha256 if state is None else state.base_model

@@ -16,6 +16,8 @@ do; it never holds a value from a record. The tree::
      +-- DeidError           the de-identifier is not fit to run
      +-- VaultError          the vault cannot be opened, or an entry was tampered with
      +-- EgressRefused       what was to leave is not on the allow-list
+     +-- EnrolmentRefused    an enrolment request or a kit is not what it should be
+     +-- SuperLinkError      Flower's SuperLink, or its command line, said no or nothing
      +-- AdmissionRefused    the coordinator does not take an update   (check)
      +-- TrainingAborted     training stopped after rows were read; the charge stays
      +-- RoundFailed         no quorum, or the deadline passed
@@ -127,6 +129,18 @@ class EgressRefused(IntrawardError):
     """What was to leave is not exactly what the plan allows."""
 
     code = "EGRESS"
+
+
+class EnrolmentRefused(IntrawardError):
+    """An enrolment request or a kit is malformed, changed on the way, or of somebody else."""
+
+    code = "ENROLMENT"
+
+
+class SuperLinkError(IntrawardError):
+    """Flower's SuperLink could not be started, refused a call, or did not answer."""
+
+    code = "SUPERLINK"
 
 
 class AdmissionRefused(IntrawardError):

@@ -335,6 +335,6 @@ def load_program(path: Path) -> ProgramConfig:
             path,
             "program.quorum",
             "is larger than the number of enrolled sites",
-            remedy="enroll the sites: intraward-server enroll SITE --public-key HEX",
+            remedy="enroll the sites: intraward-server enroll enrolment.json",
         )
     return config

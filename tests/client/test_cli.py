@@ -282,7 +282,7 @@ def test_the_gateway_wants_a_certificate_unless_on_loopback(call: Any, tmp_path:
         ("init",),
         ("budget", "--loud"),
         ("import", "x.jsonl", "--kind", "letters"),
-        ("gateway",),
+        ("join",),
         ("deid", "run", "x.jsonl"),
         ("deid", "run", "x.jsonl", "--output", "y.jsonl", "--workers", "0"),
         ("deid", "run", "x.jsonl", "--output", "y.jsonl", "--profile", "none"),

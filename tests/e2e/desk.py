@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ from tests.boundary.pages import blocks
 
 from intraward_client.gateway import WardSocket
 from intraward_client.home import SiteHome
+from intraward_server.authority import Authority
 from intraward_server.checkpoint import load_state, save_state
 from intraward_server.home import ServerHome
+from intraward_server.provisioning import provision as write_kit
 from intraward_server.registry import Registry
 from intraward_shared.config import load_toml
 from intraward_shared.errors import IntrawardError
@@ -114,6 +117,19 @@ class Desk:
         except (IntrawardError, ValueError):
             return False
         return bool(told["site"] == "st-mary")
+
+    def lay_kit(self, name: str) -> None:
+        """A kit for the desk's site, as its coordinator provisions it; nobody listens at its address."""
+        hub, now = ServerHome(self.root / "hub"), datetime.now(UTC)
+        if not hub.key.exists():
+            hub.make()
+            self.coordinator.save(hub.key)
+            shutil.copyfile(self.root / "program.toml", hub.program)
+            authority = Authority(hub.authority, hub.authority_key)
+            authority.make("desk", now)
+            authority.issue(hub.server_certificate, hub.server_key, (), now)
+        address = f"localhost:{free_port()}"
+        write_kit(hub, "st-mary", self.root / name, address, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
     def lay_run(self, out: Path, model: str | None) -> None:
         """A run of the small scenario in ``out``, finished but for its report."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -179,8 +181,41 @@ def leaves(desk: Desk, line: str) -> bool:
 
 
 def enrolls(desk: Desk, line: str) -> bool:
-    """With the key of the site that the hospital's page made."""
-    return passes(desk, line.replace("HEX", public_key(SiteHome(desk.root / "site").signing_key)))
+    """With the request of the site that the hospital's page made."""
+    return passes(desk, line.replace("enrolment.json", str(SiteHome(desk.root / "site").enrolment)))
+
+
+def joins(desk: Desk, line: str) -> bool:
+    """With a kit for the site, by the coordinator whom its policy names."""
+    desk.lay_kit("kit")
+    return passes(desk, line)
+
+
+def provisions(desk: Desk, line: str) -> bool:
+    """Into a folder of its own, which then holds a signed kit."""
+    good = passes(desk, line.replace("--out kit", "--out provisioned"))
+    return good and Path("provisioned/SHA256SUMS.sig").is_file()
+
+
+def superlink_listens(desk: Desk, line: str) -> bool:
+    """The SuperLink answers on a free port, with the certificate that init made."""
+    port = free_port()
+    context = ssl.create_default_context(cafile=str(desk.root / "coordinator" / "tls" / "ca.crt"))
+
+    def answers() -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", port), 2) as plain:
+                return context.wrap_socket(plain, server_hostname="fl.example.org").version() == "TLSv1.3"
+        except OSError:
+            return False
+
+    return desk.start(desk.words(line.replace("8100", str(port))), answers)
+
+
+def inspects(desk: Desk, line: str) -> bool:
+    """Without the network: the SuperLink of the kit is not there."""
+    words = desk.words(line)
+    return desk.call([*words, *(() if "--offline" in words else ("--offline",))]) == 0
 
 
 def dry(desk: Desk, line: str) -> bool:
@@ -266,7 +301,8 @@ RECIPES: dict[str, Recipe] = {
     "intraward-client officer key": makes_officer,
     "intraward-client officer amend": amends,
     "intraward-client officer burn": burns,
-    "intraward-client doctor": passes,
+    "intraward-client doctor": inspects,
+    "intraward-client join": joins,
     "intraward-client import": passes,
     "intraward-client deid run": passes,
     "intraward-client deid evaluate": passes,
@@ -296,6 +332,10 @@ RECIPES: dict[str, Recipe] = {
     "intraward-client gateway": gateway_waits,
     "intraward-server init": passes,
     "intraward-server enroll": enrolls,
+    "intraward-server provision": provisions,
+    "intraward-server revoke": passes,
+    "intraward-server superlink": superlink_listens,
+    "intraward-server renew": passes,
     "intraward-server start": dry,
     "intraward-server status": passes,
     "intraward-server skip": on_stopped,

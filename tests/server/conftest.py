@@ -272,3 +272,9 @@ def public_files() -> Callable[[Path], None]:
 def make_wards() -> Callable[[str], dict[str, ProtocolWard]]:
     """Wards that trust a coordinator's public key."""
     return lambda public: {name: ProtocolWard(name, public, site_key(name)) for name in SITES}
+
+
+@pytest.fixture
+def make_site_keys() -> Callable[[str], SigningKey]:
+    """``site_key``: the key of a site's ward."""
+    return site_key

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import tomli_w
 from intraward_server import cli
 from intraward_server.program import run
 from intraward_server.release import read_release
+from intraward_shared.enrolment import make_request
+from intraward_shared.node_key import make_node_key
 from intraward_shared.signing import SigningKey
 from intraward_simulation.federation import InProcessGrid
 
@@ -40,14 +44,32 @@ def program_file(tmp_path: Path, program: dict[str, Any], public_files: Any) -> 
     return folder / "program.toml"
 
 
-def test_from_init_to_release(call: Any, tmp_path: Path, program_file: Path, make_wards: Any) -> None:
+@pytest.fixture
+def request_file(tmp_path: Path) -> Any:
+    """``request_file(site, key)``: enrolment.json of a site, with a node key of its own."""
+
+    def make(site: str, key: SigningKey) -> Path:
+        folder = tmp_path / f"{site}-{key.key_id}"
+        if not folder.exists():
+            make_node_key(folder / "node", site)
+        (folder / "enrolment.json").write_bytes(
+            make_request(site, key, folder / "node", "2026-01-01T00:00:00Z")
+        )
+        return folder / "enrolment.json"
+
+    return make
+
+
+def test_from_init_to_release(
+    call: Any, tmp_path: Path, program_file: Path, make_wards: Any, request_file: Any
+) -> None:
     home = tmp_path / "coordinator"
     code, out, _ = call("init", program_file, "--home", home, "--json")
     assert code == 0
     public = json.loads(out)["public_key"]
     wards = make_wards(public)
     for name, ward in wards.items():
-        code, out, _ = call("enroll", name, "--public-key", ward.key.public, "--home", home, "--json")
+        code, out, _ = call("enroll", request_file(name, ward.key), "--home", home, "--json")
         assert code == 0
     assert json.loads(out)["sites"] == ["alpha", "beta", "gamma"]
     code, out, _ = call("status", "--home", home, "--json")
@@ -68,7 +90,7 @@ def test_from_init_to_release(call: Any, tmp_path: Path, program_file: Path, mak
     code, out, _ = call("evaluate", home / "pairs.jsonl", "--home", home, "--json")
     figures = json.loads(out)
     assert code == 0 and figures["length_baseline"] == 1.0 and 0 <= figures["accuracy"] <= 1
-    code, _, err = call("enroll", "late", "--public-key", "0" * 64, "--home", home)
+    code, _, err = call("enroll", request_file("late", SigningKey.generate()), "--home", home)
     assert code == 1 and "cohort is fixed" in err
 
 
@@ -94,19 +116,87 @@ def test_init_never_overwrites_a_key(call: Any, tmp_path: Path, program_file: Pa
     assert (home / "keys" / "coordinator.key").read_bytes() == key
 
 
-@pytest.mark.parametrize(
-    ("site", "key"),
-    [("Bad Name", "0" * 64), ("good", "xyz"), ('x"\n[evil]\n', "0" * 64), ("alpha", "0" * 64)],
-)
-def test_enroll_refuses_and_leaves_the_program_as_it_was(
-    call: Any, tmp_path: Path, program_file: Path, site: str, key: str
+def test_enroll_refuses_and_leaves_everything_as_it_was(
+    call: Any, tmp_path: Path, program_file: Path, request_file: Any
+) -> None:
+    home, key = tmp_path / "coordinator", SigningKey.generate()
+    call("init", program_file, "--home", home)
+    assert call("enroll", request_file("alpha", key), "--home", home)[0] == 0
+    before = [(home / name).read_bytes() for name in ("program.toml", "members.json")]
+    assert call("enroll", request_file("alpha", key), "--home", home)[0] == 0  # again: nothing to do
+    changed = request_file("beta", SigningKey.generate())
+    changed.write_bytes(changed.read_bytes().replace(b"beta", b"bela"))
+    for bad in (
+        changed,
+        request_file("alpha", SigningKey.generate()),
+        request_file("gamma", key),
+        tmp_path / "absent.json",
+        program_file,
+    ):
+        code, _, err = call("enroll", bad, "--home", home)
+        assert code == 1 and "do" in err
+    assert [(home / name).read_bytes() for name in ("program.toml", "members.json")] == before
+
+
+def test_revoke_takes_a_site_out_of_a_run_that_has_not_begun(
+    call: Any, tmp_path: Path, program_file: Path, request_file: Any
 ) -> None:
     home = tmp_path / "coordinator"
     call("init", program_file, "--home", home)
-    call("enroll", "alpha", "--public-key", "1" * 64, "--home", home)
-    before = (home / "program.toml").read_text()
-    assert call("enroll", site, "--public-key", key, "--home", home)[0] == 1
-    assert (home / "program.toml").read_text() == before
+    for site in ("alpha", "beta"):
+        call("enroll", request_file(site, SigningKey.generate()), "--home", home)
+    assert call("revoke", "gamma", "--reason", "left", "--home", home)[0] == 1
+    assert call("revoke", "alpha", "--home", home)[0] == 2
+    code, out, _ = call("revoke", "alpha", "--reason", "key lost", "--home", home, "--json")
+    assert code == 0 and json.loads(out)["revoked"]["reason"] == "key lost"
+    code, out, _ = call("status", "--home", home, "--json")
+    told = json.loads(out)
+    assert told["sites"] == ["beta"] and told["revoked"] == ["alpha"] and told["warnings"] == []
+    assert call("provision", "alpha", "--out", tmp_path / "kit", "--address", "x:1", "--home", home)[0] == 1
+    code, out, _ = call("enroll", request_file("alpha", SigningKey.generate()), "--home", home, "--json")
+    assert code == 0 and json.loads(out)["sites"] == ["alpha", "beta"]
+
+
+def test_a_superlink_that_is_not_there_is_told_and_enrolment_stands(
+    call: Any, tmp_path: Path, program_file: Path, request_file: Any
+) -> None:
+    home = tmp_path / "coordinator"
+    call("init", program_file, "--home", home)
+    file = request_file("alpha", SigningKey.generate())
+    code, _, err = call("enroll", file, "--superlink", "nowhere", "--home", home)
+    assert code == 1 and "flwr supernode register failed" in err
+    assert json.loads(call("status", "--home", home, "--json")[1])["sites"] == ["alpha"]
+
+
+def test_superlink_shows_its_commands_and_needs_a_certificate(
+    call: Any, tmp_path: Path, program_file: Path
+) -> None:
+    home = tmp_path / "coordinator"
+    call("init", program_file, "--host", "fl.example.org", "--home", home)
+    code, out, _ = call("superlink", "--home", home, "--port", "8123", "--dry-run", "--json")
+    link, executor = json.loads(out)["commands"]
+    assert code == 0 and json.loads(out)["proxy"] == {"forward": "/v1/fleet/", "to": 8123}
+    for flag in ("--enable-supernode-auth", "--disable-runtime-dependency-installation", "--ssl-certfile"):
+        assert flag in link
+    pairs = set(pairwise(link))
+    assert {("--host", "127.0.0.1"), ("--port", "8123"), ("--isolation", "process")} <= pairs
+    secret = link[link.index("--superexec-auth-secret-file") + 1]
+    assert executor[executor.index("--superexec-auth-secret-file") + 1] == secret
+    assert "--insecure" not in link + executor and not Path(secret).exists()
+    code, out, _ = call("renew", "--home", home, "--json")
+    assert code == 0 and "fl.example.org" in json.loads(out)["names"]
+    (home / "tls" / "server.crt").unlink()
+    code, _, err = call("superlink", "--home", home)
+    assert code == 1 and "server.crt" in err and "renew" in err
+
+
+def test_a_taken_port_is_named(call: Any, tmp_path: Path, program_file: Path) -> None:
+    home = tmp_path / "coordinator"
+    call("init", program_file, "--home", home)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, _, err = call("superlink", "--home", home, "--port", taken.getsockname()[1])
+    assert code == 1 and "is taken" in err
+    assert (home / "flwr" / "superexec.secret").stat().st_mode & 0o777 == 0o600
 
 
 def test_start_prints_its_command_and_names_no_privacy_term(call: Any, federation: Any) -> None:
@@ -136,7 +226,13 @@ def test_skip_gives_a_round_up(call: Any, federation: Any) -> None:
     assert call("skip", "--home", made.home, "--yes")[0] == 1
 
 
-@pytest.mark.parametrize("command", ["init", "enroll", "start", "status", "skip", "evaluate", "release"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("init", "enroll", "provision", "revoke", "superlink", "renew"),
+        *("start", "status", "skip", "evaluate", "release"),
+    ],
+)
 def test_help_has_an_example(call: Any, command: str) -> None:
     code, out, _ = call(command, "--help")
     assert code == 0 and f"Example: intraward-server {command}" in " ".join(out.split())
