@@ -195,6 +195,7 @@ class Desk:
         self._write("gold", [{"text": NOTE, "spans": [span]}])
         self._write("pairs", [pair, {**pair, "prompt": "My ear hurts."}])
         self._write("answers", [{"prompt": QUESTION, "answer": answer} for answer in ANSWERS])
+        (self.root / "prompt.txt").write_text(QUESTION, encoding="utf-8")
         shaping = blocks("server/README.md", "toml")[1].replace("[stages.training.shaping]\n", "")
         shaping = shaping.replace("stages.training.shaping.", "")
         (self.root / "shaping.toml").write_text(shaping, encoding="utf-8")

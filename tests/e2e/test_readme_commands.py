@@ -323,6 +323,8 @@ RECIPES: dict[str, Recipe] = {
     "intraward-client adapter verify": passes,
     "intraward-client adapter install": passes,
     "intraward-client adapter list": passes,
+    "intraward-client adapter try": passes,
+    "intraward-client adapter rollback": passes,
     "intraward-client forget": passes,
     "intraward-client pause": passes,
     "intraward-client resume": passes,
