@@ -32,7 +32,7 @@ ADDRESSES = (
     Rule(
         "ADDRESS",
         "street address",
-        rf"(?:\b{_UNITNO},?[ \t]+|\b{_UNITWORD}[ \t]+)?(?<!(?<!\d)\d{{1,3}} ?|-[ ]?|\d/)\b\d{{1,6}}[A-Za-z]?(?:[-/]\d+)?(?:[ ]1/[234])?,?[ \t]+(?!(?:GP|PCP|By|Per|Seen|NO|No)\b)(?:[NSEW]{{1,2}}\.?[ \t]+|(?:North|South|East|West)[ \t]+)?(?:{_CAPS}[ \t]+|\d+(?:st|nd|rd|th)[ \t]+){{1,4}}{_WAY}\b\.?(?:[ \t]+[NSEW]{{1,2}}\b)?{_TAIL}",
+        rf"(?:\b{_UNITNO},?[ \t]+|\b{_UNITWORD}[ \t]+)?(?<!(?<!\d)\d{{1,3}} ?|-[ ]?|\d/)\b(?:[NSEW]\d{{1,3}}[ ]?[NSEW]?)?\d{{1,6}}[A-Za-z]?(?:[-/]\d+)?(?:[ ]1/[234])?,?[ \t]+(?!(?:GP|PCP|By|Per|Seen|NO|No)\b)(?:[NSEW]{{1,2}}\.?[ \t]+|(?:North|South|East|West)[ \t]+)?(?:{_CAPS}[ \t]+|\d+(?:st|nd|rd|th)[ \t]+){{1,4}}{_WAY}\b\.?(?:[ \t]+[NSEW]{{1,2}}\b)?(?:,?[ ]R\.?R\.?[ ]?\#?[ ]?\d{{1,2}})?{_TAIL}",
     ),
     Rule(
         "ADDRESS",
@@ -144,8 +144,8 @@ ADDRESSES = (
         "ZIP where things go or people live",
         r"\b(?i:deliver\w*|ship\w*|sen[dt]\w*|mail\w*|post(?:ed|ing)?|mov(?:ed?|es|ing)|relocat\w+|liv(?:es?|ed|ing)|resid\w+|stay(?:s|ed|ing)?|"
         r"commut\w+|driv(?:es?|ing)|drove|travel\w*|depot|warehouse|suppl(?:y|ies)|courier\w*|parcels?|packages?|orders?|home|house|apartment|address\w*|rural|neighbou?rhood|area|region|catchment|district|"
-        r"county|town|city|community|farm\w*|family|daughter|son|sister|brother|mother|father|parents|pharmacy|clinic|office|agency|school|church|shelter|lab|nearest|store|ride|bus|provider|outside|around|near|from|go|goes|going|route|service[sd]?|cover\w*|map(?:s|ped)?|zone|code|postcode|zip)\b"
-        r"[^\n\d.;]{0,24}?[ ](?i:to|in|at|from|near|of|is|around|outside|for|as|the)[ ](?i:zip |the )?\K(?!\d{2}000\b)\d{5}\b(?![.,/:]\d|-\d{1,3}\b|[ ]?(?i:%|x|mg|mcg|ml|g|iu|units?|u\b|cop(?:y|ies)|cells?|per|/|steps?|cal\w*|kcal|patients?|people|women|men|cases|births|dollars|usd|eur|hours|days|colonies|cfu|platelets|wbcs?|rbcs?|to[ ]\d))",
+        r"county|town|city|community|farm\w*|family|daughter|son|sister|brother|mother|father|parents|pharmacy|clinic|office|agency|school|church|shelter|bank|lab|nearest|closest|store|ride|bus|provider|outside|around|near|from|go|goes|going|route|service[sd]?|cover\w*|map(?:s|ped)?|zone|code|postcode|zip)\b"
+        r"[^\n\d.;]{0,24}?[ ](?i:to|in|at|from|near|of|is|around|outside|for|as|the)[ ](?i:zip |the )?\K(?!\d{2}000\b)\d{5}\b(?![.,/:]\d|-\d{1,3}\b|[ ]?(?i:%|x|mg|mcg|ml|g|iu|units?|u\b|cop(?:y|ies)|cells?|per|/|steps?|cal(?:orie)?s?\b|kcal|patients?|people|women|men|cases|births|dollars|usd|eur|hours|days|colonies|cfu|platelets|wbcs?|rbcs?|to[ ]\d))",
     ),
     Rule(
         "ZIP",

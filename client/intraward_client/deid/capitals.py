@@ -67,7 +67,9 @@ _PLAIN = regex.compile(
 _ARTICLED = regex.compile(r"(?:[ae]l|a[dnrstz]|ash|adh)-\p{Lu}\p{Ll}|[dlo]'\p{Lu}\p{Ll}")
 """A name whose article is printed small ("al-Masri", "d'Souza")."""
 
-_RISING = regex.compile(r"from (?:the|a|an|his|her|their|\p{Ll}+ing|bed|sitting|sit|\d)\b|in (?:the|a)\b")
+_RISING = regex.compile(
+    r"in from\b|from (?:plan|payer|insurer|insurance)\b|reported to\b|from (?:the|a|an|his|her|their|\p{Ll}+ing|bed|sitting|sit|\d)\b|in (?:the|a)\b"
+)
 """Behind a verb that opens a sentence ("Rose from the chair"); none of a person."""
 
 _MEASURING = frozenset(
@@ -83,6 +85,7 @@ _MEASURED = regex.compile(
     r" (?:[A-F][1-4]?(?=[,.;:)]|$|\n)|[IVX]+[a-cA-C]?\b|C\dM\d|J\b|passed|failed|sump|collar|brace|bag|formula|for \d+ ?kg|\d+/\d+|"
     r"\d+(?=[,.;:)]|$)|positive|negative|scor\w+|criteri\w+|grade|class\w*|scale|rules?|stage|consensus|protocol|screen\w*|II\b|chart)"
 )
+_EITHER = regex.compile(r" or \p{Lu}\p{Ll}+ ?\?")
 _OPENERS = frozenset('.!?:;\n-*>|"(')
 _Word: TypeAlias = "regex.Match[str]"
 
@@ -264,21 +267,21 @@ class CapitalisedNames(LocalRecognizer):
         if after is not None and opens and _RISING.match(text, after.start()):
             after = None
         speaks = after is not None and after.group() in _SPEAKING and text[word.end() : after.start()] == " "
-        marked = speaks or text[word.end() : word.end() + 1] in {",", "'", ":"}
+        marked = (
+            speaks
+            or text[word.end() : word.end() + 1] in {",", "'", ":"}
+            or text[word.end() : word.end() + 3] == " - "
+            or _closes(text, word)
+        )
         if kind is Kind.FAMILY:
-            return (
-                not opens
-                or speaks
-                or text[word.end() : word.end() + 1] in {",", "'", ":"}
-                or token.lower() not in self._kinds.words
-            )
+            return not opens or marked or token.lower() not in self._kinds.words
         if kind is Kind.UNKNOWN:
             return _PLAIN.fullmatch(token.removesuffix("'s")) is not None and (not opens or marked)
         if kind is Kind.WORD_FAMILY:
             said = after is not None and after.group() in _SAYING and speaks
             return said or text[word.end() - 2 : word.end()] == "'s"
         if kind is Kind.WORD_GIVEN:
-            if opens and after is not None and after.group() in _SAYING:
+            if opens and ((after is not None and after.group() in _SAYING) or _closes(text, word)):
                 return True
             return (
                 not opens
@@ -349,6 +352,13 @@ def _opens(text: str, word: _Word) -> bool:
     """Whether ``word`` opens a sentence, a line or a list item."""
     before = text[: word.start()].rstrip(" ")[-1:]
     return before == "" or before in _OPENERS
+
+
+def _closes(text: str, word: _Word) -> bool:
+    """Whether ``word`` alone is the last sentence of a text, as who wrote it is, or is asked for ("Tulasi or Ada?")."""
+    if text[: word.start()].rstrip()[-1:] not in {".", "!", "?", ")"}:
+        return False
+    return not text[word.end() :].strip() or _EITHER.match(text, word.end()) is not None
 
 
 def _capital_next(text: str, word: _Word) -> bool:

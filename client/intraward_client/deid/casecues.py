@@ -22,6 +22,7 @@ MISREAD = regex.compile(
     r"(?<![\w@.-])\p{Lu}(?:\p{Ll}{3,12}[015]\p{Ll}|\p{Ll}{1,2}[015]\p{Ll}{2}|0\p{Ll}{3})\p{Ll}*(?![\w@-])"
 )
 """A printed name in which a scanner read a digit for a letter ("Mire1a", "J0nes")."""
+INITIAL = regex.compile(r"(?<!\p{L})\p{L}\. ?$")
 INITIALS = regex.compile(
     r"(?i)(?<=(?<!\p{L})(?:transcribed|dictated|typed|signed|entered|verified|initials|scribe)(?: by)?[:.]? {1,2})(?:\p{L}\. ?){2,3}(?!\p{L})"
 )
@@ -44,17 +45,22 @@ MONTH = regex.compile(
 TITLES = listed("mr mrs ms miss mx dr drs prof doctor professor sister nurse rev father sir dame")
 LABEL = regex.compile(
     r"(?im)(?:^|[|;>]|\s{2})[ \t]*(?:patient(?:'s)?(?: name)?|pt|(?:full |first |last |legal )?name|surname|forename|client|resident|"
-    r"next of kin|nok|attending|provider|att|pcp|gp|signed|from|to|cc|dear)[ \t]*[:=]?[ \t]+(?=\p{L})"
+    r"next of kin|nok|attending|provider|att|pcp|gp|signed|from|to|cc|dear|radiologist|pathologist|surgeon|assistant|an[a]?esth\w+|physician|nurse|technologist|midwife|therapist|pharmacist|cardiologist|consultant|registrar|resident physician|ordering|referring|interpreter|informant|author|spouse|wife|husband|mother|father|son|daughter|contact|guarantor|subscriber)[ \t]*[:=]?[ \t]+(?=\p{L})"
 )
 CUE = regex.compile(
     r"(?i)(?<!\p{L})(?:pt|patient|client|resident|named|called|mr|mrs|ms|miss|dr|doctor|nurse|son|daughter|wife|husband|mother|father|"
     r"mom|mum|dad|sister|brother|partner|spouse|niece|nephew|aunt|uncle|cousin|friend|neighbou?r|carer|caregiver|guardian|"
-    r"grand(?:son|daughter|mother|father|child)|for|re|about|with|on|from|see|seen by|page|call|ask|is|hi|hello|hey|fyi|at|of|to|tell|and|than|text|(?:room|rm|bed) \w+|asking for)\.?[ ,:(]{1,2}"
+    r"grand(?:son|daughter|mother|father|child)|for|re|about|with|on|from|see|seen by|page|call|ask|is|hi|hello|hey|fyi|at|of|to|tell|and|than|text|(?:room|rm|bed) \w+|asking for|ot|rn|np|slp|rt|sw|crna|cna|by|per|d/w|(?:float|intern|senior|fellow|attending|covering|on-?call|day|night|days|nights):|(?:summary|letter|instructions|handout|leaflet|note)(?: for|:)|(?:(?:grand|step)?(?:daughter|son|mother|father)|wife|husband|sister|brother|aunt|uncle|niece|nephew|family|neighbou?r|roommate|next of kin|nok|proxy|carer|caregiver) of)\.?[ ,:(]{1,2}"
+    r"(?:(?:de la|de los|de las|de|del|dos|van der|van den|van|von|el|al|bin|abu) )?"
 )
 PERSON_CUE = regex.compile(
     r"(?i)(?<!\p{L})(?:named|mr|mrs|ms|miss|dr|doctor|son|daughter|wife|husband|mother|father|mom|mum|dad|sister|brother|"
-    r"niece|nephew|aunt|uncle|cousin|partner|spouse|family|baby|twin|roommate|neighbou?r|friend|carer|caregiver|grand(?:son|daughter|mother|father)|hi|hello|hey)\.?[ ,:(]{1,2}"
+    r"niece|nephew|aunt|uncle|cousin|partner|spouse|family|baby|twin|roommate|neighbou?r|friend|carer|caregiver|grand(?:son|daughter|mother|father)|hi|hello|hey|(?:(?:grand|step)?(?:daughter|son|mother|father)|wife|husband|sister|brother|aunt|uncle|niece|nephew|next of kin|nok|proxy|carer|caregiver) of)\.?[ ,:(]{1,2}"
 )
+ORIGIN = regex.compile(
+    r"(?i)(?<!\p{L})(?:originally|native|hails|lives?|living|lived|resid(?:es?|ing|ed|ent)|moved|relocated|born|raised|grew up|flew|flown|commutes?|visiting|transferred|travell?ed)(?: \p{L}+){0,2} (?:from|in|of|to|near|outside) $"
+)
+"""Where somebody is from or went, before the word."""
 BIRTH_CUE = regex.compile(
     r"(?i)(?<!\p{L})(?:named|baby|(?:his|her|their|my|the) (?:brother|sister|son|daughter|husband|wife|mother|father|aunt|uncle|cousin|niece|nephew|partner|roommate))[ ,]{1,2}"
 )
@@ -68,14 +74,20 @@ FACILITY = (
     HOUSES
     | FIRMS
     | listed(
-        "district system living group associates center centre home institute foundation laboratories unit ward wing"
+        "facility district system living group associates center centre home institute foundation laboratories unit ward wing"
     )
     | listed("tower centers centres authority health regional memorial care drugs")
 )
+WEAK_AFTER = listed(
+    "surgery surgeon medicine practice practitioner appearance condition anesthesia anaesthesia public population consensus floor ward catheter access session sessions days treatment treatments unit nurse"
+)
+PARTICLES = listed("de la los las del der den van von el al bin abu dos da do di du le st san santa ter ten")
+WEAK_KINDS = listed("dialysis general")
+"""Kinds of house that are also words of the clinic: only behind a place's "at" or "from"."""
 BESIDE = listed(
     """hospital medical general regional memorial health care center centre home nursing living assisted family clinic
     practice surgery community cancer children's childrens women's veterans va university college elementary middle
-    high unified school district rehabilitation rehab dialysis surgical trust system group associates county state
+    high skilled facility unified school district rehabilitation rehab dialysis surgical trust system group associates county state
     city national royal saint st mount our lady mercy holy cross north south east west upper lower new old fort lake"""
 )
 STREET = regex.compile(
@@ -88,7 +100,7 @@ PLACE_STARTS = listed(
     lower upper fort isle cape great grand twin white black red blue silver golden clear bright stone copper vista palm rose river glen old little big high"""
 )
 COMMON_KIND = listed(
-    """local community nearby outside another regional general rural urban teaching referring home retail mail order online
+    """missed scheduled regular maintenance peritoneal hemo chronic current recent last next first his her their our transferring receiving referring sending accepting prior previous psychiatric correctional detention licensed nearest local community nearby outside another regional general rural urban teaching referring home retail mail order online
     specialty public private nursing care assisted living long term acute rehab rehabilitation dialysis outpatient
     inpatient memory palliative comfort aged social managed end life skilled health home care center centre community surgical medical stroke cardiac intensive emergency step down day walk urgent family primary group"""
 )
@@ -104,7 +116,7 @@ POSTCODE = regex.compile(
 )
 STATE_ZIP = regex.compile(r"(?i)(?<=[ ,])(?<!\d[ ,])[a-z]{2}(?=,?[ ]+\d{5}\b)")
 COMPASS = regex.compile(
-    r"(?i)(?<![\w./])\d{1,2}[a-z]?[ -]?(?:north|south|east|west|main|central|center|centre|pavilion|plaza|annex|tower)(?:[ -](?:tower|wing|pavilion))?\b"
+    r"(?i)(?<![\w./])\d{1,2}[a-z]?[ -]?(?:north ?west|north ?east|south ?west|south ?east|north|south|east|west|main|central|center|centre|pavilion|plaza|annex|tower)(?:[ -](?:tower|wing|pavilion))?\b"
 )
 HOLY = regex.compile(
     r"(?i)(?<!\p{L})(?:our lady of (?:the )?\p{L}+|saint \p{L}+|st\.? {1,2}(?!changes|elevat|segment|depress|wave|deviat|abnormal)\p{L}{3,}|holy \p{L}+|mount \p{L}+)(?=(?:'s)? +\p{L}|,)"

@@ -45,7 +45,7 @@ _SHAPES = (
     r"icd-?\d{1,2}|dsm-?\d|cpt-?\d{4,5}|loinc-?[\d-]+|atcc-?\d+|(?:sars-?cov-?|cov)\d{1,2}|covid-?19|h\d{1,2}n\d{1,2}(?:pdm\d\d)?|o\d{1,3}:?h\d{1,2}|hsv\d|hpv-?\d\d(?:[/-]\d\d)*|hhv-?\d|htlv-?\d",
     r"bnt162b2|mrna-?1273|azd-?\d{4}|mk-?\d{4}|amg-?\d{3}|abt-?\d{3}|ru-?486|[56]-?[fm][up]|ad26(?:\.cov2\.s)?|ct-?p\d\d|ly\d{6,7}|lp299v|peg-?\d{4}|d5w|d10w|d\d{1,2}(?:1/2)?ns|pm\d\.\d|pm10|spo2\d{2}|fio2\d{2}|p2y12|abcd2|ur-?\d\d|3tc|k\d{2}pd|r-?cvp|omega-?\d|c\d[a-d]?|5-?ht\d?\w?|6-?mp|2,3-?dpg|factor-?\d",
     r"v(?:er)?\.?\d{1,2}(?:(?:\.|patch|build|beta|rc|sp)\d{1,3}){1,4}",
-    r"e\d[,/]?v[\dt]{1,2}[,/]?m\d(?:=\d\d?)?|(?:del|dup|inv|ins|add|der|amp|gain|loss|trisomy|t|i|\+)?\d{1,2}[pq]\d{0,2}(?:\.\d{1,2})?(?:[-;/]?[pq]?\d{1,2}(?:\.\d)?)*(?:gain|loss|del|amp)?",
+    r"e\d[,/]?v[\dt]{1,2}[,/]?m\d(?:=\d\d?)?|(?:del|dup|inv|ins|add|der|amp|gain|loss|trisomy|t|i|\+)?\d{1,2}[pq]\d{0,2}(?:\.\d{1,2})?(?:[-;/][pq]?\d{1,2}(?:\.\d)?|[pq]\d{1,2}(?:\.\d)?){0,3}(?:gain|loss|del|amp)?",
     r"cha2ds2-?vasc?(?:[=:]?\d)?|phq-?\d\d?(?:[=:]\d+)?|gad-?\d(?:[=:]\d+)?|eq-?5d(?:-[35]l)?|sf-?\d\d|curb-?65|qsofa\d|4at|p/f|ast/alt|fev1(?:/f?vc)?|fev1\w*|a1c|hb?a1c\d*|t1/2|b\d{1,2}|d[23]|k[12]|rh\w?\d?|ns\d",
     r"\d{1,2}(?:st|nd|rd|th)|\d{2,4}s|'\d0s|[1-4][abcd]\d?|[12]d|3d|4d|[1-9]l",
     r"(?:fy|cy|ay|q[1-4]-?|h[12]-?|sy|in|since|from|to|by)(?:19|20)\d\d",
@@ -87,7 +87,8 @@ def is_clinical_code(token: str) -> bool:
         return True
     together = _RUN_TOGETHER.fullmatch(token)
     if together is not None and _is_measured(together.group(1)):
-        if sum(map(str.isdigit, token)) > 6:
+        figures = sum(map(str.isdigit, token))
+        if figures > 6 or (figures > 5 and len(together.group(1)) == 1):
             return False
         return _LONG.search(token) is None or (
             together.group(1).lower() in _NAMED and len(together.group(1)) > 2

@@ -21,6 +21,7 @@ from presidio_analyzer import LocalRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from intraward_client.deid.clinicalcodes import COUNTED, is_clinical_code, is_known
+from intraward_client.deid.eponyms import EPONYMS
 from intraward_client.deid.lexicon import is_drug, listed
 from intraward_client.deid.recase import is_caseless
 from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS
@@ -43,7 +44,7 @@ _USER = regex.compile(
     r"sign(?:ed|s|ing)?(?: me)? (?:in|on)(?: as| with)?|(?:password|passcode|passwd|pwd|pin|badge|credentials?|access|mfa|2fa|otp|sso|token|profile|mailbox|inbox|in-?basket)(?: reset)? (?:for|of)|unlock(?:ed)?|"
     r"locked out(?: of)?|(?:portal|mychart|patient|my|network|windows|epic|cerner|emr|ehr|domain|e-?prescribing|vpn|citrix|e-?mail|staff|web|app)(?: portal)? account|"
     r"account(?: name)?|sign(?:ed|-?off)|e-?sign(?:ed|ature)?|scribe|typist|transcriptionist|typed|operator|initials|session(?: of)?|alias|handle|auth(?:or|enticated)?|co-?sign|verif(?:ied)?|attest(?:ed)?|"
-    r"\p{L}{3,}(?:ed|t|n|ne|de|en) (?:(?:on|off|up|in|out|electronically|digitally|late|online|remotely|in error|in epic|in cerner)[ ]){0,2}by|by|from workstation of|"
+    r"\p{L}{3,}(?:ed|t|n|ne|de|en) (?:(?:on|off|up|in|out|electronically|digitally|late|online|remotely|in error|in epic|in cerner)[ ]){0,2}by|by|from workstation of|(?:open(?:ed)?|chart|logged|running|session|worked|working|left) under|which of us used|used|"
     r"(?:changed|edited|modified|reassigned|assigned|routed|forwarded|sent|cc'?d?|messaged?|tagged|delegated) to|"
     r"(?:posts?|posted|posting|tweets?|blogs?|blogging|writes|comments?|streams?|plays|chats?|vlogs?|goes|active|reviews?|shares?|appears|listed|found|follows|messages|forum|group|board|online|channel|reddit|discord|twitch|app)\b[^.\n]{0,40}\s(?:as|under|by|called|named)|"
     r"(?:tags|calls|named|names) (?:him|her|them)sel(?:f|ves)|(?:message|chat|e-?mail|note|request|reply|dm|text|post|invite|order)s? from)"
@@ -162,6 +163,8 @@ class CodedTokens(LocalRecognizer):
             return True
         if "_" in word and self._is_joined(word):
             return True
+        if not caseless and regex.search(r"[.-]", word) and self._is_pair(word):
+            return True
         cue = _USER.search(text, max(0, start - 60), start)
         if cue is not None and (_STRONG.match(cue.group()) or (len(word) > 3 and self._is_user(word))):
             return True
@@ -183,11 +186,11 @@ class CodedTokens(LocalRecognizer):
             return True
         if "." in word or "-" in word:
             parts = regex.split(r"[.-]", word)
-            return (
-                word.islower()
-                and "." in word
-                and (any(len(part) > 2 and self._kinds.of(part) in _USERLIKE for part in parts))
-            )
+            if not word.islower() or not any(
+                len(part) > 2 and self._kinds.of(part) in _USERLIKE for part in parts
+            ):
+                return False
+            return "." in word or not any(part in EPONYMS or is_known(part) for part in parts)
         if not (word.islower() or word.isupper()) or is_known(word):
             return False
         return self._kinds.of(word) is Kind.UNKNOWN
@@ -196,6 +199,14 @@ class CodedTokens(LocalRecognizer):
         """Whether a part of ``word`` is a name or a word nobody knows ("sgarner_rn"), so no field of a form."""
         parts = [part for part in word.split("_") if len(part) > 2 and part.isalpha() and not is_known(part)]
         return any(self._kinds.of(part) in _USERLIKE for part in parts)
+
+    def _is_pair(self, word: str) -> bool:
+        """Whether ``word`` is a name and an initial, a name or a word nobody knows ("bsingh.adeyemo")."""
+        parts = regex.split(r"[.-]", word)
+        kinds = [self._kinds.of(part) for part in parts if len(part) > 2]
+        return (
+            len(parts) == 2 and bool(kinds) and NAMES.issuperset(kinds[-1:]) and set(kinds) <= set(_USERLIKE)
+        )
 
     def _is_user(self, word: str) -> bool:
         """Built of an initial and a name, or with a figure or a joint inside."""
@@ -240,6 +251,12 @@ def _is_looked_up(text: str, start: int, token: str) -> bool:
 def _stands_alone(text: str, start: int, end: int) -> bool:
     """Whether no letter, figure or joint of an address touches ``text[start:end]``."""
     before, after = text[start - 1 : start], text[end : end + 1]
+    if (
+        before == after == "/"
+        and not text[start - 2 : start - 1].strip()
+        and not text[end + 1 : end + 2].strip()
+    ):
+        return True
     if before.isalnum() or after.isalnum() or before in _JOINTS or after == "@":
         return False
     return after not in {".", "_", "-"} or not text[end + 1 : end + 2].isalnum()
@@ -259,7 +276,7 @@ def is_initial_and_name(word: str) -> bool:
 def _is_whole_name(word: str) -> bool:
     """Whether ``word`` is one initial and a whole family name ("cwilliams"), or the name and two initials."""
     names = word_list("family_names")
-    return (len(word) > 6 and word[1:] in names) or (
+    return (len(word) > 6 and (word[1:] in names or (len(word) > 7 and word[2:] in names))) or (
         len(word) > 6 and word[:-2] in names and word[-2:] not in _ENDINGS
     )
 

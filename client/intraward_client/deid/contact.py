@@ -24,7 +24,7 @@ CONTACT = (
     Rule(
         "PHONE_NUMBER",
         "international number",
-        r"(?:\+|\b00)\d{1,3}[ .()-]{0,2}(?:\(0\)[ ]?)?(?:\d[ .()-]{0,2}){5,12}\d" + _EXT,
+        r"(?:\+|\b00)\d{1,3}[ .()-]{0,2}(?:\(0\)[ ]?)?(?:\d(?:[ .()-]{0,2}|[ ]?\n(?=\d{3}))){5,12}\d" + _EXT,
     ),
     Rule(
         "PHONE_NUMBER",
@@ -53,6 +53,11 @@ CONTACT = (
         "PHONE_NUMBER",
         "extension behind x",
         r"(?<![\p{L}\d\u00d7])(?<!\d[ ]?)(?i:x)[.:]?(?:\K\d-?\d{3,5}|\K\d{3,6}|[ -]\K\d{4,6}|[ -]\K\d-\d{3,5})\b(?![./-]?\d|[ ]?(?:mg|mcg|ml|mL|cc|units?|days?|weeks?|wks?|months?|hours?|hrs?|h|min(?:utes)?|ft|feet|m|meters|metres|steps|reps|L|g|cells|tabs?|caps?|tablets?|capsules?|puffs?|sets?|pills|sprays|sachets?)(?!\w)|/[a-zA-Z])",
+    ),
+    Rule(
+        "PHONE_NUMBER",
+        "number that rings",
+        r"(?<![\w./+-])\K\d{4,6}(?=[ ](?i:just |keeps |only |still |always )?(?i:rings?|ringing|goes to|went to|doesn't (?:answer|pick)|does not answer|isn't (?:picking|answering)|no answer|not (?:picking|answering)|is (?:busy|engaged|voicemail)|busy|unanswered|didn't (?:answer|pick))\b)",
     ),
     Rule(
         "PHONE_NUMBER",

@@ -34,6 +34,7 @@ _ANY = r"(?:0?[1-9]|[12]\d|3[01])"
 _EDGE = r"(?<![\w/.-])"
 _NOT_SCORE = r"(?![ \t]*(?:pain|strength|power|motor|murmur|in severity|on the|systolic|diastolic|scale|points?|score|mmHg|mg|ml|tabs?|tablets?|vision|reflexes|positive|negative|cores|nodes?|lymph|patients|of|items?|sleep|seconds|minutes|hours|days|weeks|months|years)\b)"
 _NOT_RATIO = r"(?<!\b(?i:pain|scores?|scored|scale|severity|level|rated|rating|strength|apgars?|power|intensity|gcs|glasgow(?: coma)?|mmse|moca|mini-?mental|slums|rudas|phq\S*|gad\S*|epds|hads|ess|epworth|norton|braden|barthel|tinetti|poma|berg|sppb|ipss|ciwa\S*|amt\S*|4at|beighton|index|acuity|vision|va|visual|snellen|od|os|ou|re|le|eyes?|pinhole|ph|unaided|aided|corrected|uncorrected|glasses|bipap|ipap|bilevel|niv|vpap|cpap|avaps|nodes?|ln|lns|bp|pressures?|ratio|positive|murmur|grade|reflexes|pulses|dose|ventil\w+|settings?|cores?|audit|dast|cat|items?|recall|orientation|attention|sessions|attended|day|d|wk|week|cycle|round|fraction|fx)\b[^\n.;/]{0,18}\d\d?/\d\d?)(?<!(?:pril|artan|statin|ipine|zide|hctz|HCT|HCTZ|cet|codone|oxone|lol|phine|norco|Norco|targin\w*|lotrel|Lotrel|caduet|Caduet|azor|Azor|vytorin|Vytorin|symbyax|Symbyax|ezetimibe|Sinemet|dopa|mide|olol|Lotensin|Vaseretic)[ ]\d\d?/\d\d?)"
+_NO_MACHINE = r"(?<!\b(?i:ps|psv|pc|ac|simv|cmv|prvc|aprv|support|peep|epap|prongs|vent|drive|block|conduction|ratio|regimen|schedule|cycles?|h/h|hgb|hb|hct|crit|bun|cr|creatinine|suture|vicryl|prolene|monocryl|silk|nylon|chromic|pds|gauge|grade|type|stage|class|lantus|humalog|mix|patch|cream|every|q|roughly|ratio of|fraction of|about|about a|odds|beat|meter|time)[ ]\d\d?/\d\d?)"
 _BARE_END = rf"(?![\w/%-]|\.\d|,\d){_NOT_SCORE}(?![ ]?(?:OD|OS|OU|RE|LE|R|L|BL|bilaterally|right|left|eye|sessions?|nodes?|visits|classes|doses|meals|feeds|LN|LNs|lymph|correct|cmH|cm|mm|kg|lb|in (?:the )?(?:right|left|both)|with (?:glasses|correction|pinhole)|sites|quadrants|joints|criteria|domains|questions|words|objects|tasks)\b)"
 _WEEKDAY = r"(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?"
 _NUMERIC = r"\d{1,4}[-/.]\d{1,2}(?:[-/.]\d{1,4})?"
@@ -61,7 +62,11 @@ DATES = (
         "day first",
         rf"(?<![\w.])(?:(?i:the)[ ](?=\d\d?(?i:st|nd|rd|th)[ ](?i:of)))?{_ORDINAL}(?:[ \t]+(?i:(?:day[ \t]+)?of))?[ \t/-]*{MONTH}(?:,?[ \t/-]*(?:(?:\n[ \t]*)?{_YEAR}|'?\d\d)(?!\d))?",
     ),
-    Rule("DATE_TIME", "month and year", rf"(?<!\w){MONTH},?[ \t-]*(?:of[ \t]+)?(?:{_YEAR}|'\d\d)(?!\d)"),
+    Rule(
+        "DATE_TIME",
+        "month and year",
+        rf"(?<!\w){MONTH},?[ \t-]*(?:of[ \t]+)?(?:(?:\n[ \t]*)?{_YEAR}|'\d\d)(?!\d)",
+    ),
     Rule(
         "DATE_TIME",
         "month alone",
@@ -70,7 +75,7 @@ DATES = (
     Rule(
         "DATE_TIME",
         "day and month behind a cue",
-        rf"(?<!\b(?i:pain|scores?|severity|level|rated|rating|strength|apgar|power|intensity)[ ])\b(?i:on|since|until|till|dated?|from|by|before|after|between|through|thru|of|seen|saw|visit(?:ed)?|admit(?:ted)?|adm|discharged?|dc'?d?|started|stopped|due|appointment|appt|exp(?:ires)?|last|next|scheduled|drawn|collected|labs?|cx|cultures?|ct|mri|cxr|xray|x-ray|echo|scan|surgery|op|procedure|injury|fell|onset|lmp|edd|dob|born|signed|repeat|rescheduled|moved|cancelled|arrived|refill(?:ed)?|dose|vaccinated|booster|today|yesterday|tomorrow|{_WEEKDAY})[ \t:(,]+(?:the[ ]|on[ ])?\K(?:(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01])|(?:0?[1-9]|[12]\d|3[01])/(?:0?[1-9]|1[0-2])|(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?!\d))(?![\w/]|\.\d)(?:[ ]?(?:-|to|and|&|through)[ ]?(?:0?[1-9]|[12]\d|3[01])/(?:0?[1-9]|[12]\d|3[01])(?![\w/]))?{_NOT_SCORE}",
+        rf"(?:(?<!\b(?i:pain|scores?|severity|level|rated|rating|strength|apgar|power|intensity)[ ])|(?=(?i:since|until|till|dated?)[ ]))\b(?i:on|since|until|till|dated?|from|by|before|after|between|through|thru|of|seen|saw|visit(?:ed)?|admit(?:ted)?|adm|discharged?|dc'?d?|started|stopped|due|appointment|appt|exp(?:ires)?|last|next|scheduled|drawn|collected|labs?|cx|cultures?|ct|mri|cxr|xray|x-ray|echo|scan|surgery|op|procedure|injury|fell|onset|lmp|edd|dob|born|signed|repeat|rescheduled|moved|cancelled|arrived|refill(?:ed)?|dose|change|changed|placed|inserted|removed|replaced|completed|resulted|faxed|vaccinated|booster|today|yesterday|tomorrow|{_WEEKDAY})[ \t:(,]+(?:the[ ]|on[ ])?\K(?:(?:0?[1-9]|1[0-2])/(?:0?[1-9]|[12]\d|3[01])|(?:0?[1-9]|[12]\d|3[01])/(?:0?[1-9]|1[0-2])|(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?!\d))(?![\w/]|\.\d)(?:[ ]?(?:-|to|and|&|through)[ ]?(?:0?[1-9]|[12]\d|3[01])/(?:0?[1-9]|[12]\d|3[01])(?![\w/]))?{_NOT_SCORE}",
     ),
     Rule(
         "DATE_TIME",
@@ -83,6 +88,11 @@ DATES = (
         "DATE_TIME",
         "bare day and month",
         rf"{_EDGE}(?!24/7\b)(?=\d\d?/\d)(?:(?:0?[1-9]|1[0-2])/(?:1[3-9]|2\d|3[01])|(?:1[3-9]|2\d|3[01])/(?:0?[1-9]|1[0-2])|0[1-9]/(?:0?[1-9]|1[0-2])|(?:[1-9]|1[0-2])/0[1-9]){_BARE_END}{_NOT_RATIO}|{_EDGE}(?:0[1-9]|[12]\d|3[01])\.(?:0[1-9]|1[0-2])\.(?=[ ]\p{{Ll}})",
+    ),
+    Rule(
+        "DATE_TIME",
+        "day and month that is no score",
+        rf"(?<=[\p{{Ll}}),:][ ])(?=\d\d?/\d)(?:2/1|3/[12]|4/[1-3]|5/[1-4]|6/[1-5]|7/[1-6]|8/[1-7]|9/[1-8]|10/[1-9]|11/(?:[1-9]|10)|12/(?:[1-9]|1[01])){_BARE_END}{_NOT_RATIO}{_NO_MACHINE}",
     ),
     Rule(
         "DATE_TIME",

@@ -32,6 +32,8 @@ _DEED = regex.compile(
     r"|(?:is|was|has been|keeps|kept) (?:now |still |not |again )?(?:asking|waiting|refusing|vomiting|crying|sleeping|eating|throwing|puking|retching|complaining|"
     r"calling|coming|going|leaving|working|covering|seizing|desatting|sweating|shaking|coughing|limping|asleep|awake|hungry|upset|"
     r"confused|agitated|drowsy|febrile|afebrile|intubated|dizzy|nauseated|nauseous|npo|homeless|scared|anxious|happy|worried|on call|off today|off tonight)\b"
+    r"|(?:can|may|could|should|will|to) be (?:reached|contacted|called|paged|notified)\b|gave (?=[A-Z0-9])|prefers\b|gave consent\b"
+    r"|(?:on|at|via) (?:pager|bleep|beeper|ext|extension|vocera|spok|cell|mobile|her cell|his cell|phone|teams|secure chat|x\d)\b"
     r"|from (?:[\p{L}'.&-]+ ){1,5}(?:came|comes|arrived|is here|called|calls|wants|needs|was sent|was transferred)\b"
     r"|(?:still|now|remains) (?:febrile|afebrile|wheezy|wheezing|npo|asleep|awake|asking|waiting|refusing|vomiting|nauseated|tachy\w*|"
     r"hypotensive|confused|agitated|drowsy|short of|sob|dizzy|intubated|hungry|upset|crying|pending transport|boarding|hypoxic)\b"

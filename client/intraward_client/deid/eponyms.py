@@ -105,8 +105,8 @@ SCORED = regex.compile(
 """A score of a scale ("Tinetti 22/28")."""
 GRADED = regex.compile(
     r"(?: (?:[A-Z]{3,4} )?(?:score |scale |class |grade |stage |type |level )?(?:[IVX]{1,4}(?:[a-gsA-C]|(?<=II)F)?\b|\d|C\dM\d|[A-F][1-4]?(?=[,.;:)]|$|[ \n](?:at|of|on|in|to|ankle|fracture|with|and|for|by|injury|lesion|type|cirrhosis|disease|aortic|dissection)\b)))|'s?(?!\w)"
-    r"| [+-](?!\w)| (?:TP|MSH|MLH|PMS|BRCA|PTEN|APC|VHL|NF|STK|CDH|RET|MEN)\d{0,3}\b|,? (?:POD|(?:post-?op(?:erative)? )?day) ?\d| (?:normal|central|midline|lateral\w*|equivocal|n/a|pending|sent|panel|status|variant|hose|in situ|-ve|\+ve|\+|neg\b|pos\b|elevated|raised|intact|score[ds]|"
-    r"in (?:19|20)\d\d\b|dull\b|lax\b|tight\b|flushe[sd]\b|locked\b|capped\b|clamped\b|accessed\b|de-?accessed\b|patent\b|tunnel+ed\b|to (?:gravity|suction|drainage|(?:low|wall|bulb|continuous|intermittent|straight) \w+)\b|"
+    r"|, (?:single|dual|double|triple)[ -]lumen\b| [+-](?!\w)| (?:TP|MSH|MLH|PMS|BRCA|PTEN|APC|VHL|NF|STK|CDH|RET|MEN)\d{0,3}\b|,? (?:POD|(?:post-?op(?:erative)? )?day) ?\d| (?:normal|central|midline|lateral\w*|equivocal|n/a|pending|sent|panel|status|variant|hose|in situ|-ve|\+ve|\+|neg\b|pos\b|elevated|raised|intact|score[ds]|"
+    r"in (?:19|20)\d\d\b|to the (?:right|left)\b|lateralis\w+|(?:single|dual|double|triple) lumen\b|different from\b|dull\b|lax\b|tight\b|flushe[sd]\b|locked\b|capped\b|clamped\b|accessed\b|de-?accessed\b|patent\b|tunnel+ed\b|to (?:gravity|suction|drainage|(?:low|wall|bulb|continuous|intermittent|straight) \w+)\b|"
     r"in place\b|[LR] (?:IJ|SC|fem|subclav)|left fem|right fem|(?:aborted|attempted|performed|planned|completed|done|used|applied)(?=[ ]*(?:$|[.,;\n)]))|x ?\d\b|"
     r"not (?:done|used|heard|seen|elicited|tested|applicable|performed|assessed|indicated|present|calculated))"
 )
@@ -139,6 +139,10 @@ OF_ONE = regex.compile(
     rf"\b(?:{_PARTS}|(?i:positive|negative|modified|reverse|bilateral)) (?:of )?(?:von )?$"
 )
 """What stands before an eponym that is one: "circle of Willis"."""
+ARTICLED = regex.compile(
+    r"(?i)(?<!\p{L})(?:an?|another|each|bedside|redo|failed|modified|classic|emergent|elective|open|laparoscopic|robotic|\d{1,2} ?(?:fr|french|g|ga|gauge|mm|inch|f)) $"
+)
+"""What stands before an eponym and before no surname: "a Whipple", "14 Fr Foley"."""
 SOUGHT = regex.compile(
     r"(?i)\b(?:treat\w*|tx|therapy|work-?up|w/u|screen\w*|test(?:ed|ing)?|evaluat\w*|concern\w*|suspect\w*|suspicio\w+|"
     r"diagnos\w*|dx|hx|h/o|history|r/o|rule[sd]? out|possible|probable|likely|confirmed|underlying|flare|mild|severe|early)"
@@ -148,7 +152,7 @@ SOUGHT = regex.compile(
 
 PERSON_AFTER = regex.compile(
     r"(?:'s)? ?(?:,? (?:M\.?D|D\.?O|R\.?N|N\.?P|PA|PhD|MBBS|FRC\w+|Jr|Sr)\b|[(,]? ?(?:aged? )?\d{1,3} ?(?:y|M\b|F\b)|"
-    r",? (?:who|whom|(?:says?|said|reports?|reported|states?|stated|called|calls|wants?|wanted|asks?|asked|complains?|"
+    r",? (?:who|whom|(?:says?|said|reports|reported|states?|stated|called|calls|wants?|wanted|asks?|asked|complains?|"
     r"denies|denied|lives?|agreed|agrees|feels?|felt|told|requests?|requested|missed|tolerated|underwent|presented|"
     r"presents|arrived|came|comes|went|is a \d|is an? (?:\d|\w+ (?:man|woman|lady|gentleman))|was (?:seen|admitted|"
     r"discharged|transferred|counselled|counseled|born|told|asked|given|started|referred|advised|educated))\b)|"

@@ -16,6 +16,7 @@ from presidio_analyzer import RecognizerResult
 from intraward_client.deid.clinicalcodes import is_clinical_code, is_known
 from intraward_client.deid.dates import MONTH
 from intraward_client.deid.eponyms import (
+    ARTICLED,
     BESIDE_UNKNOWN,
     EPONYMS,
     GRADED,
@@ -206,7 +207,8 @@ def _names_a_thing(text: str, start: int, end: int, kinds: WordKinds, by: str) -
         word = fold(last.group())
         sure = all(part in EPONYMS for part in word.split("-")) or kinds.of(last.group()) is Kind.UNKNOWN
         tail = last.end() - 2 if last.group().endswith("'s") else last.end()
-        return len(tokens) == 1 and sure and STRONG_HEAD.match(text, tail) is not None
+        headed = STRONG_HEAD.match(text, tail) or (word in STANDALONE and HEADED.match(text, tail))
+        return len(tokens) == 1 and sure and bool(headed)
     return all(is_eponym(token.group(), text, token.end()) for token in tokens)
 
 
@@ -329,4 +331,6 @@ def is_eponym(token: str, text: str, end: int) -> bool:
         return False
     if HEADED.match(text, tail) or GRADED.match(text, tail) or is_coupled(text, start, tail):
         return True
-    return any(before.search(text, max(0, start - 24), start) is not None for before in (OF_ONE, SOUGHT))
+    return any(
+        before.search(text, max(0, start - 24), start) is not None for before in (OF_ONE, SOUGHT, ARTICLED)
+    )

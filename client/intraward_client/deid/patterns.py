@@ -141,7 +141,7 @@ IDENTIFIERS = (
     _cued(
         "LICENSE",
         "licence or certificate",
-        r"licen[cs]e|lic|dea|npi|gmc|nmc|gphc|hcpc|ahpra|registration|certificate|certification|badge|provider (?:no\.?|number|id)|upin|passport|visa|driver'?s|bvn",
+        r"licen[cs]e|lic|dea|npi|gmc|nmc|gphc|hcpc|ahpra|registration|certificate|certification|cert|badge|provider (?:no\.?|number|id)|upin|passport|visa|driver'?s|bvn",
         4,
     ),
     Rule(
@@ -167,7 +167,11 @@ IDENTIFIERS = (
         "reference in two groups",
         r"\b(?i:reference|ref|report|case|claim|ticket|confirmation|authori[sz]ation|file)[ ]\K\d{3,5}-\d{3,5}\b(?!-)",
     ),
-    Rule("LICENSE", "licence with a point", r"\b(?i:licen[cs]e|lic)\b[^\n\d;]{0,14}\K\d{1,3}\.\d{4,}\b"),
+    Rule(
+        "LICENSE",
+        "licence with a point",
+        r"\b(?i:licen[cs]e|lic|cert(?:ificate|ification)?)\b[^\n\d;]{0,14}\K\d{1,3}\.\d{4,}\b",
+    ),
     Rule("DEVICE", "UDI string", r"\(01\)[ ]?\d{8,16}(?:[ ]?\(\d\d\d?\)[ ]?[\w\-./]+)*"),
     Rule(
         "BIOMETRIC",

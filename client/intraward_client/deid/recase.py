@@ -15,17 +15,15 @@ import regex
 from spacy.lang.en.stop_words import STOP_WORDS
 
 from intraward_client.deid.casecues import (
-    BESIDE,
     BIRTH_CUE,
     CAPITALISED,
     CODE,
-    COMMON_KIND,
     COMPASS,
     CREDENTIAL,
     CUE,
-    FACILITY,
     FEWEST,
     HOLY,
+    INITIAL,
     INITIALS,
     LABEL,
     LETTERS,
@@ -33,16 +31,15 @@ from intraward_client.deid.casecues import (
     MODALS,
     MONTH,
     MONTHS,
+    PARTICLES,
     PERSON_CUE,
     PLACE_LABEL,
-    PLACE_STARTS,
     POSTCODE,
     PREFIX,
     SIGNED,
     STATE_ZIP,
     STREET,
     TITLES,
-    TOWARDS,
     TOWN_STATE,
     UNKNOWN_CUE,
     VOWEL,
@@ -50,13 +47,14 @@ from intraward_client.deid.casecues import (
     WORDISH,
     WORDS_A_CAPITAL,
 )
+from intraward_client.deid.caseplaces import flag_places, flag_towns, is_origin
 from intraward_client.deid.deeds import is_acting
 from intraward_client.deid.eponyms import EPONYMS
 from intraward_client.deid.filters import is_headed
 from intraward_client.deid.layout import flatten
+from intraward_client.deid.lexicon import is_inflected
 from intraward_client.deid.shortnames import letters_of_hospitals
 from intraward_client.deid.standing import is_bedded
-from intraward_client.deid.venues import ADJECTIVES, ENDS_OF_PLACES, FIRMS, PAPERS
 from intraward_client.deid.wordkinds import MAYBE, NAMES, Kind, WordKinds
 from intraward_client.deid.wordlists import fold, word_list
 
@@ -101,7 +99,12 @@ def _restore(text: str, kinds: WordKinds) -> str:
             kind is Kind.UNKNOWN and len(word.group()) > 1 and not word.group().isupper()
         ):
             flagged[index] = _beside_name(text, words, flagged, index) or _is_cued(text, words, kinds, index)
-        flagged[index] = flagged[index] or _is_person_there(text, word, kind)
+        flagged[index] = flagged[index] or _is_person_there(text, word, kind) or is_origin(text, word, kind)
+    flag_towns(text, words, flagged)
+    for index, word in enumerate(words[:-1]):
+        flagged[index] = flagged[index] or _is_cued_before_name(
+            text, word, words[index + 1], flagged[index + 1], kinds
+        )
     for match in SIGNED.finditer(text):
         _flag_from(text, words, flagged, match.end(), 2, kinds)
     for match in LABEL.finditer(text):
@@ -112,7 +115,7 @@ def _restore(text: str, kinds: WordKinds) -> str:
         for index, word in enumerate(words):
             if match.start() <= word.start() < match.end() and word.group().lower() not in {"of", "the"}:
                 flagged[index] = True
-    _flag_places(text, words, flagged, kinds)
+    flag_places(text, words, flagged, kinds)
     for index, word in enumerate(words):
         if flagged[index]:
             _write(view, word, _title(word.group()))
@@ -144,7 +147,8 @@ def _raise_listed(text: str, kinds: WordKinds) -> str:
     raised: set[int] = set()
     for index, word in enumerate(words):
         token = word.group()
-        if not token.islower() or (kind := kinds.of(token)) is Kind.CLINICAL:
+        joined = text[word.end() : word.end() + 1] == "." and text[word.end() + 1 : word.end() + 2].isalpha()
+        if joined or not token.islower() or (kind := kinds.of(token)) is Kind.CLINICAL:
             continue
         if kind is Kind.WORD:
             if is_bedded(text, word.start(), word.end(), kind) and token not in STOP_WORDS:
@@ -174,6 +178,8 @@ def _is_small_name_there(text: str, word: regex.Match[str], kind: Kind, kinds: W
     if kind is Kind.GIVEN and len(token) > 4 and token not in kinds.words:
         return True
     if _is_person_there(text, word, kind):
+        return True
+    if kind in MAYBE | {Kind.UNKNOWN} and _behind_initial(text, word.start()):
         return True
     if kind is Kind.UNKNOWN:
         fits = len(token) > 3 and WORDISH.search(token) is None
@@ -211,6 +217,12 @@ def _ends_before(cue: regex.Pattern[str], text: str, position: int) -> bool:
     return any(match.end() == position for match in cue.finditer(text, max(0, position - 24), position))
 
 
+def _behind_initial(text: str, position: int) -> bool:
+    """Whether a cue of a person and an initial stand before ("patient t. stokely")."""
+    initial = INITIAL.search(text, max(0, position - 4), position)
+    return initial is not None and _ends_before(CUE, text, initial.start())
+
+
 def _is_acronym(token: str, kinds: WordKinds) -> bool:
     return token.isupper() and 1 < len(token) <= 6 and kinds.of(token) not in NAMES
 
@@ -241,6 +253,7 @@ def _beside_name(text: str, words: list[regex.Match[str]], flagged: list[bool], 
     before = (
         index > 0
         and flagged[index - 1]
+        and not EPONYMS.issuperset(fold(words[index - 1].group()).split("-"))
         and text[words[index - 1].end() : words[index].start()] in {" ", ", "}
     )
     after = (
@@ -254,6 +267,8 @@ def _beside_name(text: str, words: list[regex.Match[str]], flagged: list[bool], 
 def _is_cued(text: str, words: list[regex.Match[str]], kinds: WordKinds, index: int) -> bool:
     """Whether a name that is also a word stands where a person is named: "his brother art", "(faith price)"."""
     word = words[index]
+    if _behind_initial(text, word.start()):
+        return True
     if kinds.of(word.group()) not in {Kind.WORD_GIVEN, Kind.FAMILY} or word.group().lower() in MODALS:
         return False
     if _ends_before(PERSON_CUE, text, word.start()):
@@ -267,6 +282,23 @@ def _is_cued(text: str, words: list[regex.Match[str]], kinds: WordKinds, index: 
         return False
     opens = text[: word.start()].rstrip(" ")[-1:] in {"", ":", "?", ".", "!", "\n", "("}
     return (opens and kinds.of(word.group()) is Kind.WORD_GIVEN) or _ends_before(CUE, text, word.start())
+
+
+def _is_cued_before_name(
+    text: str, word: regex.Match[str], following: regex.Match[str], flagged: bool, kinds: WordKinds
+) -> bool:
+    """Whether a word of English stands between a cue and a surname ("fax to tanka magar")."""
+    token = word.group().lower()
+    return (
+        flagged
+        and len(token) > 2
+        and token not in STOP_WORDS | TITLES
+        and kinds.of(token) is Kind.WORD
+        and kinds.of(following.group()) is Kind.FAMILY
+        and text[word.end() : following.start()] == " "
+        and not is_inflected(token, kinds.words)
+        and _ends_before(CUE, text, word.start())
+    )
 
 
 def _flag_from(
@@ -300,6 +332,9 @@ def _flag_titles(text: str, words: list[regex.Match[str]], flagged: list[bool], 
             continue
         if title in TITLES and text[word.end() : following.start()] in {" ", ". ", "."}:
             flagged[index] = flagged[index + 1] = True
+            while words[index + 1].group().lower() in PARTICLES and index + 2 < len(words):
+                index += 1
+                flagged[index + 1] = True
 
 
 def _flag_initials(text: str, words: list[regex.Match[str]], flagged: list[bool]) -> None:
@@ -320,69 +355,6 @@ def _flag_initials(text: str, words: list[regex.Match[str]], flagged: list[bool]
             and word.group().lower() not in {"a", "i"}
         ):
             flagged[index] = True
-
-
-def _flag_places(text: str, words: list[regex.Match[str]], flagged: list[bool], kinds: WordKinds) -> None:
-    """Facilities with the words that name them, and the second word of a place."""
-    for index, word in enumerate(words):
-        lowered = word.group().lower()
-        before = words[index - 1].group().lower() if index else ""
-        beside = index > 0 and text[words[index - 1].end() : word.start()] in {" ", ". "}
-        if (
-            beside
-            and lowered in ENDS_OF_PLACES
-            and not before.endswith(ADJECTIVES)
-            and (
-                flagged[index - 1]
-                or before in PLACE_STARTS
-                or (
-                    index > 1
-                    and words[index - 2].group().lower() in TOWARDS
-                    and before not in TOWARDS
-                    and len(before) > 3
-                )
-            )
-        ):
-            flagged[index - 1] = flagged[index] = True
-        if beside and before in PLACE_STARTS and flagged[index] and not flagged[index - 1]:
-            flagged[index - 1] = True
-        if lowered not in FACILITY:
-            continue
-        first = index
-        while (
-            first
-            and text[words[first - 1].end() : words[first].start()] in {" ", ".", "  ", ".  ", " & "}
-            and (flagged[first - 1] or words[first - 1].group().lower() in BESIDE)
-        ):
-            first -= 1
-        first = min(first if any(flagged[first:index]) else index, _named_by_words(text, words, kinds, index))
-        if first < index:
-            flagged[first : index + 1] = [True] * (index + 1 - first)
-
-
-def _named_by_words(text: str, words: list[regex.Match[str]], kinds: WordKinds, index: int) -> int:
-    """The first word of a facility named by English words ("at sunset pharmacy"); ``index`` when there is none."""
-    after = words[index + 1].group().lower() if index + 1 < len(words) else ""
-    if after in PAPERS:
-        return index
-    first = index
-    while first and index - first < 5 and text[words[first - 1].end() : words[first].start()] in {" ", " & "}:
-        word = words[first - 1].group().lower()
-        if word in STOP_WORDS:
-            break
-        first -= 1
-    while first < index and (
-        words[first].group().lower() in COMMON_KIND
-        or words[first].group().lower().endswith(("ology", "iatry", "iatrics", "surgery"))
-        or kinds.of(words[first].group()) is Kind.CLINICAL
-    ):
-        first += 1
-    before = text[: words[first].start()].rstrip(" ")
-    firm = words[index].group().lower() in FIRMS | {"care"}
-    if words[index].group().lower() == "care" and before.split(" ")[-1].lower() not in {"at", "from"}:
-        return index
-    led = (not firm and not before[-1:].isalnum()) or before.split(" ")[-1].lower() in TOWARDS
-    return first if led else index
 
 
 def _title(words: str) -> str:

@@ -39,6 +39,13 @@ _BEDDED = regex.compile(
     r"(?i) in (?:the )?(?:bed|bay|room|rm|suite|cubicle|cube|pod|chair|trolley|slot|bassinet|isolette|unit|stretcher|hallway) ?#?\p{L}{0,2}-?\d"
 )
 """A place of the ward with its number, behind the word for who lies there."""
+_MOVED = regex.compile(
+    r"(?i)(?: \p{Lu}[\p{L}'-]+)? (?:from|to|into|out of|over to) (?:the )?(?:bed|bay|room|rm|suite|cubicle|cube|pod|unit|ward|icu|hallway) ?#?\p{L}{0,2}-?\d"
+)
+_MOVING = regex.compile(
+    r"(?i)(?<!\p{L})(?:move|moving|moved|transfer|transferring|swap|swapping|take|bring|send|turn|get|put|shift|wheel|bump)(?: pt| patient| mr\.?| mrs\.?| ms\.?)? $"
+)
+"""Who is moved, before and behind the word."""
 _ANYONE = listed(
     """patient patients pt man woman lady gentleman male female guy kid boy girl baby infant toddler child neonate teen person
     resident client veteran roommate neighbor neighbour visitor family nurse someone somebody anyone nobody who that he she they
@@ -65,7 +72,9 @@ def is_bedded(text: str, start: int, end: int, kind: Kind) -> bool:
         return False
     if kind is Kind.WORD and fold(text[start:end]) not in EPONYMS:
         return False
-    return _BEDDED.match(text, end) is not None
+    if _BEDDED.match(text, end) is not None:
+        return True
+    return _MOVED.match(text, end) is not None and _MOVING.search(text, max(0, start - 24), start) is not None
 
 
 def is_person_there(text: str, start: int, end: int, kind: Kind) -> bool:

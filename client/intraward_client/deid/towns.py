@@ -22,7 +22,12 @@ TOWNS = (
     Rule(
         "LOCATION",
         "place after cue",
-        rf"\b(?i:liv(?:es?|ing|ed)|resid(?:es?|ing|ed|ent)|born|rais(?:es?|ed)|mov(?:ed|ing|es)|travell?(?:s|ed|ing)?|flew|visit(?:s|ed|ing)?|work(?:s|ed|ing)?|comes?|came|native|transferred|commut\w+|holiday\w*|vacation\w*|emigrated|immigrated|spent|stay(?:s|ed|ing)?|trip|drove|returned|grew up|collision|accident|crash|farm\w*|seen)(?:[ \t]+[a-z]{{1,8}}){{0,3}}?[ \t]+(?:in|from|to|at|near|outside(?: of)?|around|towards?|through)[ \t]+(?:the[ \t]+)?\K(?!(?:IP|ZIP|ED|ER|ICU|Emergency|Dr|Mr|Mrs|Ms|I|ITU|A&E|OR|Type|Stage|Grade|Class|Level|Phase|Group)\b){NO_MONTH}\p{{Lu}}[\p{{L}}'-]+(?:[ \t](?:(?:of|upon|de|la|sur|am|on)[ \t])?{NO_MONTH}\p{{Lu}}[\p{{L}}'-]+){{0,2}}",
+        rf"\b(?i:liv(?:es?|ing|ed)|resid(?:es?|ing|ed|ent)|born|rais(?:es?|ed)|mov(?:ed|ing|es)|travell?(?:s|ed|ing)?|flew|visit(?:s|ed|ing)?|work(?:s|ed|ing)?|comes?|came|native|transferred|commut\w+|holiday\w*|vacation\w*|emigrated|immigrated|spent|stay(?:s|ed|ing)?|trip|drove|returned|grew up|collision|accident|crash|farm\w*|seen|fly|flies|flying|drives?|driving|head(?:ed|ing)|going|goes|go|went|travel)(?:[ \t]+[a-z]{{1,8}}){{0,3}}?[ \t]+(?:in|from|to|at|near|outside(?: of)?|around|towards?|through)[ \t]+(?:the[ \t]+)?\K(?!(?:IP|ZIP|ED|ER|ICU|Emergency|Dr|Mr|Mrs|Ms|I|ITU|A&E|OR|Type|Stage|Grade|Class|Level|Phase|Group)\b){NO_MONTH}\p{{Lu}}[\p{{L}}'-]+(?:[ \t](?:(?:of|upon|de|la|sur|am|on)[ \t])?{NO_MONTH}\p{{Lu}}[\p{{L}}'-]+){{0,2}}",
+    ),
+    Rule(
+        "LOCATION",
+        "town behind a street",
+        rf"\b\d{{1,6}}[A-Za-z]?[ ](?:\p{{Lu}}[\p{{L}}'.-]*[ ]){{1,4}}(?:St|Street|Rd|Road|Ave?|Avenue|Dr|Drive|Ln|Lane|Ct|Court|Blvd|Boulevard|Way|Cir|Circle|Pl|Place|Terrace|Close|Crescent|Cres|Hwy|Highway|Pkwy|Parkway|Trail|Row)\b\.?,?[ ](?:in|near|outside|over in|out in|up in|down in)[ ]\K{NO_MONTH}\p{{Lu}}[\p{{L}}'-]+(?:[ ]\p{{Lu}}[\p{{L}}'-]+){{0,2}}",
     ),
     Rule(
         "LOCATION",

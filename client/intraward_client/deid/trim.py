@@ -30,6 +30,8 @@ _EDGE = listed(
 )
 _DAYS = listed("Thu Sun Mon May Mai Jan April June August")
 """Days and months that are names too, where a name follows."""
+_ARTICLES = listed("Ter Ten Van Von De Den Der La Le El Al Bin Ibn Pa")
+"""Printed with a capital they belong to the name behind them."""
 _PRONOUNS = listed("i you he she it we they that there who what let here")
 
 
@@ -62,7 +64,7 @@ def trimmed(text: str, start: int, end: int, kinds: WordKinds) -> tuple[int, int
 
 
 def _is_edge(token: str, kinds: WordKinds) -> bool:
-    if len(token) == 1:
+    if len(token) == 1 or token in _ARTICLES:
         return False
     lowered = token.lower()
     return lowered in _EDGE or lowered.split("'")[0] in _PRONOUNS or kinds.of(token) is Kind.CLINICAL

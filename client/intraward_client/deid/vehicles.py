@@ -16,11 +16,11 @@ _NOT = rf"(?!(?i:{_TESTS})(?![a-zA-Z]))(?!\d+[ -]?(?i:{_WORDS})\b)(?!\d{{1,3}}[ 
 _STRICT = r"(?:[A-Z]\d{1,3}[ -]?[A-Z]{3}|[A-Z]{2}\d\d[ -]?[A-Z]{3}|\d[A-Z]{3}[ -]?\d{3}|\d{2,3}[ -][A-Z]{3}|[A-Z]{3}[ -]?\d{3,4}[A-Z]?)"
 _PLATE = (
     rf"{_NOT}(?:{_STRICT}|\d{{2,3}}-[A-Z]{{1,2}}-\d{{1,6}}|[A-Z]{{2}}[ -]?\d{{1,2}}[ -]?[A-Z]{{1,3}}[ -]?\d{{1,4}}|[A-Z]{{2}}[ -]?\d\d[ -]?[A-Z]{{2}}[ -]?[A-Z]{{2}}|[A-Z]{{2,3}}[ -]\d{{2,3}}[ -]?[A-Z]{{1,3}}"
-    r"|[A-Z]{1,3}-[A-Z]{1,2}[ -]?\d{1,4}[EH]?|[A-Z]{1,2}[ -]?\d{4,6}[A-Z]?|\d{2}-[A-Z]{2,3}-\d{1,2}|\d{1,2}-?[A-Z]{2,3}-?\d{2,3}|[A-Z]{3}\d[A-Z]\d\d|\d{2,4}[ -][A-Z]{2,3}(?:[ -]\d{2})?|\d{4}[ -]?[A-Z]{3}|\d{2}[ ]?[A-Z]{1,3}[ ]?\d{2,4}|[A-Z]{2}-\d{2}-\d{2}|[A-Z]{3}[ ]?\d{2}[ ]?[A-Z]{2}|\d{3}[ ][A-Z]{2}[ ]\d{2,3}|[A-Z]{2}[ ]\d{2}[ ]\d{3}|(?!D5W|A1C)(?:[A-Z]\d[A-Z]|[A-Z]{2}\d|\d[A-Z]{1,2}|\d{2}[A-Z])[ -](?=[A-Z]*\d)[A-Z\d]{3,5}|\d{3}[ -][A-Z]\d[A-Z])(?![\w-])"
+    r"|[A-Z]{1,3}-[A-Z]{1,2}[ -]?\d{1,4}[EH]?|[A-Z]{1,2}[ -]?\d{4,6}[A-Z]?|\d{2}-[A-Z]{2,3}-\d{1,2}|\d{1,2}-?[A-Z]{2,3}-?\d{2,3}|[A-Z]{3}\d[A-Z]\d\d|\d{2,4}[ -][A-Z]{2,3}(?:[ -]\d{2})?|\d{4}[ -]?[A-Z]{3}|\d{2}[ ]?[A-Z]{1,3}[ ]?\d{2,4}|[A-Z]{2}-\d{2}-\d{2}|[A-Z]{3}[ ]?\d{2}[ ]?[A-Z]{2}|\d{3}[ ][A-Z]{2}[ ]\d{2,3}|[A-Z]{2}[ ]\d{2}[ ]\d{3}|(?!D5W|A1C)(?:[A-Z]\d[A-Z]|[A-Z]{2}\d|\d[A-Z]{1,2}|\d{2}[A-Z])[ -](?=[A-Z]*\d)[A-Z\d]{3,5}|\d{3}[ -][A-Z]\d[A-Z]|\d{3}[ ][A-Z]{2}\d)(?![\w-])"
 )
 _ROAD = (
     "cars?|vans?|trucks?|lorry|taxis?|cabs?|uber|lyft|rideshare|mini-?vans?|minibus|bus|shuttle|ambulance|vehicles?|autos?|automobiles?|suv|jeep|sedan|pickup|ute|motor-?(?:bike|cycle|home)|"
-    "scooter|moped|trailer|camper|rv|boat|tractor|parking|parked|permit|placard|blue badge|hang ?tag|plates?|rego|registration|registered|reg|towed|garage|valet|driver|drives|driven|driving|"
+    "scooter|moped|trailer|camper|rv|boat|tractor|tow|towing|parking|parked|permit|placard|blue badge|hang ?tag|plates?|rego|registration|registered|reg|towed|garage|valet|driver|drives|driven|driving|"
     "kennzeichen|immatriculation|matr[ií]cula|targa|transport|conveyance|fleet|rig|toyota|honda|ford|nissan|bmw|audi|volkswagen|vw|hyundai|kia|subaru|mazda|chevrolet|chevy|tesla|vauxhall|renault|peugeot|skoda|"
     "mercedes|fiat|volvo|mitsubishi|suzuki|dodge|buick|lexus|gmc|holden|opel|citro[eë]n|camry|corolla|civic|accord|prius|sienna|f-?150"
 )
@@ -59,7 +59,7 @@ VEHICLES = (
     Rule(
         "VEHICLE",
         "plate called so",
-        rf"\b(?i:(?:plates?|tags?|rego?|registration|reg|tail|hull|side|fleet|unit|truck|cab|medallion)[ ]?(?:no\.?|nos?\.?|nr\.?|number|mark|id|\#|:|is|was|as|reads?)|licen[cs]e (?:plate|tag)|rego|plates?)(?!\w)[^\n\w]{{0,4}}(?:(?i:no|nr|number|mark|of|the|is|was|on|file|reads?|as|vehicle|car|reg|listed|given|lists?|with|state|temporary|personali[sz]ed|vanity)\b[^\n\w]{{0,3}}){{0,5}}\K(?!(?i:{_WORDS}|vin|of|in|at)\b)(?=(?:[ -]?[A-Z\d]){{4}})(?=[\w -]{{0,7}}\d)(?=[A-Za-z\d -]{{0,8}}[A-Za-z])[A-Z\d]{{1,5}}(?:[ -]?[A-Z\d]{{1,5}}){{1,3}}\b(?<![A-Z][ ](?:AND|WAS|FOR|THE))",
+        rf"\b(?i:(?:plates?|tags?|rego?|registration|reg|tail|hull|side|fleet|unit|truck|cab|medallion)[ ]?(?:no\.?|nos?\.?|nr\.?|number|mark|id|\#|:|is|was|as|reads?)|licen[cs]e (?:plate|tag)|rego|plates?)(?!\w)[^\n\w]{{0,4}}(?:(?i:no|nr|number|mark|of|the|is|was|on|file|reads?|as|vehicle|car|reg|listed|given|lists?|with|state|temporary|personali[sz]ed|vanity)\b[^\n\w]{{0,3}}){{0,5}}\K(?!(?i:{_WORDS}|{_TESTS}|vin|of|in|at)\b)(?=(?:[ -]?[A-Z\d]){{4}})(?=[\w -]{{0,7}}\d)(?=[A-Za-z\d -]{{0,8}}[A-Za-z])[A-Z\d]{{1,5}}(?:[ -]?[A-Z\d]{{1,5}}){{1,3}}\b(?<![A-Z][ ](?:AND|WAS|FOR|THE))",
     ),
     Rule(
         "VEHICLE",

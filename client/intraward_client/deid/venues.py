@@ -48,7 +48,7 @@ SOFT_HOUSES = listed(
 )
 """Words of a house that are also words of the clinic: they need a name, or a place to stand."""
 FIRMS = listed(
-    """mill metal sawmills inc llc llp ltd limited corp corporation company co gmbh plc pty bv ag sa steel mining mines miners brewery
+    """club golf racquet yacht tool autobody mill metal sawmills inc llc llp ltd limited corp corporation company co gmbh plc pty bv ag sa steel mining mines miners brewery
     breweries brewing distillery winery vineyards roofing plumbing electrical freight foods food poultry meats
     drilling janitorial solicitors attorneys advocates orchards growers nurseries creameries creamery dairy dairies
     logistics airlines airways aviation authority outlet furniture products semiconductor semiconductors
@@ -102,7 +102,7 @@ _STARTS_OF_PLACES = listed(
     great high glen point cape bay isle villa kampung bukit barangay barrio colonia ciudad tanjung ban nova nueva"""
 )
 _AT = listed("attends attending attended off along behind at from near through outside via around @")
-_TOWARDS = _AT | listed("in to on of for with by into")
+_TOWARDS = _AT | listed("in to on of for with by into employer workplace insurer")
 _GENERIC = listed(
     """patient pt employer employee works wears the a an this that her his their your my our no any each every emergency department ed icu unit
     ward floor room intensive care coronary cardiac step down stepdown high dependency acute outpatient inpatient day
@@ -149,6 +149,10 @@ _KEPT = listed(
 _NEVER_FIRST = frozenset(month.lower() for month in MONTHS) | listed(
     """monday tuesday wednesday thursday friday saturday sunday dr mr mrs ms miss prof nurse sister mg ml type stage"""
 )
+_HONOURED = listed(
+    "sister mother father brother bishop cardinal archbishop sir lady lord king queen prince princess doctor president pope"
+)
+"""Before the name of who a house is named after, and part of the name ("Mother Teresa Hospice")."""
 _Word: TypeAlias = "regex.Match[str]"
 
 
@@ -234,7 +238,8 @@ class Venues(LocalRecognizer):
             or (before not in {"", ".", ":"} and self._is_made_up(lowered, naming, text, run[first].end()))
             or (at_start and "at" in lowered and naming[:1] == [Kind.UNKNOWN] and lowered[-1] not in _GENERIC)
         ):
-            return words[0].start(), words[-1].end()
+            honoured = begin and run[begin - 1].group().lower() in _HONOURED
+            return (run[begin - 1] if honoured else words[0]).start(), words[-1].end()
         return None
 
     def _opens(self, run: Sequence[_Word], index: int) -> bool:
@@ -246,7 +251,10 @@ class Venues(LocalRecognizer):
             return lowered not in {"the", "our"} or following == "lady" or self._opens(run, index + 1)
         if lowered in STOP_WORDS or lowered in _LINKS or lowered in _GENERIC or lowered in _NEVER_FIRST:
             return False
-        verb = lowered.endswith("ed") or (not index and following in {"home", "care", "health"})
+        paired = index + 2 < len(run) and run[index + 2].group().lower() in _PAIRS | HOUSES
+        verb = lowered.endswith("ed") or (
+            not index and following in {"home", "care", "health"} and not paired
+        )
         if verb and is_inflected(word, self._kinds.words):
             return False
         return self._kinds.of(word) is not Kind.CLINICAL and len(word) > 1

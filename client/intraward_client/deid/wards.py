@@ -141,6 +141,6 @@ WARDS = (
     Rule(
         "ROOM",
         "ward by name and figure",
-        r"(?:^|,[ ])\K(?!(?:Day|Stage|Grade|Week|Visit|Page|Type|Class|Phase|Level|Cycle|Dose)\b)\p{Lu}\p{Ll}{3,}[ ]\d{1,2}[A-Z]?(?=,[ ](?i:ext\.?|x|bed|room|rm|bay)[ ]?\d)|(?:Hospital|Cent(?:er|re)|Clinic|Infirmary|Medical|Health|Institute),[ ]\K(?!(?:Day|Suite|Level|Floor)\b)\p{Lu}\p{Ll}{3,}[ ]\d{1,2}[A-Z]?\b(?!,?[ ](?:19|20)\d\d)",
+        r"(?:^|,[ ])\K(?!(?:Day|Stage|Grade|Week|Visit|Page|Type|Class|Phase|Level|Cycle|Dose)\b)\p{Lu}\p{Ll}{3,}[ ]\d{1,2}[A-Z]?(?=,[ ](?i:ext\.?|x|bed|room|rm|bay)[ ]?\d)|\b(?:RN|LPN|LVN|CNA|MD|NP|PA|DO|RT),[ ]\K(?!(?:Day|Stage|Grade|Week|Visit|Page|Type|Class|Phase|Level|Cycle|Dose)\b)\p{Lu}\p{Ll}{3,}[ ]\d{1,2}[A-Z]?\b(?=[ ]*(?:$|[,;|]))|(?:Hospital|Cent(?:er|re)|Clinic|Infirmary|Medical|Health|Institute),[ ]\K(?!(?:Day|Suite|Level|Floor)\b)\p{Lu}\p{Ll}{3,}[ ]\d{1,2}[A-Z]?\b(?!,?[ ](?:19|20)\d\d)",
     ),
 )

@@ -186,7 +186,9 @@ def test_a_site_canary_quarantines_and_is_not_shown() -> None:
     assert "walrus" not in repr(engine) + repr(engine.settings) + repr(Echoes({"first": "walrus"}, WORDS))
 
 
-@pytest.mark.parametrize("text", ["Dr Ingram", "Mr Taylor", "Ms Holland", "MR Ingram", "Dr. Contin", "Mr Congo"])
+@pytest.mark.parametrize(
+    "text", ["Dr Ingram", "Mr Taylor", "Ms Holland", "MR Ingram", "Dr. Contin", "Mr Congo"]
+)
 def test_a_title_is_looked_at_whatever_the_name_ends_with(text: str) -> None:
     assert _titles(text)
 
