@@ -1,46 +1,81 @@
-"""Is this node fit to run? Each check opens the real thing; nothing is changed."""
+"""Is this node fit to run? Each check opens the real thing; nothing is changed.
+
+What a check returns is one sentence; ``advice: ...`` in it says what could stand better. What it raises says
+why the node would not run, and the remedy. The machine's checks stand in ``machine``, those of the consortium
+in ``reach``.
+"""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal, NamedTuple
 
+from intraward_client import machine, reach
 from intraward_client.config import SitePolicy, load_policy
 from intraward_client.home import SiteHome
 from intraward_shared.errors import IntrawardError
 
-_FREE_BYTES = 1 << 30
+Check = Callable[[SiteHome, SitePolicy], str]
+_ADVICE = "advice: "
+LITTLE_LEFT = 0.1
+"""Share of the cap below which the budget's line is advice."""
 
 
-def examine(home: SiteHome) -> list[tuple[str, bool, str]]:
-    """(check, passed, message) for policy, keys, ledger, terms, vault, model, de-identifier and disk."""
-    results: list[tuple[str, bool, str]] = []
+class Finding(NamedTuple):
+    """One line of the page: what was looked at, how it is, and what to do (empty where nothing is)."""
+
+    name: str
+    state: Literal["ok", "advice", "fail"]
+    message: str
+    do: str
+
+
+def examine(home: SiteHome, *, offline: bool = True) -> list[Finding]:
+    """Look at policy, keys, ledger, budget, vault, model, machine and consortium.
+
+    Args:
+        home: the site's folder.
+        offline: do not ask the consortium's server.
+    """
     try:
         policy = load_policy(home.policy)
     except IntrawardError as error:
-        return [("policy", False, str(error))]
-    results.append(
-        ("policy", True, f"site {policy.site}, lifetime epsilon {policy.privacy.lifetime_epsilon:g}")
-    )
-    checks: tuple[tuple[str, Callable[[SiteHome, SitePolicy], str]], ...] = (
+        return [Finding("policy", "fail", error.message, error.remedy)]
+    told = f"site {policy.site}, lifetime epsilon {policy.privacy.lifetime_epsilon:g}"
+    found = [Finding("policy", "ok", told, "")]
+    checks: list[tuple[str, Check]] = [
         ("signing key", _signing_key),
         ("ledger", _ledger),
         ("terms", _terms),
         ("second head", _second_head),
+        ("budget", _budget),
         ("vault", _vault),
         ("model", _model),
+        ("device", machine.device),
         ("de-identifier", _deidentifier),
-        ("disk", _disk),
-    )
-    for name, check in checks:
-        try:
-            results.append((name, True, check(home, policy)))
-        except IntrawardError as error:
-            results.append((name, False, str(error)))
-        except OSError as error:
-            results.append((name, False, f"{type(error).__name__}: check permissions of {home.root}"))
-    return results
+        ("disk", machine.disk),
+        ("clock", machine.clock),
+        ("folders", machine.folders),
+        ("core dumps", machine.core_dumps),
+        ("calls home", machine.calls_home),
+        ("node key", reach.node_key),
+        ("membership", reach.membership),
+        ("certificate", reach.certificate),
+    ]
+    if not offline:
+        checks.append(("server", reach.server))
+    return found + [_look(name, check, home, policy) for name, check in checks]
+
+
+def _look(name: str, check: Check, home: SiteHome, policy: SitePolicy) -> Finding:
+    try:
+        told, _, advice = check(home, policy).partition(_ADVICE)
+    except IntrawardError as error:
+        return Finding(name, "fail", error.message, error.remedy)
+    except OSError as error:
+        return Finding(name, "fail", type(error).__name__, f"check permissions of {home.root}")
+    return Finding(name, "advice" if advice else "ok", told.rstrip("; "), advice)
 
 
 def _signing_key(home: SiteHome, policy: SitePolicy) -> str:
@@ -101,6 +136,28 @@ def _second_head(home: SiteHome, policy: SitePolicy) -> str:
     return "agrees with the ledger, on another volume"
 
 
+def _budget(home: SiteHome, policy: SitePolicy) -> str:
+    """What is left under the cap, as the gate counts it."""
+    from intraward_client.privacy.budget import prv_epsilon
+    from intraward_client.site_ledger import read_site
+    from intraward_shared.errors import BudgetExhausted
+    from intraward_shared.gate import read_book
+    from intraward_shared.ledger_chain import policy_entry
+
+    entries, _ = read_site(home, policy)
+    cap = min(policy.privacy.lifetime_epsilon, policy_entry(entries).lifetime_epsilon)
+    left = cap - read_book(entries).figure(prv_epsilon)
+    if left <= 0:
+        raise BudgetExhausted(
+            f"nothing is left of epsilon {cap:g}",
+            remedy="no charged round can run any more; only the officer can raise the cap: officer amend",
+        )
+    told = f"epsilon {left:.3f} left of {cap:g}"
+    if left < LITTLE_LEFT * cap:
+        return f"{told}; advice: see what still fits: intraward-client budget"
+    return told
+
+
 def _vault(home: SiteHome, policy: SitePolicy) -> str:
     from intraward_client.store.vault import Vault
 
@@ -146,13 +203,3 @@ def _deidentifier(home: SiteHome, policy: SitePolicy) -> str:
     with closing(Vault.open(home.vault, home.vault_keys)) as vault:
         make_deidentifier(home, vault, policy).self_test()
     return f"self-test passed, profile {policy.deid.profile}, {grade}"
-
-
-def _disk(home: SiteHome, policy: SitePolicy) -> str:
-    from intraward_shared.errors import ConfigError
-
-    if shutil.disk_usage(home.root).free < _FREE_BYTES:
-        raise ConfigError(
-            home.root, "", "less than 1 GiB is free", remedy="make room; the ledger must be able to write"
-        )
-    return "more than 1 GiB free"

@@ -16,6 +16,7 @@ from intraward_client import (
     adapters_cli,
     budget_cli,
     deid_cli,
+    doctor_cli,
     joining_cli,
     officer_cli,
     outbox_cli,
@@ -25,6 +26,7 @@ from intraward_client.config import SitePolicy, load_policy
 from intraward_client.home import SiteHome
 from intraward_shared.command import out, run, show
 from intraward_shared.errors import IntrawardError
+from intraward_shared.expiry import warnings
 from intraward_shared.signing import SigningKey, key_id
 
 app = typer.Typer(
@@ -40,6 +42,7 @@ app.add_typer(officer_cli.app, name="officer")
 app.add_typer(outbox_cli.app)
 app.add_typer(participation_cli.app)
 app.add_typer(joining_cli.app)
+app.add_typer(doctor_cli.app)
 
 Kind = Literal["notes", "demonstrations", "preferences"]
 Home = Annotated[Path, typer.Option("--home", help="The site's folder.")]
@@ -67,27 +70,6 @@ def init(
     text += f"\nsend the coordinator {made.enrolment}, and this key id by telephone: {value['key_id']}"
     text += "".join(f"\n[yellow]warning[/] {warning}" for warning in value["warnings"])
     show(value, as_json=as_json, text=text)
-
-
-@app.command()
-def doctor(home: Home = Path("site"), as_json: Json = False) -> None:
-    """Check that this node is fit to run: policy, keys, vault, ledger, model, de-identifier.
-
-    Example: intraward-client doctor --home /srv/intraward
-    """
-    from intraward_client.checkup import examine
-
-    results = examine(SiteHome(home))
-    lines = [
-        f"[{'green' if ok else 'red'}]{'ok  ' if ok else 'FAIL'}[/] {name}: {text}"
-        for name, ok, text in results
-    ]
-    show(
-        {"checks": [{"name": n, "ok": ok, "message": t} for n, ok, t in results]},
-        as_json=as_json,
-        text="\n".join(lines),
-    )
-    raise typer.Exit(0 if all(ok for _, ok, _ in results) else 1)
 
 
 @app.command(name="import")
@@ -139,17 +121,21 @@ def forget(
 
 @app.command()
 def status(home: Home = Path("site"), as_json: Json = False) -> None:
-    """Last request and its outcome, and whether the site takes part; nothing of its patients.
+    """Last request and its outcome, whether the site takes part, and what ends soon; nothing of its patients.
 
     Example: intraward-client status --home /srv/intraward
     """
     from intraward_client.participation import participation
+    from intraward_client.reach import endings
     from intraward_client.ward import site_status
 
     site = SiteHome(home)
-    value = site_status(site) | {"participation": participation(site, _public_key(site)).state.value}
-    words = {key: item or "no request yet" for key, item in value.items()}
-    show(value, as_json=as_json, text="\n".join(f"{key}: {item}" for key, item in words.items()))
+    value: dict[str, Any] = dict(site_status(site))
+    value["participation"] = participation(site, _public_key(site)).state.value
+    lines = [f"{key}: {item or 'no request yet'}" for key, item in value.items()]
+    value |= {"warnings": warnings(endings(site, load_policy(site.policy)), datetime.now(UTC))}
+    lines += [f"[yellow]warning[/] {told}" for told in value["warnings"]]
+    show(value, as_json=as_json, text="\n".join(lines))
 
 
 @app.command()

@@ -88,7 +88,7 @@ def test_a_new_site_is_made_once_checked_and_empty(call: Any, tmp_path: Path, po
     assert code == 1 and "not empty" in err and SiteHome(home).signing_key.read_bytes() == key
     code, out, _ = call("doctor", "--home", home, "--json")
     checks = json.loads(out)["checks"]
-    assert code == 0 and all(check["ok"] for check in checks) and len(checks) == 9
+    assert code == 0 and all(check["ok"] for check in checks) and len(checks) == 19
     code, out, _ = call("budget", "--home", home, "--json")
     assert code == 0 and json.loads(out)["spent"] == 0 and json.loads(out)["left"] == 8.0
     code, out, _ = call("outbox", "--home", home, "--json")
@@ -96,7 +96,7 @@ def test_a_new_site_is_made_once_checked_and_empty(call: Any, tmp_path: Path, po
     code, out, _ = call("status", "--home", home, "--json")
     assert (code, json.loads(out)) == (
         0,
-        {"site": "north", "last_time": "", "last_code": "", "participation": "active"},
+        {"site": "north", "last_time": "", "last_code": "", "participation": "active", "warnings": []},
     )
     code, out, _ = call("adapter", "list", "--home", home, "--json")
     assert (code, json.loads(out)) == (0, {"adapters": []})
@@ -247,7 +247,7 @@ def test_doctor_names_what_is_missing(call: Any, make_site: Any, tmp_path: Path,
     home.vault.unlink()
     code, out, _ = call("doctor", "--home", home.root, "--json")
     failed = {check["name"] for check in json.loads(out)["checks"] if not check["ok"]}
-    assert code == 1 and failed == {"model", "vault", "de-identifier"}
+    assert code == 1 and failed == {"model", "vault", "de-identifier", "clock"}  # its ledger is of 2030
     code, out, _ = call("doctor", "--home", tmp_path / "nosite")
     assert code == 1 and "FAIL" in out and "policy" in out
 
@@ -297,7 +297,7 @@ def test_wrong_usage_is_exit_two(call: Any, arguments: tuple[str, ...]) -> None:
 def test_a_defect_is_named_by_type_and_place_only(
     call: Any, make_site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def choke(_: SiteHome) -> None:
+    def choke(_: SiteHome, *, offline: bool) -> None:
         raise ValueError(MARKER)
 
     monkeypatch.setattr(checkup, "examine", choke)

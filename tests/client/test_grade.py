@@ -103,12 +103,12 @@ def test_doctor_and_officer_say_it(site: SiteHome, tmp_path: Path) -> None:
     text = site.policy.read_text()
     assert 'grade = "trial"' in text
     site.policy.write_text(text.replace('grade = "trial"', 'grade = "production"'))
-    failed = {name: said for name, passed, said in examine(site) if not passed}
+    failed = {each.name: each.message for each in examine(site) if each.state == "fail"}
     assert "refuses the small model" in failed["de-identifier"]
     until = date.today().replace(day=28).isoformat()
     words = ["officer", "allow-small-model", "--key", str(tmp_path / "officer.key"), "--home", str(site.root)]
     done = CliRunner().invoke(app, [*words, "--until", max(until, date.today().isoformat())])
     assert done.exit_code == 0 and "[deid.small_model_exception]" in done.stdout
     site.policy.write_text(site.policy.read_text() + done.stdout.split("policy.toml:")[1])
-    said = {name: (passed, words) for name, passed, words in examine(site)}["de-identifier"]
-    assert said[0] and "by the officer's exception" in said[1]
+    (said,) = (each for each in examine(site) if each.name == "de-identifier")
+    assert said.state == "ok" and "by the officer's exception" in said.message

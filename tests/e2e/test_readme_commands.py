@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -25,6 +23,7 @@ import pytest
 from safetensors.numpy import save_file
 from tests.boundary.pages import Command, commands, subcommand_of
 from tests.boundary.sources import ROOT
+from tests.e2e.consortium import enrolls, inspects, joins, provisions, superlink_listens
 from tests.e2e.desk import ALIVE_SECONDS, SITE, Desk, public_key
 from tests.e2e.study_rows import lay_study
 
@@ -178,44 +177,6 @@ def leaves(desk: Desk, line: str) -> bool:
     """A copy of the site, because others go on with this one."""
     shutil.copytree(desk.root / "site", desk.root / "leaver")
     return desk.call(desk.words(line.replace("/srv/intraward", str(desk.root / "leaver")))) == 0
-
-
-def enrolls(desk: Desk, line: str) -> bool:
-    """With the request of the site that the hospital's page made."""
-    return passes(desk, line.replace("enrolment.json", str(SiteHome(desk.root / "site").enrolment)))
-
-
-def joins(desk: Desk, line: str) -> bool:
-    """With a kit for the site, by the coordinator whom its policy names."""
-    desk.lay_kit("kit")
-    return passes(desk, line)
-
-
-def provisions(desk: Desk, line: str) -> bool:
-    """Into a folder of its own, which then holds a signed kit."""
-    good = passes(desk, line.replace("--out kit", "--out provisioned"))
-    return good and Path("provisioned/SHA256SUMS.sig").is_file()
-
-
-def superlink_listens(desk: Desk, line: str) -> bool:
-    """The SuperLink answers on a free port, with the certificate that init made."""
-    port = free_port()
-    context = ssl.create_default_context(cafile=str(desk.root / "coordinator" / "tls" / "ca.crt"))
-
-    def answers() -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", port), 2) as plain:
-                return context.wrap_socket(plain, server_hostname="fl.example.org").version() == "TLSv1.3"
-        except OSError:
-            return False
-
-    return desk.start(desk.words(line.replace("8100", str(port))), answers)
-
-
-def inspects(desk: Desk, line: str) -> bool:
-    """Without the network: the SuperLink of the kit is not there."""
-    words = desk.words(line)
-    return desk.call([*words, *(() if "--offline" in words else ("--offline",))]) == 0
 
 
 def dry(desk: Desk, line: str) -> bool:
