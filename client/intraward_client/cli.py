@@ -8,7 +8,7 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ from intraward_client import (
     budget_cli,
     deid_cli,
     doctor_cli,
+    import_cli,
     joining_cli,
     officer_cli,
     outbox_cli,
@@ -39,12 +40,12 @@ app.add_typer(budget_cli.app, name="budget")
 app.add_typer(deid_cli.app, name="deid")
 app.add_typer(adapters_cli.app, name="adapter")
 app.add_typer(officer_cli.app, name="officer")
+app.add_typer(import_cli.app)
 app.add_typer(outbox_cli.app)
 app.add_typer(participation_cli.app)
 app.add_typer(joining_cli.app)
 app.add_typer(doctor_cli.app)
 
-Kind = Literal["notes", "demonstrations", "preferences"]
 Home = Annotated[Path, typer.Option("--home", help="The site's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]
 
@@ -70,32 +71,6 @@ def init(
     text += f"\nsend the coordinator {made.enrolment}, and this key id by telephone: {value['key_id']}"
     text += "".join(f"\n[yellow]warning[/] {warning}" for warning in value["warnings"])
     show(value, as_json=as_json, text=text)
-
-
-@app.command(name="import")
-def import_notes(
-    notes: Annotated[Path, typer.Argument(help='JSONL of {"id", "patient", "text", "known": {...}?}.')],
-    home: Home = Path("site"),
-    kind: Annotated[Kind, typer.Option(help="What the rows are.")] = "notes",
-    as_json: Json = False,
-) -> None:
-    """De-identify a file and keep the result in the vault. A second run does only what is new.
-
-    Example: intraward-client import notes.jsonl --home /srv/intraward
-    """
-    from intraward_client.importing import check_file, import_file
-    from intraward_client.progress import counter
-
-    site = SiteHome(home)
-    policy = load_policy(site.policy)
-    check_file(notes, kind)
-    with counter(f"importing {kind}", "texts", quiet=as_json) as tell:
-        report = import_file(site, policy, notes, kind, tell)
-    held = "".join(f"\n  {reason}: {count}" for reason, count in report["by_reason"].items())
-    text = f"{report['rows']} rows: {report['released']} in the vault, {report['quarantined']} quarantined"
-    if report["skipped"]:
-        text += f", {report['skipped']} left out (imported before, or forgotten)"
-    show(report, as_json=as_json, text=text + held)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -196,12 +197,33 @@ class Desk:
         self._write("pairs", [pair, {**pair, "prompt": "My ear hurts."}])
         self._write("answers", [{"prompt": QUESTION, "answer": answer} for answer in ANSWERS])
         (self.root / "prompt.txt").write_text(QUESTION, encoding="utf-8")
+        self._exports()
         shaping = blocks("server/README.md", "toml")[1].replace("[stages.training.shaping]\n", "")
         shaping = shaping.replace("stages.training.shaping.", "")
         (self.root / "shaping.toml").write_text(shaping, encoding="utf-8")
         self._write("prompts", [{"prompt": QUESTION}])
         self._write("held-out-prompts", [{"prompt": "My ear hurts."}])
         self._write("held-out-preferences", [pair])
+
+    def _exports(self) -> None:
+        """A table, a folder and a FHIR export, as the page's own mapping file describes them."""
+        (mapping,) = (text for text in blocks("client/README.md", "text") if text.startswith("[columns]"))
+        (self.root / "mapping.toml").write_text(mapping, encoding="utf-8")
+        table = f'MRN;FIRST_NAME;LAST_NAME;NOTE_ID;NOTE_TEXT\nP-1004;Alice;Moreau;n4;"{NOTE}"\n'
+        (self.root / "notes.csv").write_text(table, encoding="utf-8")
+        (self.root / "letters" / "P-1005").mkdir(parents=True)
+        (self.root / "letters" / "P-1005" / "first.txt").write_text(NOTE, encoding="utf-8")
+        known = {"first": "Alice", "last": "Moreau"}
+        self._write("patients", [{"patient": "P-1005", "known": known}])
+        number = {"system": "urn:example:mrn", "value": "P-1004"}
+        name = {"given": ["Alice"], "family": "Moreau"}
+        patient = {"resourceType": "Patient", "id": "p4", "identifier": [number], "name": [name]}
+        attachment = {"contentType": "text/plain", "data": base64.b64encode(NOTE.encode()).decode()}
+        document: dict[str, Any] = {"resourceType": "DocumentReference", "id": "d4", "status": "current"}
+        document |= {"subject": {"reference": "Patient/p4"}, "content": [{"attachment": attachment}]}
+        for resource in (patient, document):
+            path = self.root / f"{resource['resourceType']}.ndjson"
+            path.write_text(json.dumps(resource) + "\n", encoding="utf-8")
 
     def _evidence(self) -> None:
         """What an auditor and a hospital are given: ledgers, receipts, attacks, an adapter, certificates."""

@@ -23,7 +23,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from intraward_client.deid.jsonl import Rejected, lines, parse_known, parse_object
 from intraward_client.deid.raw import RawNote, ingest
@@ -92,7 +92,7 @@ def stream_rows(path: Path | str, kind: Kind) -> Iterator[RawRow]:
     seen: dict[str, int] = {}
     for number, line in lines(path):
         try:
-            row = _parse(line, kind, seen)
+            row = parse_row(parse_object(line), kind, seen)
         except Rejected as refusal:
             hint = "" if seen else _likely(line, kind)
             raise InputError(path.name, number, str(refusal), remedy=hint + _REMEDY) from None
@@ -122,8 +122,15 @@ def _likely(line: bytes, kind: Kind) -> str:
     return f"its keys are those of --kind {others[0]}; " if others else ""
 
 
-def _parse(line: bytes, kind: Kind, seen: Mapping[str, int]) -> RawRow:
-    values = parse_object(line)
+def parse_row(values: Mapping[str, Any], kind: Kind, seen: Mapping[str, int]) -> RawRow:
+    """A row of ``kind`` out of the values of its keys, whatever file they stood in.
+
+    Args:
+        seen: ids of the rows before it, and the line of each.
+
+    Raises:
+        Rejected: a fixed sentence.
+    """
     fields = TEXT_FIELDS[kind]
     required = {"patient", *fields, *(("id",) if kind == "notes" else ())}
     if missing := required - values.keys():
@@ -170,7 +177,7 @@ def _margin(value: object) -> float:
     return float(value)
 
 
-def _marks(values: Mapping[str, object]) -> tuple[AnswerMarks, ...]:
+def _marks(values: Mapping[str, Any]) -> tuple[AnswerMarks, ...]:
     """Marks of the chosen, then of the rejected answer; none where the row has neither key."""
     if not {"ratings", "flags"} & values.keys():
         return ()
@@ -208,7 +215,7 @@ def _flag(value: object) -> bool:
     return value
 
 
-def _content_id(values: Mapping[str, str], fields: tuple[str, ...], seen: Mapping[str, int]) -> str:
+def _content_id(values: Mapping[str, Any], fields: tuple[str, ...], seen: Mapping[str, int]) -> str:
     """A name from the row's own content, so that reading the file again gives the same one."""
     joined = json.dumps([values["patient"], *(values[name] for name in fields)]).encode()
     digest = hashlib.sha256(joined).hexdigest()

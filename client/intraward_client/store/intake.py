@@ -19,11 +19,12 @@ from sqlalchemy import insert, select
 from intraward_client.deid.deidentifier import Deidentifier
 from intraward_client.deid.note import DeidentifiedNote, Quarantined
 from intraward_client.deid.raw import RawNote
-from intraward_client.store.importers import Kind, RawRow, file_digest, stream_rows
+from intraward_client.store.importers import Kind, RawRow
 from intraward_client.store.notes import store_outcomes, stored_ids
 from intraward_client.store.preferences import add_preference, add_sft
 from intraward_client.store.review import hold_back
 from intraward_client.store.schema import demonstrations, imports, preferences, tombstones
+from intraward_client.store.sources import JsonLines, Source
 from intraward_client.store.vault import Vault
 from intraward_shared.errors import InputError
 
@@ -34,7 +35,10 @@ _Part = DeidentifiedNote | Quarantined
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import did; counts only, for the site's own operator."""
+    """What an import did; counts only, for the site's own operator.
+
+    ``left_out``: records that the mapping leaves out, by reason; they are in no other count.
+    """
 
     notes_in: int
     released: int
@@ -42,47 +46,53 @@ class ImportReport:
     skipped: int
     by_class: Mapping[str, int]
     by_reason: Mapping[str, int]
+    left_out: Mapping[str, int]
 
 
 def run_import(
-    path: Path | str,
+    source: Source | Path | str,
     vault: Vault,
     deidentifier: Deidentifier,
     workers: int = 1,
     progress: Progress | None = None,
     kind: Kind = "notes",
 ) -> ImportReport:
-    """Import a JSONL file; ``notes_in`` counts its rows, ``skipped`` those done before or forgotten.
+    """Import rows; ``notes_in`` counts them, ``skipped`` those done before or forgotten.
+
+    Args:
+        source: where they come from; a path is a JSONL file of ``kind``.
 
     Raises:
         InputError: the file is wrong; nothing was stored.
         DeidError: the de-identifier failed its self-test or a worker died; finished batches stay.
     """
-    digest = file_digest(path)
+    if isinstance(source, Path | str):
+        source = JsonLines(Path(source), kind)
+    digest, kind = source.digest(), source.kind
     new = _New(vault, kind)
-    rows, todo, texts = _survey(path, kind, new)
+    rows, todo, texts = _survey(source, new)
     deidentifier.self_test()
     waiting: deque[RawRow] = deque()
-    notes = _texts(filter(new, stream_rows(path, kind)), waiting)
+    notes = _texts(filter(new, source.rows()), waiting)
     outcomes = deidentifier.deidentify_many(notes, workers, progress, texts)
     tally = _Tally()
     for finished in _batches(outcomes, waiting):
         _commit(vault, finished, kind)
         for _, parts in finished:
             tally.add(parts, _held_back(parts, kind))
-    if file_digest(path) != digest:
+    if source.digest() != digest:
         remedy = "import it again; what is stored stays"
-        raise InputError(Path(path).name, 0, "changed while it was read", remedy=remedy)
+        raise InputError(source.name, 0, "changed while it was read", remedy=remedy)
     with vault.transaction() as connection:
         entry = {"file_tag": vault.tag("file", digest), "kind": kind, "rows": rows}
         connection.execute(insert(imports).prefix_with("OR REPLACE").values(**entry))
-    return tally.report(rows, rows - todo)
+    return tally.report(rows, rows - todo, source.left_out)
 
 
-def _survey(path: Path | str, kind: Kind, new: _New) -> tuple[int, int, int]:
+def _survey(source: Source, new: _New) -> tuple[int, int, int]:
     """Check every line; rows, new rows, and texts of new rows."""
     rows = todo = texts = 0
-    for row in stream_rows(path, kind):
+    for row in source.rows():
         rows += 1
         if new(row):
             todo, texts = todo + 1, texts + len(row.texts)
@@ -129,10 +139,10 @@ class _Tally:
             if isinstance(part, DeidentifiedNote):
                 self.by_class.update(part.receipt.counts)
 
-    def report(self, notes_in: int, skipped: int) -> ImportReport:
+    def report(self, notes_in: int, skipped: int, left_out: Mapping[str, int]) -> ImportReport:
         held = sum(self.by_reason.values())
         by_class, by_reason = dict(sorted(self.by_class.items())), dict(sorted(self.by_reason.items()))
-        return ImportReport(notes_in, self.released, held, skipped, by_class, by_reason)
+        return ImportReport(notes_in, self.released, held, skipped, by_class, by_reason, dict(left_out))
 
 
 class _New:
