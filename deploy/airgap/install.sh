@@ -33,3 +33,6 @@ if ! env -u PIP_FIND_LINKS "$PREFIX/bin/pip" --isolated --disable-pip-version-ch
 fi
 "$PREFIX/bin/pip" --isolated check --quiet || fail "the wheels do not fit together (above)."
 echo "installed in $PREFIX: $(find "$PREFIX/bin" -name 'intraward-*' -exec basename {} \; | sort | tr '\n' ' ')"
+case "$("$PREFIX/bin/python" -c 'import os, sys; print(os.path.realpath(sys.executable))')" in
+    /root/* | /home/*) echo "install.sh: note: this Python lies in a home folder, which the systemd units hide. Name another for a service." >&2 ;;
+esac

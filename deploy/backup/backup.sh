@@ -1,7 +1,7 @@
 #!/bin/bash
 # A copy of a site's or a coordinator's folder: two archives, because keys and data never lie together.
 #
-#   deploy/backup/backup.sh /srv/intraward /mnt/backup/data /mnt/safe/keys
+#   deploy/backup/backup.sh /srv/intraward/site /mnt/backup/data /mnt/safe/keys
 #
 # Run it as root or as the folder's user, with every process of the folder stopped. deploy/BACKUP.md says what is
 # in which archive, and what a restore cannot bring back.
@@ -62,6 +62,6 @@ write() { # archive, arguments of tar
     mv "$archive.part" "$archive"
 }
 write "$DATA/data-$NAME.tar" "${without[@]}" .
-write "$KEYS/keys-$NAME.tar" "${secrets[@]}"
+write "$KEYS/keys-$NAME.tar" --dereference "${secrets[@]}" # keys/ may be a link to its own volume
 echo "data $DATA/data-$NAME.tar"
 echo "keys $KEYS/keys-$NAME.tar (opens the data: keep it somewhere else)"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Put a backup back into an empty folder.
 #
-#   deploy/backup/restore.sh data-20260301T020000Z.tar keys-20260301T020000Z.tar /srv/intraward
+#   deploy/backup/restore.sh data-20260301T020000Z.tar keys-20260301T020000Z.tar /srv/intraward/site
 #
 # It overwrites nothing. A site's ledger that is older than what the site has spent is refused afterwards, by the
 # ward itself: look for the newest ledger.jsonl first (deploy/BACKUP.md).

@@ -85,6 +85,19 @@ def test_keys_and_data_are_never_in_one_archive(site: SiteHome, places: tuple[Pa
         assert {Path(name).parts[0] for name in archive.getnames()} == {"keys"}
 
 
+def test_keys_on_their_own_volume_are_followed(
+    site: SiteHome, places: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """As the runbook lays them: keys/ is a link."""
+    (site.root / "keys").rename(tmp_path / "volume")
+    (site.root / "keys").symlink_to(tmp_path / "volume")
+    data, keys = backed_up(site, places)
+    with tarfile.open(keys) as archive:
+        assert any(member.isfile() and member.name.endswith("signing.key") for member in archive)
+    with tarfile.open(data) as archive:
+        assert [name for name in archive.getnames() if "keys" in name] == []
+
+
 def test_a_restored_site_opens_its_vault_and_ledger(
     site: SiteHome, places: tuple[Path, Path], tmp_path: Path
 ) -> None:

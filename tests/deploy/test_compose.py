@@ -58,9 +58,9 @@ def test_the_ward_has_no_network_and_the_gateway_no_data() -> None:
     assert ward["user"].split(":")[0] != gateway["user"].split(":")[0]
     assert ward["user"].split(":")[1] == gateway["user"].split(":")[1]  # the socket's group
     seen = [volume.split(":") for volume in gateway["volumes"]]
-    assert ["SITE/gateway", "/srv/intraward/gateway", "ro"] in seen
-    assert ["socket", "/srv/intraward/run", "ro"] in seen
-    assert {source for source, *_ in seen} == {"SITE/gateway", "socket", "node-state"}
+    assert ["FOLDER/site/gateway", "/srv/intraward/site/gateway", "ro"] in seen
+    assert ["FOLDER/site/run", "/srv/intraward/site/run", "ro"] in seen
+    assert {source for source, *_ in seen} == {"FOLDER/site/gateway", "FOLDER/site/run", "node-state"}
     assert "ports" not in gateway
 
 

@@ -90,8 +90,8 @@ def build(arguments: list[str]) -> subprocess.CompletedProcess[str]:
 def test_the_wards_health_check_asks_the_socket(tmp_path: Path) -> None:
     path = tmp_path / "w.sock"
     code = health_check(STAGES["ward"].last("HEALTHCHECK") or "")[-1]
-    assert "/srv/intraward/run/ward.sock" in code
-    code = code.replace("/srv/intraward/run/ward.sock", str(path))
+    assert "/srv/intraward/site/run/ward.sock" in code
+    code = code.replace("/srv/intraward/site/run/ward.sock", str(path))
     assert run_python(code) != 0
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))

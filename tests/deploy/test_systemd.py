@@ -53,7 +53,7 @@ def test_the_ward_has_no_network() -> None:
 def test_the_gateway_sees_only_the_socket_and_its_own_key() -> None:
     gateway = service("gateway")
     assert gateway["TemporaryFileSystem"] == ["/srv:ro"]
-    assert gateway["BindReadOnlyPaths"] == ["/srv/intraward/run /srv/intraward/gateway"]
+    assert gateway["BindReadOnlyPaths"] == ["/srv/intraward/site/run /srv/intraward/site/gateway"]
     assert "ReadWritePaths" not in gateway
     assert gateway["User"] != service("ward")["User"]
 
@@ -67,7 +67,7 @@ def test_users_and_folders_are_made_for_every_unit() -> None:
     users = {line.split()[1] for line in lines("intraward.sysusers")}
     assert {service(path.stem.removeprefix("intraward-"))["User"][0] for path in UNITS} == users
     folders = {line.split()[1]: line.split()[2:5] for line in lines("intraward.tmpfiles")}
-    assert folders["/srv/intraward/run"] == ["2750", "intraward-ward", "intraward-gateway"]
+    assert folders["/srv/intraward/site/run"] == ["2750", "intraward-ward", "intraward-gateway"]
     assert folders["/srv/intraward"][0] == "0710" and folders["/srv/intraward/keys"][0] == "0700"
     assert {owner for _, *owners in folders.values() for owner in owners} <= users | {"root"}
 
