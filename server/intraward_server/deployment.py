@@ -154,7 +154,7 @@ def call(home: ServerHome, *arguments: str) -> dict[str, Any]:
 
 
 def _said(told: object) -> str:
-    """First line of what Flower said; it speaks of nodes and connections only."""
+    """Last line of what Flower said; it speaks of nodes and connections only."""
     message = told.get("error-message") if isinstance(told, dict) else None
     lines = message.strip().splitlines() if isinstance(message, str) else []
-    return f": {lines[0][:200]}" if lines else ""
+    return f": {lines[-1][:200]}" if lines else ""

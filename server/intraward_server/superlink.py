@@ -151,8 +151,11 @@ def _start(command: list[str], environment: dict[str, str]) -> subprocess.Popen[
 
 
 def _end_with_parent() -> None:
-    """In the child, before its program starts: be ended by the kernel when this process is gone."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    """In the child, before its program starts: be killed by the kernel when this process is gone.
+
+    SIGTERM would let it wait for open connections, on the port that the next start needs.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _check(running: dict[str, subprocess.Popen[bytes]]) -> None:

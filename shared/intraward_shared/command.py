@@ -72,6 +72,7 @@ def show(value: Mapping[str, Any], *, as_json: bool, text: str) -> None:
     """Print ``value`` as one JSON object, or ``text`` for a person."""
     if as_json:
         sys.stdout.write(json.dumps(value, indent=2, sort_keys=True) + "\n")
+        sys.stdout.flush()
     else:
         out.print(text)
 

@@ -1,4 +1,4 @@
-"""A ServerApp that asks every node who it is and has every ward echo some bytes; for test_processes."""
+"""ServerApps that ask nodes who they are and have wards echo some bytes; for two tests with processes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from intraward_simulation.watch import Watch
 NODES = 3
 
 app = ServerApp()
+asking = ServerApp()
 
 
 @app.main()
@@ -39,6 +40,14 @@ def main(grid: Grid, context: Context) -> None:
         raise RoundFailed("the plumbing app always fails", remedy="it is a test")
 
     watch.perform(work)
+
+
+@asking.main()
+def ask(grid: Grid, context: Context) -> None:
+    """Ask the first node who it is, and write what it said."""
+    told = exchange(grid, [wire.request(n, wire.QUERY, b"describe") for n in wait_for_nodes(grid, 1)])
+    sites = [json.loads(wire.read(message))["site"] for message in told]
+    Path(str(context.run_config["intraward-home"]), "sites.json").write_text(json.dumps(sites))
 
 
 def wait_for_nodes(grid: Grid, count: int) -> list[int]:
