@@ -15,10 +15,12 @@ import typer
 from intraward_client import (
     adapters_cli,
     budget_cli,
+    consent_cli,
     deid_cli,
     doctor_cli,
     import_cli,
     joining_cli,
+    keys_cli,
     officer_cli,
     outbox_cli,
     participation_cli,
@@ -40,6 +42,8 @@ app.add_typer(budget_cli.app, name="budget")
 app.add_typer(deid_cli.app, name="deid")
 app.add_typer(adapters_cli.app, name="adapter")
 app.add_typer(officer_cli.app, name="officer")
+app.add_typer(consent_cli.app, name="consent")
+app.add_typer(keys_cli.app, name="keys")
 app.add_typer(import_cli.app)
 app.add_typer(outbox_cli.app)
 app.add_typer(participation_cli.app)

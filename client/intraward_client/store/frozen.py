@@ -2,17 +2,18 @@
 
 Section 6 of DESIGN.md (unit and table): adjacency is add/remove over the frozen table. Freezing notes
 which rows of the vault are in it, by row id and unit, before RESERVE and once: what is imported or
-judged later is in no attempt of this plan, what is forgotten leaves it. Each row is read back as a
+judged later is in no attempt of this plan, who is forgotten or opts out leaves it. Each row is read back as a
 function of its own patient's entries alone; nothing here looks at two patients together, so taking one
 away at import leaves every other row as it was, byte for byte.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, insert, literal, select
+from sqlalchemy import ColumnElement, Select, Table, insert, literal, select
 
+from intraward_client.store.consent import consenting
 from intraward_client.store.datasets import TrainingTable
 from intraward_client.store.preferences import preference_table, sft_table
 from intraward_client.store.prompts import prompt_table
@@ -67,8 +68,8 @@ def frozen_table(vault: Vault, plan: str, stage: Stage) -> TrainingTable[Any]:
 
 
 def _rows(plan: str, source: ColumnElement[str]) -> Select[Any]:
-    table = source.table
-    return select(literal(plan), source, table.c.unit)
+    table = cast(Table, source.table)
+    return select(literal(plan), source, table.c.unit).where(consenting(table))
 
 
 def _current(vault: Vault, stage: Stage) -> TrainingTable[Any]:

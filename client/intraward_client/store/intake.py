@@ -19,6 +19,7 @@ from sqlalchemy import insert, select
 from intraward_client.deid.deidentifier import Deidentifier
 from intraward_client.deid.note import DeidentifiedNote, Quarantined
 from intraward_client.deid.raw import RawNote
+from intraward_client.store.consent import OPTED_OUT, opted_out
 from intraward_client.store.importers import Kind, RawRow
 from intraward_client.store.notes import store_outcomes, stored_ids
 from intraward_client.store.preferences import add_preference, add_sft
@@ -37,7 +38,8 @@ _Part = DeidentifiedNote | Quarantined
 class ImportReport:
     """What an import did; counts only, for the site's own operator.
 
-    ``left_out``: records that the mapping leaves out, by reason; they are in no other count.
+    ``left_out``, by reason: records that the mapping leaves out, which are in no other count, and rows of
+    patients who opted out (``opted-out``).
     """
 
     notes_in: int
@@ -70,7 +72,7 @@ def run_import(
         source = JsonLines(Path(source), kind)
     digest, kind = source.digest(), source.kind
     new = _New(vault, kind)
-    rows, todo, texts = _survey(source, new)
+    rows, todo, texts, refused = _survey(source, new)
     deidentifier.self_test()
     waiting: deque[RawRow] = deque()
     notes = _texts(filter(new, source.rows()), waiting)
@@ -86,17 +88,19 @@ def run_import(
     with vault.transaction() as connection:
         entry = {"file_tag": vault.tag("file", digest), "kind": kind, "rows": rows}
         connection.execute(insert(imports).prefix_with("OR REPLACE").values(**entry))
-    return tally.report(rows, rows - todo, source.left_out)
+    left_out = {**source.left_out, **({OPTED_OUT: refused} if refused else {})}
+    return tally.report(rows, rows - todo - refused, left_out)
 
 
-def _survey(source: Source, new: _New) -> tuple[int, int, int]:
-    """Check every line; rows, new rows, and texts of new rows."""
-    rows = todo = texts = 0
+def _survey(source: Source, new: _New) -> tuple[int, int, int, int]:
+    """Check every line; rows, new rows, texts of new rows, and rows of patients who opted out."""
+    rows = todo = texts = refused = 0
     for row in source.rows():
         rows += 1
+        refused += new.refuses(row)
         if new(row):
             todo, texts = todo + 1, texts + len(row.texts)
-    return rows, todo, texts
+    return rows, todo, texts, refused
 
 
 def _texts(rows: Iterator[RawRow], waiting: deque[RawRow]) -> Iterator[RawNote]:
@@ -146,7 +150,7 @@ class _Tally:
 
 
 class _New:
-    """Whether a row is neither released nor quarantined yet, and its patient was not forgotten."""
+    """Whether a row is neither released nor quarantined yet, and its patient not forgotten or opted out."""
 
     def __init__(self, vault: Vault, kind: Kind) -> None:
         self._vault, self._tag = vault, "note" if kind == "notes" else kind
@@ -156,14 +160,20 @@ class _New:
                 table = demonstrations if kind == "demonstrations" else preferences
                 done |= frozenset(connection.execute(select(table.c.row_id)).scalars())
             self._gone = frozenset(connection.execute(select(tombstones.c.unit)).scalars())
+            self._opted_out = opted_out(connection) - self._gone
+        self._out = self._gone | self._opted_out
         self._done = done
 
     def __call__(self, row: RawRow) -> bool:
         return (
-            self._vault.unit_of(row.patient_id) not in self._gone
+            self._vault.unit_of(row.patient_id) not in self._out
             and self._vault.tag(self._tag, row.row_id) not in self._done
             and self._vault.tag("note", row.row_id) not in self._done
         )
+
+    def refuses(self, row: RawRow) -> bool:
+        """Whether the row's patient opted out."""
+        return self._vault.unit_of(row.patient_id) in self._opted_out
 
 
 def _held_back(parts: Sequence[DeidentifiedNote | Quarantined], kind: Kind) -> str | None:

@@ -4,16 +4,20 @@ Keeps rule 2 and section 6 ("forget PATIENT") of DESIGN.md. ``site.key`` (the KE
 data key; forgetting a patient rotates it, so that an old backup of the database cannot be unwrapped with
 what is left. ``index.key`` keys the HMACs that stand for patients, notes and files; it must stay, or a
 forgotten patient could come back under a new name. Files are 0600 in a 0700 directory, written, fsynced
-and renamed; a rotation interrupted anywhere is finished or undone at the next opening.
+and renamed; a rotation interrupted anywhere is finished or undone at the next opening. Whoever rotates, or
+finishes a rotation, holds the directory's lock, so that no two processes do so at once.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import os
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes
@@ -72,6 +76,16 @@ class SiteKeys:
         """A 32-byte key for another purpose of the site (holdout split, de-identification secret)."""
         return HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=purpose.encode()).derive(self._index)
 
+    @contextmanager
+    def rotating(self) -> Iterator[None]:
+        """The lock of this directory; waits for another process that rotates."""
+        handle = os.open(self.directory, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
     def stage_rotation(self) -> bytes:
         """Write the next KEK beside the present one; the database decides which of them counts."""
         fresh = secrets.token_bytes(KEY_BYTES)
@@ -81,7 +95,25 @@ class SiteKeys:
 
     def staged(self) -> bytes | None:
         """The next KEK, if a rotation was interrupted."""
-        return _read(self.directory / _NEXT) if (self.directory / _NEXT).exists() else None
+        try:
+            return _read(self.directory / _NEXT)
+        except (VaultError, OSError):
+            return None
+
+    def candidates(self) -> Iterator[bytes]:
+        """KEKs that may fit just now: this object's, the file's, the next one, the file's again.
+
+        Another process may be between any two steps of a rotation.
+        """
+        yield self._kek
+        for look in (self._present, self.staged, self._present):
+            found = look()
+            if found is not None:
+                yield found
+
+    def adopt(self, kek: bytes) -> None:
+        """Use a KEK of `candidates` that was found to fit."""
+        self._kek = kek
 
     def finish_rotation(self, fresh: bytes) -> None:
         """The database is wrapped with ``fresh``: overwrite the old key's bytes, put ``fresh`` there."""
@@ -98,9 +130,11 @@ class SiteKeys:
         """The database never switched: remove the staged key."""
         (self.directory / _NEXT).unlink(missing_ok=True)
 
-    def reload(self) -> None:
-        """Read the KEK again (another process may have rotated it)."""
-        self._kek = _read(self.directory / _SITE)
+    def _present(self) -> bytes | None:
+        try:
+            return _read(self.directory / _SITE)
+        except (VaultError, OSError):
+            return None
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection, insert, select
 
 from intraward_client.deid.note import DeidentifiedNote, Quarantined
+from intraward_client.store.consent import consenting
 from intraward_client.store.datasets import NoteRecord
 from intraward_client.store.schema import notes, quarantine
 from intraward_client.store.vault import Vault
@@ -73,9 +74,10 @@ def stored_ids(vault: Vault) -> frozenset[str]:
 
 
 def note_records(vault: Vault) -> tuple[NoteRecord, ...]:
-    """Every released note, ordered by unit and note id."""
+    """Every released note of patients who did not opt out, ordered by unit and note id."""
+    query = select(notes).where(consenting(notes)).order_by(notes.c.unit, notes.c.note_id)
     with vault.transaction() as connection:
-        rows = connection.execute(select(notes).order_by(notes.c.unit, notes.c.note_id)).all()
+        rows = connection.execute(query).all()
         return tuple(
             NoteRecord(
                 row.unit,

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select
 
 from intraward_client.deid.note import DeidentifiedNote
+from intraward_client.store.consent import consenting
 from intraward_client.store.datasets import AnswerMarks, PairRecord, SftRecord, TrainingTable, check_marks
 from intraward_client.store.schema import candidates, demonstrations, judgments, preferences, prompts
 from intraward_client.store.vault import Vault
@@ -171,9 +172,9 @@ def _put(
 
 
 def sft_table(vault: Vault) -> TrainingTable[SftRecord]:
-    """Every demonstration as a training table."""
+    """Every demonstration as a training table, without patients who opted out."""
     with vault.transaction() as connection:
-        rows = connection.execute(select(demonstrations)).all()
+        rows = connection.execute(select(demonstrations).where(consenting(demonstrations))).all()
         return TrainingTable.freeze(
             SftRecord(
                 row.unit,
@@ -191,13 +192,15 @@ def _demonstrated(vault: Vault, connection: Connection, row: Row[Any], column: s
 
 
 def preference_table(vault: Vault) -> TrainingTable[PairRecord]:
-    """Judgments and imported preferences together as a training table."""
+    """Judgments and imported preferences together as a training table, without patients who opted out."""
     with vault.transaction() as connection:
         imported = [
-            _imported(vault, connection, row.row_id) for row in connection.execute(select(preferences)).all()
+            _imported(vault, connection, row.row_id)
+            for row in connection.execute(select(preferences).where(consenting(preferences))).all()
         ]
         judged = [
-            _judged(vault, connection, row.judgment_id) for row in connection.execute(select(judgments)).all()
+            _judged(vault, connection, row.judgment_id)
+            for row in connection.execute(select(judgments).where(consenting(judgments))).all()
         ]
     return TrainingTable.freeze((*imported, *judged))
 

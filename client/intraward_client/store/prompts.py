@@ -13,6 +13,7 @@ from itertools import groupby
 
 from sqlalchemy import insert, select
 
+from intraward_client.store.consent import consenting
 from intraward_client.store.datasets import PromptRecord, TrainingTable
 from intraward_client.store.notes import note_records
 from intraward_client.store.schema import candidates, judgments, prompts
@@ -68,9 +69,10 @@ def add_prompts(vault: Vault, extractor: Extractor = extract_questions) -> int:
 
 
 def prompt_records(vault: Vault) -> tuple[PromptRecord, ...]:
-    """Every prompt, ordered by unit and prompt id."""
+    """Every prompt of patients who did not opt out, ordered by unit and prompt id."""
+    query = select(prompts).where(consenting(prompts)).order_by(prompts.c.unit, prompts.c.prompt_id)
     with vault.transaction() as connection:
-        rows = connection.execute(select(prompts).order_by(prompts.c.unit, prompts.c.prompt_id)).all()
+        rows = connection.execute(query).all()
         return tuple(
             PromptRecord(
                 row.unit,

@@ -4,7 +4,7 @@ Keeps section 6 of DESIGN.md. ``unit`` is the HMAC of the patient's id, the priv
 downstream; note, prompt and row ids are HMACs too. Quarantine keeps a reason code and nothing else; the
 review queue keeps the text that was held back, encrypted, until a person has decided. Each row that says
 anything about a patient carries their unit, so that forgetting is one DELETE per table. The version is a
-row of ``meta``. A vault of version 4 gains the tables of version 5 when it is opened, because nothing else
+row of ``meta``. A vault of version 4 or 5 gains the newer tables when it is opened, because nothing else
 has changed (``SEAL_VERSION``, which every ciphertext is bound to, has not); any other version is refused.
 """
 
@@ -22,10 +22,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 SEAL_VERSION = 4
 """Layout of the encrypted fields; part of their additional data."""
-GAINS_TABLES = frozenset({4})
+GAINS_TABLES = frozenset({4, 5})
 """Versions that become the present one by new tables alone."""
 metadata = MetaData()
 
@@ -42,6 +42,14 @@ patients = Table(
 )
 
 tombstones = Table("tombstones", metadata, Column("unit", String(32), primary_key=True))
+
+optouts = Table(
+    "optouts",
+    metadata,
+    Column("unit", String(32), primary_key=True),
+    Column("since", String, nullable=False),
+)
+"""Patients who said no; they need not be known here."""
 
 
 def _unit() -> Column[str]:
@@ -165,7 +173,31 @@ frozen_rows = Table(
     _unit(),
 )
 
+flag_batches = Table(
+    "flag_batches",
+    metadata,
+    Column("batch_id", String(32), primary_key=True),
+    Column("ordinal", Integer, nullable=False, unique=True),
+    Column("adapter", String(64), nullable=False),
+    Column("time", String, nullable=False),
+    Column("answers", Integer, nullable=False),
+    Column("flagged", Integer, nullable=False),
+)
+"""How many answers were given and flagged, batch by batch; no patient, no text."""
+
+flags = Table(
+    "flags",
+    metadata,
+    Column("flag_id", String(32), primary_key=True),
+    _unit(),
+    Column("batch_id", String(32), ForeignKey("flag_batches.batch_id"), nullable=False, index=True),
+    Column("reason", String, nullable=False),
+    Column("content", LargeBinary, nullable=True),
+)
+"""Flagged answers; ``content`` is null where the de-identifier held the text back."""
+
 PATIENT_TABLES = (
+    flags,
     frozen_rows,
     review_queue,
     review_decisions,

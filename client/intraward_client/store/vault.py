@@ -139,9 +139,7 @@ class Vault:
             raise VaultError("this patient was forgotten", remedy="remove their rows from the file")
         if connection.execute(select(patients.c.unit).where(patients.c.unit == unit)).first():
             return
-        check = connection.execute(select(meta.c.value).where(meta.c.key == "kek_check")).scalar_one()
-        if not _fits(self._keys.kek, check):
-            self._keys.reload()  # another process of the site rotated the key
+        self._fitting_kek(connection)  # another process of the site may have rotated it
         key_id, key = secrets.token_hex(16), secrets.token_bytes(KEY_BYTES)
         wrapped = _seal(self._keys.kek, key, _wrap_context(unit, key_id))
         connection.execute(insert(patients).values(unit=unit, key_id=key_id, wrapped_key=wrapped))
@@ -165,8 +163,7 @@ class Vault:
         of the database taken before cannot be opened with the keys that are left.
         """
         unit = self.unit_of(patient_id)
-        fresh = self._keys.stage_rotation()
-        with self.transaction() as connection:
+        with self._rotation() as connection:
             known = (
                 connection.execute(select(patients.c.unit).where(patients.c.unit == unit)).first() is not None
             )
@@ -175,12 +172,31 @@ class Vault:
             connection.execute(delete(patients).where(patients.c.unit == unit))
             if not self.is_forgotten(connection, unit):
                 connection.execute(insert(tombstones).values(unit=unit))
-            self._rewrap(connection, fresh)
-            connection.execute(insert(meta).prefix_with("OR REPLACE").values(key="vacuum_due", value=b"1"))
-        self._open_keys.clear()
-        self._keys.finish_rotation(fresh)
-        self._scrub()
         return known
+
+    def rotate(self) -> None:
+        """Replace the site key: every patient's key is wrapped anew, and the old one destroyed.
+
+        Killed at any point, the vault opens with the one key that counts, and a second call rotates again.
+        """
+        with self._rotation():
+            pass
+
+    @contextmanager
+    def _rotation(self) -> Iterator[Connection]:
+        """A transaction at whose end the site key is another one; then the files are settled and scrubbed."""
+        with self._keys.rotating():
+            with self.transaction() as connection:
+                self._fitting_kek(connection)
+                fresh = self._keys.stage_rotation()
+                yield connection
+                self._rewrap(connection, fresh)
+                connection.execute(
+                    insert(meta).prefix_with("OR REPLACE").values(key="vacuum_due", value=b"1")
+                )
+            self._open_keys.clear()
+            self._keys.finish_rotation(fresh)
+        self._scrub()
 
     def count(self) -> Mapping[str, int]:
         """Rows per patient table and patients; for the site's own operator only, it never leaves."""
@@ -202,11 +218,30 @@ class Vault:
         return self._open_keys[unit]
 
     def _unwrap(self, wrapped: bytes, unit: str, key_id: str) -> bytes:
-        try:
-            return _open(self._keys.kek, wrapped, _wrap_context(unit, key_id))
-        except VaultError:
-            self._keys.reload()  # another process of the site may have rotated the key
-            return _open(self._keys.kek, wrapped, _wrap_context(unit, key_id))
+        context = _wrap_context(unit, key_id)
+        for kek in self._keys.candidates():  # another process of the site may have rotated the key
+            try:
+                key = _open(kek, wrapped, context)
+            except VaultError:
+                continue
+            self._keys.adopt(kek)
+            return key
+        raise VaultError("a vault entry does not decrypt in its place", remedy=_TAMPERED)
+
+    def _fitting_kek(self, connection: Connection) -> bytes:
+        """The site key that the database is wrapped with, within a transaction.
+
+        Raises:
+            VaultError: none of the keys at hand is.
+        """
+        check = connection.execute(select(meta.c.value).where(meta.c.key == "kek_check")).scalar_one()
+        for kek in self._keys.candidates():
+            if _fits(kek, check):
+                self._keys.adopt(kek)
+                return kek
+        raise VaultError(
+            "the keys are not those of this vault", remedy="give the keys directory of this vault"
+        )
 
     def _rewrap(self, connection: Connection, fresh: bytes) -> None:
         for row in connection.execute(select(patients)).all():
@@ -232,18 +267,14 @@ class Vault:
 
     def _settle_keys(self) -> None:
         """Decide by the database which KEK counts; finish an interrupted rotation and its scrubbing."""
-        with self._engine.connect() as connection:
-            check = connection.execute(select(meta.c.value).where(meta.c.key == "kek_check")).scalar_one()
-            due = connection.execute(select(meta.c.value).where(meta.c.key == "vacuum_due")).scalar()
-        staged = self._keys.staged()
-        if staged is not None and _fits(staged, check):
-            self._keys.finish_rotation(staged)
-        elif _fits(self._keys.kek, check):
-            self._keys.undo_rotation()
-        else:
-            raise VaultError(
-                "the keys are not those of this vault", remedy="give the keys directory of this vault"
-            )
+        with self._keys.rotating():
+            with self._engine.connect() as connection:
+                kek = self._fitting_kek(connection)
+                due = connection.execute(select(meta.c.value).where(meta.c.key == "vacuum_due")).scalar()
+            if kek == self._keys.staged():
+                self._keys.finish_rotation(kek)
+            else:
+                self._keys.undo_rotation()
         if due is not None:
             self._scrub()
 
