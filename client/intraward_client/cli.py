@@ -18,6 +18,7 @@ from intraward_client import (
     consent_cli,
     deid_cli,
     doctor_cli,
+    flags_cli,
     import_cli,
     joining_cli,
     keys_cli,
@@ -44,6 +45,7 @@ app.add_typer(adapters_cli.app, name="adapter")
 app.add_typer(officer_cli.app, name="officer")
 app.add_typer(consent_cli.app, name="consent")
 app.add_typer(keys_cli.app, name="keys")
+app.add_typer(flags_cli.app, name="flags")
 app.add_typer(import_cli.app)
 app.add_typer(outbox_cli.app)
 app.add_typer(participation_cli.app)

@@ -121,6 +121,24 @@ class TrackingTerms(Strict):
     store: Literal["none", "tensorboard", "mlflow"] = "none"
 
 
+class MonitoringTerms(Strict):
+    """Clinicians' flags per 100 answers: what is expected, what should alarm, and how sure the alarm is.
+
+    At the defaults a false alarm comes every 10,000 answers or more, and a doubled rate is noticed within
+    some 500. Read by ``flags report`` alone.
+    """
+
+    expected_flags: float = Field(default=2.0, gt=0, lt=50)
+    alarm_flags: float = Field(default=4.0, gt=0, lt=100)
+    threshold: float = Field(default=4.0, gt=0, le=100)
+
+    @model_validator(mode="after")
+    def _alarms_above_expected(self) -> Self:
+        if self.alarm_flags <= self.expected_flags:
+            raise ValueError("monitoring.alarm_flags must be above monitoring.expected_flags")
+        return self
+
+
 class SimulationTerms(Strict):
     """``allowed`` admits seeded noise. Everything the site then signs says that it is simulated."""
 
@@ -139,6 +157,7 @@ class SitePolicy(Strict):
     ledger: LedgerTerms = LedgerTerms()
     officer: OfficerTerms | None = None
     tracking: TrackingTerms = TrackingTerms()
+    monitoring: MonitoringTerms = MonitoringTerms()
     simulation: SimulationTerms = SimulationTerms()
 
     @model_validator(mode="after")

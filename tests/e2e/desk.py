@@ -198,6 +198,8 @@ class Desk:
         self._write("answers", [{"prompt": QUESTION, "answer": answer} for answer in ANSWERS])
         (self.root / "prompt.txt").write_text(QUESTION, encoding="utf-8")
         (self.root / "optouts.txt").write_text("P-1003\n", encoding="utf-8")
+        flag = {"patient": "P-1004", "prompt": QUESTION, "answer": ANSWERS[1], "reason": "wrong"}
+        self._write("flags", [flag])
         self._exports()
         shaping = blocks("server/README.md", "toml")[1].replace("[stages.training.shaping]\n", "")
         shaping = shaping.replace("stages.training.shaping.", "")

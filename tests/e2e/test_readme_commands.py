@@ -292,6 +292,8 @@ RECIPES: dict[str, Recipe] = {
     "intraward-client consent list": passes,
     "intraward-client consent remove": passes,
     "intraward-client keys rotate": passes,
+    "intraward-client flags add": passes,
+    "intraward-client flags report": passes,
     "intraward-client pause": passes,
     "intraward-client resume": passes,
     "intraward-client trail": passes,
