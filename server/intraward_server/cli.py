@@ -13,7 +13,7 @@ import typer
 from intraward_server import members_cli, superlink_cli
 from intraward_server.checkpoint import ProgramState, load_state, read_history, save_state
 from intraward_server.home import ServerHome
-from intraward_server.members import read_members
+from intraward_server.members import excluded, read_members
 from intraward_server.plans import positions
 from intraward_shared.command import run, show
 from intraward_shared.config import load_toml
@@ -111,8 +111,7 @@ def start(
     from intraward_server.deployment import flwr_command, submit
 
     made = ServerHome(home)
-    load_program(made.program)
-    SigningKey.load(made.key)
+    excluded(made, load_program(made.program), SigningKey.load(made.key).public)
     command = flwr_command(made, superlink)
     if dry_run:
         show({"command": command}, as_json=as_json, text=shlex.join(command).replace("[", "\\["))

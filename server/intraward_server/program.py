@@ -198,9 +198,8 @@ class Program:
         def request_for(site: str) -> bytes:
             return pack_request(signed, schedule, self._receipt(site), blobs, manifests)
 
-        cohort = [site for site in plan.cohort if site not in out]
         try:
-            outcome = run_round(self._grid, self._nodes, cohort, request_for, inbox, self._terms)
+            outcome = run_round(self._grid, self._nodes, plan.cohort, request_for, inbox, self._terms)
         except RoundFailed:
             self._nodes = {}
             raise

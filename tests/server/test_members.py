@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from intraward_server import cli
 from intraward_server.home import ServerHome
 from intraward_server.members import (
     MemberList,
@@ -19,6 +21,7 @@ from intraward_server.members import (
     save_members,
 )
 from intraward_server.program import run
+from intraward_server.session import open_session
 from intraward_shared.enrolment import EnrolmentRequest, make_request, open_request
 from intraward_shared.errors import ConfigError, EnrolmentRefused, RoundFailed
 from intraward_shared.node_key import make_node_key
@@ -102,6 +105,19 @@ def test_a_real_program_takes_only_enrolled_sites(federation: Any, request_of: A
     save_members(home, members, key)
     with pytest.raises(ConfigError, match="alpha"):
         excluded(home, real, key.public)
+
+
+def test_a_real_run_does_not_begin_with_a_site_written_in_by_hand(federation: Any) -> None:
+    def real(table: dict[str, Any]) -> None:
+        table["program"] |= {"simulated": False, "round_deadline_s": 4 * 3600.0}
+        del table["program"]["seed"]
+
+    made = federation(change=real)
+    with pytest.raises(ConfigError, match="alpha is not enrolled with this key"):
+        open_session(made.home)
+    assert not ServerHome(made.home).state.exists()
+    done = CliRunner().invoke(cli.app, ["start", "--dry-run", "--home", str(made.home)])
+    assert isinstance(done.exception, ConfigError) and "not enrolled" in done.exception.message
 
 
 def test_a_site_revoked_in_a_running_program_is_asked_and_summed_no_more(
