@@ -86,7 +86,9 @@ def try_prompt(
     adapter: Annotated[
         str | None, typer.Option(help="Digest, or its beginning; without it, the one in use.")
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option(min=1, max=4096, help="Most tokens of the answer.")] = 256,
+    max_new_tokens: Annotated[
+        int, typer.Option(min=1, max=4096, help="Most tokens of the answer (at most half the context).")
+    ] = 256,
     temperature: Annotated[float, typer.Option(min=0, max=2, help="0: the likeliest tokens.")] = 0.0,
     home: Home = Path("site"),
     as_json: Json = False,

@@ -52,7 +52,7 @@ def answer(
         manifest: of the adapter, verified.
         state: its tensors.
         prompt: text; its first tokens are left out where the model's context is too short.
-        max_new_tokens: most tokens of the answer.
+        max_new_tokens: most tokens of the answer; never more than half the model's context.
         temperature: 0 for the likeliest tokens.
 
     Raises:
@@ -69,11 +69,7 @@ def answer(
 
     path, sha256, device, dtype = model
     base = load_base(path, sha256, device, "bf16" if dtype == "bf16" else "fp32")
-    room = base.context - max_new_tokens
-    if room < 1:
-        raise ContractError(
-            "the answer leaves no room for a prompt in the model's context", remedy="ask for fewer new tokens"
-        )
+    new = min(max_new_tokens, base.context // 2)
     generator = torch.Generator()
     generator.seed()
     with adapted(base, manifest.lora, ("policy",)) as adapter:
@@ -82,8 +78,8 @@ def answer(
         (text,) = generate_texts(
             adapter,
             [prompt],
-            max_prompt=room,
-            max_new=max_new_tokens,
+            max_prompt=base.context - new,
+            max_new=new,
             generator=generator,
             temperature=temperature,
         )

@@ -205,6 +205,8 @@ def test_try_answers_and_keeps_nothing(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(PROMPT.encode())))
     assert call(*words) == (0, said[names[1]] + "\n")
     assert {path: path.read_bytes() for path in home.root.rglob("*") if path.is_file()} == before
+    prompt.write_text("w1 " * 5000)  # longer than the context: its end is kept
+    assert call(*words[:2], *words[4:], "--max-new-tokens", 4096, "--prompt-file", prompt)[0] == 0
 
 
 def test_try_refuses_without_a_word_of_the_prompt(
