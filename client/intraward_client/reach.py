@@ -120,7 +120,7 @@ def _ask(address: str, authority: Path) -> str:
     try:
         with httpx.Client(verify=context, timeout=TIMEOUT_SECONDS) as client:
             with client.stream("GET", address + FLEET) as answer:  # read while the connection is open
-                days = _days_left(answer.extensions["network_stream"])
+                now, days = datetime.now(UTC), _days_left(answer.extensions["network_stream"])
             open_to_all = client.get(address + PRIVATE).status_code == 200
     except httpx.HTTPError as error:
         if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
@@ -137,17 +137,17 @@ def _ask(address: str, authority: Path) -> str:
             f"{address}: the proxy answers, the SuperLink behind it does not",
             remedy="tell the coordinator; the gateway waits meanwhile",
         )
-    _check_clock(address, answer.headers.get("date"))
+    _check_clock(address, answer.headers.get("date"), now)
     told = f"{address} answers, its certificate lasts {days} more days"
     if open_to_all:
         told += f"; advice: it shows more than {FLEET}: tell the coordinator that strangers can submit apps"
     return told
 
 
-def _check_clock(address: str, date: str | None) -> None:
+def _check_clock(address: str, date: str | None, now: datetime) -> None:
     if date is None:
         return
-    ahead = (datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds()
+    ahead = (now - parsedate_to_datetime(date)).total_seconds()
     if not -SLOW_SECONDS < ahead < FAST_SECONDS + 1:  # the header counts whole seconds
         raise SuperLinkError(
             f"{address}: this machine's clock is {abs(ahead):.0f} s {'fast' if ahead > 0 else 'slow'}",

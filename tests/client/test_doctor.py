@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import sys
 import threading
@@ -111,10 +112,10 @@ def test_what_is_wrong_with_a_server_is_named(site: Any, tmp_path: Path) -> None
     with answering(tmp_path / "one", status=502) as address:
         join(home, made, address)
         assert "SuperLink behind it does not" in refused(reach.server, site)
-    for ahead, said in ((-60.0, "60 s fast"), (400.0, "s slow")):
+    for ahead, said in ((-60.0, r"clock is 6\d s fast"), (400.0, r"clock is \d+ s slow")):
         with answering(tmp_path / "one", ahead=ahead) as address:
             join(home, made, address)
-            assert said in refused(reach.server, site).replace("61 s", "60 s")
+            assert re.search(said, refused(reach.server, site))
     with answering(tmp_path / "one", ahead=200.0) as address:  # Flower takes a clock that is slow by this
         join(home, made, address)
         assert "answers" in reach.server(*site)
