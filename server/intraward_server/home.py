@@ -51,6 +51,10 @@ class ServerHome:
         """Signed ``MemberList``: who is enrolled, who was revoked."""
         return self.root / "members.json"
 
+    def leave_statement(self, site: str) -> Path:
+        """What a hospital that left signed; kept as evidence."""
+        return self.root / "left" / f"{site}.json"
+
     @property
     def node_keys(self) -> Path:
         """Public node keys of the members, as files that Flower's command line reads."""

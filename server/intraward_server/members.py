@@ -17,6 +17,7 @@ from intraward_shared.config import Strict
 from intraward_shared.durable import write_durably
 from intraward_shared.enrolment import EnrolmentRequest, SiteKeys, Time
 from intraward_shared.errors import ConfigError, ContractError, EnrolmentRefused
+from intraward_shared.leaving import LEAVE_DOMAIN, LeaveStatement
 from intraward_shared.program import ProgramConfig
 from intraward_shared.protocol import open_signed, sign_value
 from intraward_shared.signing import SigningKey
@@ -146,6 +147,27 @@ def revoked(members: MemberList, site: str, reason: str, time: str) -> MemberLis
             "revoke", "--reason", "not one line of 1 to 300 characters", remedy="shorten it"
         ) from None
     return members.put(member.model_copy(update={"revoked": why}))
+
+
+def left(members: MemberList, site: str, statement: bytes) -> str:
+    """The reason for revoking a site that left, from its own signed statement.
+
+    Raises:
+        EnrolmentRefused: not signed by the key that is enrolled under this name, or of another site.
+    """
+    member = members.find(site)
+    try:
+        if member is None:
+            raise ContractError("its site is no member")
+        said = open_signed(statement.rstrip(b"\n"), LEAVE_DOMAIN, LeaveStatement, member.keys.public_key)
+        if (said.site, said.public) != (site, member.keys.public_key):
+            raise ContractError("it is of another site")
+    except ContractError as error:
+        raise EnrolmentRefused(
+            f"{site}: not its leave statement: {error.message}",
+            remedy="ask the hospital for its leave.json, or revoke with --reason",
+        ) from None
+    return f"left on {said.time}, by its own statement"
 
 
 def check_cohort(home: ServerHome, config: ProgramConfig, members: MemberList) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from intraward_server.checkpoint import load_state
 from intraward_server.home import ServerHome
-from intraward_server.members import MemberList, enrolled, read_members, revoked, save_members
+from intraward_server.members import MemberList, enrolled, left, read_members, revoked, save_members
 from intraward_shared.command import show
 from intraward_shared.config import load_toml, parse
 from intraward_shared.durable import write_durably
@@ -44,11 +44,7 @@ def enroll(
     """
     made = ServerHome(home)
     key = SigningKey.load(made.key)
-    try:
-        data = request.read_bytes()
-    except OSError:
-        raise ConfigError(request, "", "cannot be read", remedy="check the path") from None
-    asked = open_request(data, request)
+    asked = open_request(_read(request), request)
     before = read_members(made, key.public)
     members = enrolled(before, asked, _now())
     program = _with_site(made, asked.keys)
@@ -89,7 +85,10 @@ def provision(
 @app.command()
 def revoke(
     site: Annotated[str, typer.Argument(help="The hospital's name.")],
-    reason: Annotated[str, typer.Option("--reason", help="One line for the record.")],
+    reason: Annotated[str | None, typer.Option("--reason", help="One line for the record.")] = None,
+    leave: Annotated[
+        Path | None, typer.Option("--leave", help="Instead: leave.json, which a hospital that left signed.")
+    ] = None,
     home: Home = _DEFAULT,
     superlink: SuperLink = None,
     as_json: Json = False,
@@ -105,7 +104,13 @@ def revoke(
     made = ServerHome(home)
     key = SigningKey.load(made.key)
     before = read_members(made, key.public)
-    members = revoked(before, site, reason, _now())
+    if (reason is None) == (leave is None):
+        raise typer.BadParameter("give either --reason or --leave")
+    if leave is not None:
+        statement = _read(leave)
+        reason = left(before, site, statement)
+        write_durably(made.leave_statement(site), statement)
+    members = revoked(before, site, reason or "", _now())
     if members is not before:
         save_members(made, members, key)
     member = members.find(site)
@@ -121,6 +126,13 @@ def revoke(
     text += "" if shut else "\nits node is still registered: run this again with --superlink"
     value = {"site": site, "revoked": member.revoked.model_dump(mode="json"), "node_shut_out": shut}
     show(value, as_json=as_json, text=text)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise ConfigError(path, "", "cannot be read", remedy="check the path") from None
 
 
 def _block(keys: SiteKeys) -> str:

@@ -16,6 +16,7 @@ from intraward_server.members import (
     check_cohort,
     enrolled,
     excluded,
+    left,
     read_members,
     revoked,
     save_members,
@@ -24,8 +25,10 @@ from intraward_server.program import run
 from intraward_server.session import open_session
 from intraward_shared.enrolment import EnrolmentRequest, make_request, open_request
 from intraward_shared.errors import ConfigError, EnrolmentRefused, RoundFailed
+from intraward_shared.leaving import LEAVE_DOMAIN, LeaveStatement
 from intraward_shared.node_key import make_node_key
 from intraward_shared.program import ProgramConfig, load_program
+from intraward_shared.protocol import sign_value
 from intraward_shared.signing import SigningKey
 
 TIME = "2026-01-01T00:00:00Z"
@@ -71,6 +74,32 @@ def test_revoked_keys_never_come_back_and_new_ones_may(request_of: Any) -> None:
     for reason in ("", "x" * 301, "two\nlines"):
         with pytest.raises(ConfigError, match="--reason"):
             revoked(again, "alpha", reason, TIME)
+
+
+def test_a_leave_statement_is_the_sites_own(request_of: Any) -> None:
+    key = SigningKey.generate()
+    members = enrolled(MemberList(), request_of("alpha", key), TIME)
+    members = enrolled(members, request_of("beta", SigningKey.generate()), TIME)
+
+    def said(site: str, signer: SigningKey) -> bytes:
+        word = LeaveStatement(
+            site=site, public=signer.public, time=TIME, ledger_sequence=None, ledger_entry=None
+        )
+        return sign_value(word, LEAVE_DOMAIN, signer)
+
+    reason = left(members, "alpha", said("alpha", key))
+    assert "2026-01-01" in reason
+    gone = revoked(members, "alpha", reason, TIME).find("alpha")
+    assert gone is not None and gone.revoked is not None and gone.revoked.reason == reason
+    for site, statement in (
+        ("alpha", said("alpha", SigningKey.generate())),
+        ("alpha", said("beta", key)),
+        ("beta", said("alpha", key)),
+        ("gamma", said("gamma", key)),
+        ("alpha", b"{}"),
+    ):
+        with pytest.raises(EnrolmentRefused, match="not its leave statement"):
+            left(members, site, statement)
 
 
 def test_a_changed_list_is_refused(tmp_path: Path, request_of: Any) -> None:
