@@ -32,6 +32,8 @@ from intraward_shared.errors import InputError
 _NOBODY = "intraward: no patient"
 """Stands for the patient where an answer was about none."""
 _TEXTS = ("prompt", "answer", "comment")
+_POOL_FROM = 64
+"""Texts; for fewer, starting processes takes longer than they save."""
 _REASON = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _REMEDY = "mend the line; nothing of the file was stored"
 
@@ -180,7 +182,8 @@ def _cleaned(
         return
     deidentifier.self_test()
     notes = [note for row in rows for note in row.texts.values()]
-    outcomes = deidentifier.deidentify_many(iter(notes), workers, None, len(notes))
+    processes = workers if len(notes) >= _POOL_FROM else 1
+    outcomes = deidentifier.deidentify_many(iter(notes), processes, None, len(notes))
     for row in rows:
         parts: dict[str, DeidentifiedNote | Quarantined] = {key: next(outcomes) for key in row.texts}
         clean = {key: part.text for key, part in parts.items() if isinstance(part, DeidentifiedNote)}
