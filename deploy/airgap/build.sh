@@ -63,4 +63,7 @@ for wheel in *.whl; do
 done >requirements.lock
 cp "$ROOT/deploy/airgap/install.sh" .
 echo "$(wc -l <requirements.lock) wheels for $ROLE in $OUT"
+COMMIT=$(git -C "$ROOT" rev-parse HEAD 2>/dev/null) || COMMIT="no checkout"
+[ -z "$(git -C "$ROOT" status --porcelain 2>/dev/null)" ] || COMMIT="$COMMIT, with changes that are not committed"
+echo "built from commit: $COMMIT"
 echo "digest of requirements.lock: $(sha256sum requirements.lock | cut -d' ' -f1)"
