@@ -1,4 +1,4 @@
-"""The outbox tells what left, from the ledger: when, to whom, how large, at what cost; and changes nothing."""
+"""The outbox tells what left, by the ledger: when, to whom, how large, at what cost; it changes nothing."""
 
 from __future__ import annotations
 
