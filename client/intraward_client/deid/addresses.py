@@ -15,7 +15,7 @@ STATE = r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJM
 STATE_NAME = r"(?:Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho|Illinois|Indiana|Iowa|Kansas|Kentucky|Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska|Nevada|New Hampshire|New Jersey|New Mexico|New York|North Carolina|North Dakota|Ohio|Oklahoma|Oregon|Pennsylvania|Rhode Island|South Carolina|South Dakota|Tennessee|Texas|Utah|Vermont|Virginia|Washington|West Virginia|Wisconsin|Wyoming|Ontario|Quebec|British Columbia|Alberta|Manitoba|Saskatchewan)"
 _WAY = r"(?:Street|St|Road|Rd|Avenue|Ave|Av|Boulevard|Blvd|Drive|Dr|Lane|Ln|Court|Ct|Place|Pl|Square|Sq|Terrace|Ter|Close|Crescent|Cres|Parkway|Pkwy|Highway|Hwy|Way|Circle|Cir|Trail|Trl|Row|Mews|Gardens|Grove|Hill|Walk|Park|Green|View|Rise|Loop|Alley|Quay|Wharf|Plaza|Pike|Turnpike|Bypass|Ridge|Heights|Broadway|Path|Pass|Run|Point|Landing|Crossing|Gate|Drove|Vale|Yard|Cottages|Villas|Mansions|Meadows?|Fields|Lea|Glen|Dale|Hollow|Cove|Bluff|Knoll|Circus|Strand|Causeway|Chase|Copse|Freeway|Fwy|Expressway|Embankment|Parade|Esplanade|Concourse|Drive)"
 _CAPS = r"\p{Lu}[\p{L}'.-]*"
-LINKS = r"(?:de|das|dos|degli|delle|del|della|la|las|los|le|les|du|des|da|do|dos|di|van|von|der|den|y|e|of|the|im|am|zum|zur)"
+LINKS = r"(?:or|de|das|dos|degli|delle|del|della|la|las|los|le|les|du|des|da|do|dos|di|van|von|der|den|y|e|of|the|im|am|zum|zur)"
 _POSTCODE = r"[A-Z]{1,2}\d[A-Z\d]?(?:[ ]?|[ ]?\n[ ]*)\d[A-Z]{2}"
 _CODE = rf"(?:\d{{5}}(?:-\d{{3,4}})?|{_POSTCODE}|[A-Z]\d[A-Z][ ]?\d[A-Z]\d|\d{{3}}[- ]\d{{4}}|\d{{4}}(?:[ ][A-Z]{{2}})?|\d{{6}})\b"
 _UNITNO = r"(?i:apt|apto|piso|depto|dpto|bloco|sala|interior|apartment|suite|ste|unit|flat|room|rm|floor|fl|bldg|building|lot|trailer|level|space|blk|villa|pmb|\#)\.?[ \t]*\#?[ \t]*\w+(?:[/-]\w{1,4})?"
@@ -32,7 +32,12 @@ ADDRESSES = (
     Rule(
         "ADDRESS",
         "street address",
-        rf"(?:\b{_UNITNO},?[ \t]+|\b{_UNITWORD}[ \t]+)?(?<!(?<!\d)\d{{1,3}} ?|-[ ]?|\d/)\b(?:[NSEW]\d{{1,3}}[ ]?[NSEW]?)?\d{{1,6}}[A-Za-z]?(?:[-/]\d+)?(?:[ ]1/[234])?,?[ \t]+(?!(?:GP|PCP|By|Per|Seen|NO|No)\b)(?:[NSEW]{{1,2}}\.?[ \t]+|(?:North|South|East|West)[ \t]+)?(?:{_CAPS}[ \t]+|\d+(?:st|nd|rd|th)[ \t]+){{1,4}}{_WAY}\b\.?(?:[ \t]+[NSEW]{{1,2}}\b)?(?:,?[ ]R\.?R\.?[ ]?\#?[ ]?\d{{1,2}})?{_TAIL}",
+        rf"(?:\b{_UNITNO},?[ \t]+|\b{_UNITWORD}[ \t]+)?(?<!(?<!\d)\d{{1,3}} ?|-[ ]?|\d/)\b\d{{1,6}}[A-Za-z]?(?:[-/]\d+)?(?:[ ]1/[234])?,?[ \t]+(?!(?:GP|PCP|By|Per|Seen|NO|No)\b)(?:[NSEW]{{1,2}}\.?[ \t]+|(?:North|South|East|West)[ \t]+)?(?:{_CAPS}[ \t]+|\d+(?:st|nd|rd|th)[ \t]+){{1,4}}{_WAY}\b\.?(?:[ \t]+[NSEW]{{1,2}}\b)?(?:,?[ ]R\.?R\.?[ ]?\#?[ ]?\d{{1,2}})?{_TAIL}",
+    ),
+    Rule(
+        "ADDRESS",
+        "street by its number in a grid",
+        rf"\b[NSEW]\d{{1,5}}[ ]?(?:[NSEW]\d{{1,5}}[ ])?(?:{_CAPS}[ ]){{1,3}}{_WAY}\b\.?{_TAIL}",
     ),
     Rule(
         "ADDRESS",
@@ -173,7 +178,7 @@ ADDRESSES = (
     Rule(
         "ADDRESS",
         "number, parts behind a cue",
-        rf"\b(?i:at|from|to|is|as|near|address|verified|confirmed|abroad|residence|home)[ ,:]{{1,3}}\K\d{{1,5}}[A-Z]?(?:/\d{{1,4}})?(?!,[ ][A-Z]{{2,4}}c?[ ]\d)(?=,?[ ]\p{{Lu}}|,[ ]\d{{1,3}}(?:st|nd|rd|th)[ ])(?:[ ]{_NOT_CLINICAL}{_TOWN})?{_PARTS}(?<=,[^,]*,[^,]*)",
+        rf"\b(?i:at|from|to|is|as|near|address|verified|confirmed|abroad|residence|home)[ ,:]{{1,3}}\K\d{{1,5}}[A-Z]?(?:/\d{{1,4}})?(?!,[ ](?:[A-Z]{{2,5}}-?\d|[A-Z]{{2,5}}-\b|[A-Z]{{2,4}}c?[ ]\d|FiO))(?=,?[ ]\p{{Lu}}|,[ ]\d{{1,3}}(?:st|nd|rd|th)[ ])(?:[ ]{_NOT_CLINICAL}{_TOWN})?{_PARTS}(?<=,[^,]*,[^,]*)",
     ),
     Rule(
         "ADDRESS",

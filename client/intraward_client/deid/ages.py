@@ -78,6 +78,11 @@ AGES = (
     ),
     Rule(
         "AGE_OVER_89",
+        "kin to an age",
+        rf"\b(?i:lived|living|survived|made it)\b[^.;\n]{{0,60}}\b(?i:{_WHO}|one|other|both|another)[ ](?:lived[ ])?to[ ](?:be[ ]|age[ ])?\K(?:9\d|1[01]\d)\b{_NO_UNIT}",
+    ),
+    Rule(
+        "AGE_OVER_89",
         "person of a clause is",
         rf"\b(?i:{_WHO})\b(?![^.;\n]{{0,60}}\b(?i:rate|pulse|hr|bp|pressure|sats?|spo2|saturation|temp\w*|glucose|sugar|weight|wt|level|score|map|count|egfr|gfr|inr|sodium|height|length|oxygen|reading)\b)[^.;\n]{{1,60}}?\b(?i:is|was|turned|turns)[ ](?i:now |only |already |about |almost |nearly )?\K(?:9\d|1[01]\d)(?=[ ]and[ ](?i:still|lives|walks|drives|independent|healthy|sharp|spry|frail|well|active|has|uses|cooks|remains|fully|had|in|takes|very|quite|does|cares|manages|keeps|widowed|retired)\b|[ ]?(?:[.](?:[ ]|$)|\n|$))",
     ),

@@ -86,6 +86,7 @@ _MEASURED = regex.compile(
     r"\d+(?=[,.;:)]|$)|positive|negative|scor\w+|criteri\w+|grade|class\w*|scale|rules?|stage|consensus|protocol|screen\w*|II\b|chart)"
 )
 _EITHER = regex.compile(r" or \p{Lu}\p{Ll}+ ?\?")
+_PAUSES = frozenset(",);|\n")
 _OPENERS = frozenset('.!?:;\n-*>|"(')
 _Word: TypeAlias = "regex.Match[str]"
 
@@ -202,7 +203,10 @@ class CapitalisedNames(LocalRecognizer):
             and word[0].isupper()
             and run[index].start() == run[index - 1].end() + 1
             and self._kinds.of(before) in {Kind.GIVEN, Kind.UNKNOWN}
-            and not is_inflected(word, self._kinds.words)
+            and (
+                run[index].string[run[index].end() : run[index].end() + 1] in _PAUSES
+                or not is_inflected(word, self._kinds.words)
+            )
             and (len(word) > 3 or self._kinds.of(before) is Kind.GIVEN)
             and word.lower() not in STOP_WORDS
         )

@@ -50,7 +50,7 @@ LABEL = regex.compile(
 CUE = regex.compile(
     r"(?i)(?<!\p{L})(?:pt|patient|client|resident|named|called|mr|mrs|ms|miss|dr|doctor|nurse|son|daughter|wife|husband|mother|father|"
     r"mom|mum|dad|sister|brother|partner|spouse|niece|nephew|aunt|uncle|cousin|friend|neighbou?r|carer|caregiver|guardian|"
-    r"grand(?:son|daughter|mother|father|child)|for|re|about|with|on|from|see|seen by|page|call|ask|is|hi|hello|hey|fyi|at|of|to|tell|and|than|text|(?:room|rm|bed) \w+|asking for|ot|rn|np|slp|rt|sw|crna|cna|by|per|d/w|(?:float|intern|senior|fellow|attending|covering|on-?call|day|night|days|nights):|(?:summary|letter|instructions|handout|leaflet|note)(?: for|:)|(?:(?:grand|step)?(?:daughter|son|mother|father)|wife|husband|sister|brother|aunt|uncle|niece|nephew|family|neighbou?r|roommate|next of kin|nok|proxy|carer|caregiver) of)\.?[ ,:(]{1,2}"
+    r"grand(?:son|daughter|mother|father|child)|for|re|about|with|on|from|see|seen by|page|call|ask|is|hi|hello|hey|fyi|at|of|to|tell|and|than|text|(?:room|rm|bed) \w+|asking for|ot|rn|np|slp|rt|sw|crna|cna|by|per|d/w|w/|(?:float|intern|senior|fellow|attending|covering|on-?call|day|night|days|nights):|(?:summary|letter|instructions|handout|leaflet|note)(?: for|:)|(?:(?:grand|step)?(?:daughter|son|mother|father)|wife|husband|sister|brother|aunt|uncle|niece|nephew|family|neighbou?r|roommate|next of kin|nok|proxy|carer|caregiver) of)\.?[ ,:(]{1,2}"
     r"(?:(?:de la|de los|de las|de|del|dos|van der|van den|van|von|el|al|bin|abu) )?"
 )
 PERSON_CUE = regex.compile(
@@ -66,7 +66,7 @@ BIRTH_CUE = regex.compile(
 )
 UNKNOWN_CUE = regex.compile(
     rf"{PERSON_CUE.pattern}|(?<!\p{{L}})(?:pt|patient|client|resident|surgeon|attending|pcp|gp|provider|consultant|np|rn|sw|ot|"
-    r"crna|pharmd|cc|fwd|re|did|does|subject|tell|ask|text|page|call|has|is|can|does|did|for|from|by|per|d/w|s/w|asking for|seen by|scribe)"
+    r"crna|pharmd|cc|fwd|re|did|does|subject|tell|ask|text|page|call|has|is|can|does|did|for|from|by|per|d/w|s/w|w/|asking for|seen by|scribe)"
     r"[ ]?[.:]?[ ]{1,2}"
 )
 """Behind these a word in small letters that no list knows is rather a name than a slip."""

@@ -126,7 +126,7 @@ CONTACT = (
     Rule(
         "USERNAME",
         "user of an audit",
-        r"\b(?i:audit(?: trail| log)?|access log|chart access)[ ]?[:-][ ]?\K[a-z][\w.]{3,}(?=[ ](?:from|viewed|opened|accessed|edited|printed)\b)",
+        r"\b(?i:audit(?: trail| log)?|access log|chart access)[ ]?[:-][ ]?\K(?!(?:chart|record|note|user|patient|encounter|file)\b)[a-z][\w.]{3,}(?=[ ](?:from|viewed|opened|accessed|edited|printed)\b)",
     ),
     Rule("USERNAME", "name and figures", r"\b[A-Za-z][\w.]{2,}+#\d{4}\b"),
     Rule(

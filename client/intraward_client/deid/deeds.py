@@ -32,7 +32,7 @@ _DEED = regex.compile(
     r"|(?:is|was|has been|keeps|kept) (?:now |still |not |again )?(?:asking|waiting|refusing|vomiting|crying|sleeping|eating|throwing|puking|retching|complaining|"
     r"calling|coming|going|leaving|working|covering|seizing|desatting|sweating|shaking|coughing|limping|asleep|awake|hungry|upset|"
     r"confused|agitated|drowsy|febrile|afebrile|intubated|dizzy|nauseated|nauseous|npo|homeless|scared|anxious|happy|worried|on call|off today|off tonight)\b"
-    r"|(?:can|may|could|should|will|to) be (?:reached|contacted|called|paged|notified)\b|gave (?=[A-Z0-9])|prefers\b|gave consent\b"
+    r"|(?:can|may|could|should|will|to) be (?:reached|contacted|called|paged|notified)\b|gave (?=[A-Z0-9])|prefers\b|gave consent\b|(?:can|could|would|will) (?:you|u)\b|(?:pls|please) (?:call|page|hang|give|check|see|send|draw|take|bring|let|come|put|order|repeat|start|stop|hold)\b|is stuck\b|'s ride\b"
     r"|(?:on|at|via) (?:pager|bleep|beeper|ext|extension|vocera|spok|cell|mobile|her cell|his cell|phone|teams|secure chat|x\d)\b"
     r"|from (?:[\p{L}'.&-]+ ){1,5}(?:came|comes|arrived|is here|called|calls|wants|needs|was sent|was transferred)\b"
     r"|(?:still|now|remains) (?:febrile|afebrile|wheezy|wheezing|npo|asleep|awake|asking|waiting|refusing|vomiting|nauseated|tachy\w*|"
@@ -52,7 +52,7 @@ _TELLING = regex.compile(
 )
 _TOLD = regex.compile(
     r"(?i)(?: (?:know|that|to|re|about|if|whether|we|i|the|when|for|before|once|twice|stat|asap|pls|please|today|tonight|tomorrow|now|"
-    r"and|with|his|her|a|on|at|it's|there's)\b|[,.;?!]?(?: |\n|$)(?!\p{L}))"
+    r"of|and|with|his|her|a|on|at|it's|there's)\b|[,.;?!]?(?: |\n|$)(?!\p{L}))"
 )
 """Behind who is told: what, when, or the end."""
 _TOLD_TWO = regex.compile(r"(?i) \p{L}{2,} (?:that|the|to|re|about|if|we|i)\b")

@@ -9,7 +9,7 @@ one of a word that nobody knows ("Zavrik sign"); the surer the word is a surname
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import regex
 
@@ -25,6 +25,7 @@ STANDALONE = frozenset(map(fold, word_list("eponyms_rare") | word_list("brands")
 _RARE = frozenset(map(fold, word_list("eponyms_rare")))
 _PHRASES = word_list("eponyms_phrases")
 _LONGEST = 5
+_FIRSTS = frozenset(phrase.split(" ")[0] for phrase in _PHRASES)
 NOBODY = frozenset({"ramsay hunt", "sister mary joseph", "swan ganz", "lloyd davies"})
 """Phrases with a first name that are spared without their noun."""
 
@@ -73,6 +74,7 @@ _HEADS = listed(
     valvotomy septostomy circulation switch stage stages approximation view spline ester staining smear medium broth plate
     ileostomy colostomy gastrostomy jejunostomy face faces
     thyroid goiter goitre orbitopathy ophthalmopathy dermopathy storm axis hormone deficiency mutation gene genes
+    pathway features stigmata habitus phenotype curves curve plot plots
     gallbladder bar sump rod collar lift vest crutches cushion harness chromosome inheritance trait heart lung kidney hip knee shoulder finger foot hand toe palate bowel rectum"""
 )
 """Nouns that an eponym names: "Parkinson disease", "Foley catheter", "Wells score"."""
@@ -106,7 +108,7 @@ SCORED = regex.compile(
 GRADED = regex.compile(
     r"(?: (?:[A-Z]{3,4} )?(?:score |scale |class |grade |stage |type |level )?(?:[IVX]{1,4}(?:[a-gsA-C]|(?<=II)F)?\b|\d|C\dM\d|[A-F][1-4]?(?=[,.;:)]|$|[ \n](?:at|of|on|in|to|ankle|fracture|with|and|for|by|injury|lesion|type|cirrhosis|disease|aortic|dissection)\b)))|'s?(?!\w)"
     r"|, (?:single|dual|double|triple)[ -]lumen\b| [+-](?!\w)| (?:TP|MSH|MLH|PMS|BRCA|PTEN|APC|VHL|NF|STK|CDH|RET|MEN)\d{0,3}\b|,? (?:POD|(?:post-?op(?:erative)? )?day) ?\d| (?:normal|central|midline|lateral\w*|equivocal|n/a|pending|sent|panel|status|variant|hose|in situ|-ve|\+ve|\+|neg\b|pos\b|elevated|raised|intact|score[ds]|"
-    r"in (?:19|20)\d\d\b|to the (?:right|left)\b|lateralis\w+|(?:single|dual|double|triple) lumen\b|different from\b|dull\b|lax\b|tight\b|flushe[sd]\b|locked\b|capped\b|clamped\b|accessed\b|de-?accessed\b|patent\b|tunnel+ed\b|to (?:gravity|suction|drainage|(?:low|wall|bulb|continuous|intermittent|straight) \w+)\b|"
+    r"in (?:19|20)\d\d\b|(?:to|on) the (?:right|left)\b|lateralis\w+|(?:single|dual|double|triple) lumen\b|different from\b|dull\b|lax\b|tight\b|flushe[sd]\b|locked\b|capped\b|clamped\b|accessed\b|de-?accessed\b|patent\b|tunnel+ed\b|to (?:gravity|suction|drainage|(?:low|wall|bulb|continuous|intermittent|straight) \w+)\b|"
     r"in place\b|[LR] (?:IJ|SC|fem|subclav)|left fem|right fem|(?:aborted|attempted|performed|planned|completed|done|used|applied)(?=[ ]*(?:$|[.,;\n)]))|x ?\d\b|"
     r"not (?:done|used|heard|seen|elicited|tested|applicable|performed|assessed|indicated|present|calculated))"
 )
@@ -208,21 +210,32 @@ TITLED = regex.compile(
 
 
 def phrase_around(text: str, start: int, end: int) -> int | None:
-    """Where the phrase begins, if ``text[start:end]`` lies within an eponym of more than one word ("Austin Flint", "Le Fort II")."""
-    words = list(_WORD.finditer(text, max(0, start - _REACH), min(len(text), end + _REACH)))
-    folded = [fold(word.group()) for word in words]
-    for first in range(len(words)):
-        if words[first].start() > start:
+    """Where the phrase begins, if ``text[start:end]`` lies within an eponym of more than one word ("Le Fort II")."""
+    for first, last, reach in _phrases(text):
+        if first.start() > start:
             return None
+        if last.end() >= start and end <= reach:
+            return first.start() if _is_thing(text, first, last) else None
+    return None
+
+
+@lru_cache(maxsize=1)
+def _phrases(text: str) -> tuple[tuple[regex.Match[str], regex.Match[str], int], ...]:
+    """First word, last word and reach (its noun or grade included) of every phrase of the list in ``text``."""
+    words = list(_WORD.finditer(text))
+    folded = [fold(word.group()) for word in words]
+    found = []
+    for first, word in enumerate(words):
+        if folded[first] not in _FIRSTS:
+            continue
         for length in range(2, min(_LONGEST, len(words) - first) + 1):
             last = words[first + length - 1]
-            if last.end() < start or " ".join(folded[first : first + length]) not in _PHRASES:
-                continue
-            tail = GRADED.match(text, last.end())
-            head = HEADED.match(text, last.end())
-            if end <= max(found.end() if found else last.end() + 2 for found in (tail, head)):
-                return words[first].start() if _is_thing(text, words[first], last) else None
-    return None
+            if last.start() - word.start() > _REACH:
+                break
+            if " ".join(folded[first : first + length]) in _PHRASES:
+                nouns = (pattern.match(text, last.end()) for pattern in (GRADED, HEADED))
+                found.append((word, last, max(n.end() if n else last.end() + 2 for n in nouns)))
+    return tuple(found)
 
 
 def _is_thing(text: str, first: regex.Match[str], last: regex.Match[str]) -> bool:
@@ -241,4 +254,4 @@ def _is_thing(text: str, first: regex.Match[str], last: regex.Match[str]) -> boo
 
 
 _WORD = regex.compile(r"\p{L}[\p{L}\p{M}]*(?:'s\b)?")
-_REACH = 32
+_REACH = 64

@@ -36,7 +36,7 @@ FACILITIES = (
     Rule(
         "FACILITY",
         "labelled facility",
-        r"(?:^|(?<=[|;>]|[ ]{2}))[ \t]*(?i:(?:[\p{L}]+[ /&]{1,3}){0,2}(?:hospital|facility|clinic|site|practice|surgery|care home|pharmacy|employer|workplace|school|organi[sz]ation|osh|pcp office|lab|laboratory|snf|daycare|nursing home|agency|branch|company|agency branch|trust|provider organi[sz]ation))(?:[ ]name)?[ \t]*:[ \t]*\K(?!(?:None|No|Not|See|Unknown|Nil|Same|Follow|Call|Yes|Pending|Declined|Retired|Unemployed|Self|Normal|Stable|Open|Closed|As|On|Patient|Pt)\b)(?![^\n;|:]*[ ](?:is|are|was|were|shows?|showed|given|with|tried|peaked|and[ ]\p{Ll}+[ ]\p{Ll}+|no|not|without|held|started|started|mg|g/L|oriented|regular|at[ ]\d)\b)\p{Lu}[^\n;|:]{1,60}?(?=[ \t]{2,}|[ \t]*(?:$|[;|(]|,[ ]*(?:\d|\(|[Tt]el|[Pp]h|[Ff]ax))|[.][ ])",
+        r"(?:^|(?<=[|;>]|[ ]{2}))[ \t]*(?i:(?:[\p{L}]+[ /&]{1,3}){0,2}(?:hospital|facility|clinic|site|practice|surgery|care home|pharmacy|employer|workplace|school|organi[sz]ation|osh|pcp office|lab|laboratory|snf|daycare|nursing home|agency|branch|company|agency branch|trust|provider organi[sz]ation))(?:[ ]name)?[ \t]*:[ \t]*\K(?!(?:None|No|Not|See|Unknown|Nil|Same|Follow|Call|Yes|Pending|Declined|Retired|Unemployed|Self|Normal|Stable|Open|Closed|As|On|Patient|Pt)\b)(?![^\n;|:]*[ ]\p{Ll}{4,}[ ](?:\p{Ll}{2,}|\d))(?![^\n;|:]*[ ](?:is|are|was|were|shows?|showed|given|with|tried|peaked|and[ ]\p{Ll}+[ ]\p{Ll}+|no|not|without|held|started|started|mg|g/L|oriented|regular|at[ ]\d)\b)\p{Lu}[^\n;|:]{1,60}?(?=[ \t]{2,}|[ \t]*(?:$|[;|(]|,[ ]*(?:\d|\(|[Tt]el|[Pp]h|[Ff]ax))|[.][ ])",
     ),
     Rule(
         "FACILITY",

@@ -22,18 +22,22 @@ _PLAIN = frozenset(" -:,/@#<>;=_&'\"%!~`")
 Literals = frozenset[str]
 NOTHING: Literals = frozenset()
 _FIGURE = re.compile(r"\d")
+CASED = "\x00"
+"""Before a literal that stands with its capitals: it is searched in ``cased``, others in ``plain``."""
 
 
 @dataclass
 class _Reading:
     """The promises of a sequence so far, and the literal that is being read."""
 
+    cased: bool
     promises: list[Literals] = field(default_factory=list)
     run: str = ""
 
     def end(self) -> None:
         """The literal ends here."""
-        self.offer(frozenset({self.run}) if self.run else NOTHING)
+        capitals = self.run != self.run.lower()
+        self.offer(frozenset({CASED + self.run if capitals else self.run}) if self.run else NOTHING)
         self.run = ""
 
     def offer(self, found: Literals) -> None:
@@ -51,13 +55,19 @@ def plain(text: str) -> str:
     return _FIGURE.sub("0", text.lower())
 
 
+def cased(text: str) -> str:
+    """``text`` as literals with capitals are searched in it: every figure a nought."""
+    return _FIGURE.sub("0", text)
+
+
 def required(expression: str) -> tuple[Literals, ...]:
     """Sets of literals, the most telling first; every match of ``expression`` has one of each set.
 
-    They are to be searched in the ``plain`` text. Empty if nothing is sure.
+    They are to be searched in the ``plain`` text, those that begin with `CASED` (the mark left out) in the
+    ``cased`` one. Empty if nothing is sure.
     """
     single = len(split(expression)) == 1
-    promises = _read(expression).promises if single else [_of_alternatives(expression)]
+    promises = _read(expression, True).promises if single else [_of_alternatives(expression, True)]
     usable = filter(_is_usable, map(_shortest, promises))
     return tuple(sorted(dict.fromkeys(usable), key=_telling, reverse=True)[:_SETS])
 
@@ -71,7 +81,7 @@ def _is_usable(found: Literals) -> bool:
     return (
         0 < len(found) <= _MOST
         and " " not in found
-        and all(len(one) > 1 or not one.isalpha() for one in found)
+        and all(len(one) > 1 or not one.isalpha() for one in (one.removeprefix(CASED) for one in found))
     )
 
 
@@ -92,20 +102,20 @@ def crosses_lines(expression: str) -> bool:
 
 
 def _telling(found: Literals) -> tuple[int, int]:
-    return min(4, min(map(len, found))), -len(found)
+    return min(4, min(len(one.removeprefix(CASED)) for one in found)), -len(found)
 
 
-def _of_alternatives(expression: str) -> Literals:
-    of_each = [_of_sequence(part) for part in split(expression)]
+def _of_alternatives(expression: str, cased: bool) -> Literals:
+    of_each = [_of_sequence(part, cased) for part in split(expression)]
     return NOTHING if NOTHING in of_each else frozenset().union(*of_each)
 
 
-def _of_sequence(part: str) -> Literals:
-    return _read(part).best()
+def _of_sequence(part: str, cased: bool) -> Literals:
+    return _read(part, cased).best()
 
 
-def _read(part: str) -> _Reading:
-    reading, at = _Reading(), 0
+def _read(part: str, cased: bool) -> _Reading:
+    reading, at = _Reading(cased), 0
     while at < len(part):
         character = part[at]
         if character == "(":
@@ -117,7 +127,7 @@ def _read(part: str) -> _Reading:
         if literal is None or not least:
             reading.end()
         elif literal:
-            reading.run += plain(literal) * least
+            reading.run += (_FIGURE.sub("0", literal) if cased else plain(literal)) * least
             if most != least:
                 reading.end()
         at = after
@@ -133,7 +143,8 @@ def _read_group(reading: _Reading, part: str, at: int) -> int:
     if not opening.startswith(("(?=", "(?<=")):
         reading.end()
     if least:
-        reading.offer(_of_alternatives(part[at + len(opening) : end - 1]))
+        inside = part[at + len(opening) : end - 1]
+        reading.offer(_of_alternatives(inside, reading.cased and opening != "(?i:"))
     return after
 
 

@@ -34,7 +34,7 @@ _KIN = r"(?i:son|daughter|wife|husband|mother|father|mum|mom|dad|sister|brother|
 _MEET = r"(?i:known as|called|named|seen by|saw|met(?: with)?|spoke (?:to|with)|discuss(?:ed|ion)?(?: \w+){0,3} with|signed(?: off)? by|referred (?:by|to)|letter (?:to|from)|copied to|cc'?d|under(?: the care of)?|accompanied by|escorted by|brought (?:in )?by|reviewed by|examined by|performed by|operated on by|assisted by|consult(?:ed)?(?: with)?|contact(?:ed)?|phoned|telephoned|emailed|texted|paged|(?:next of kin|nok|proxy|hcp|poa|guardian|caregiver|carer|family|parents?|relatives?|spouse|roommate|neighbou?r) (?:of|for)|daughter of|son of|wife of|husband of|mother of|father of|sister of|brother of|care of|attn|regards to|on behalf of|per|prescribed by|ordered by|drawn by|e-?signed(?: by)?|scribed by|dictated by|transcribed by|reported by|thank you for (?:referring|seeing)|history (?:was )?(?:obtained|provided|given) (?:from|by)|relative|answers to|goes by|introduc\w+ (?:to|by)|handed over to|via)"
 _DOTTED = r"(?:p\.o|i\.v|i\.m|a\.m|p\.m|e\.g|i\.e|u\.s|u\.k|u\.n|e\.u|d\.c|m\.d|d\.o|r\.n|n\.p|p\.a|p\.t|o\.t|h\.s|[bqt]\.d|p\.r|n\.b|[apco]\.c|p\.s|s\.c|s\.l|s\.q|c\.f|e\.r|e\.d|o\.r|o\.[dsu]|a\.[dsu]|b\.p|h\.r|r\.r|c\.t|g\.i|g\.u|t\.b|v\.s|r\.[av]|l\.[apv]|n\.g|i\.d|a\.k|c\.v|p\.e|r\.o|y\.o|d\.t|b\.s|m\.s|ph\.d|n\.s|o\.b|c\.o|v\.a|r\.t|i\.u|i\.q|q\.h|a\.[ao]|s\.p|s\.o|w\.r)\."
 """What is written with two full stops and names nobody."""
-_CREDENTIAL = r"(?:M\.?D|D\.?O|R\.?N|N\.?P|P\.?A(?:-C)?|Ph\.?D|MBBS|MBChB|MBBCh|FRC\w+|MRC\w+|FACS|FACC|DDS|DMD|PharmD|LCSW|LPN|CRNA|CNM|APRN|DNP|BSN|MSN|PT|DPT|OT|RD|SLP|LMFT|PsyD|CNA|EMT|FNP|ARNP|BDS|DPM|OD)"
+_CREDENTIAL = r"(?:MD|M\.D|DO|D\.O|RN|R\.N|NP|N\.P|PA(?:-C)?|P\.A(?:-C)?|PhD|Ph\.D|MBBS|MBChB|MBBCh|FRC\w+|MRC\w+|FACS|FACC|DDS|DMD|PharmD|LCSW|LPN|CRNA|CNM|APRN|DNP|BSN|MSN|PT|DPT|OT|RD|SLP|LMFT|PsyD|CNA|EMT|FNP|ARNP|BDS|DPM|OD)"
 
 NAMES = (
     Rule(
@@ -73,6 +73,11 @@ NAMES = (
         rf"\b{_KIN}(?:'s name(?: is)?|[ ]\([^)\n]{{1,20}}\))?(?:,?[ ](?:is[ ]|named[ ]|called[ ])?|[ ]?:[ ]?|[ ]-[ ]|[ ]?\()\K(?:{_COMMA_NAME}(?=[ ]?(?:[,.;()\n]|$))|{NAME})",
     ),
     Rule(
+        "PERSON",
+        "role and name in brackets",
+        rf"\b(?i:resident|attending|fellow|intern|hospitalist|registrar|provider|RN|LPN|NP|PA|CNA|tech|interpreter|chaplain|sitter|scribe|student|team lead|officer|therapist)[ ]\(\K{NAME}(?=\))",
+    ),
+    Rule(
         "PERSON", "phrase of meeting", rf"\b{_MEET}[ ](?:(?:her|his|the|my|our|their|a)[ ]\w+,?[ ])?\K{NAME}"
     ),
     Rule(
@@ -109,7 +114,7 @@ NAMES = (
     Rule(
         "PERSON",
         "sign-off behind a dash",
-        rf"(?<=[.?!\")'\n][ ]?)[-\u2013\u2014]{{1,2}}[ ]?\K(?:{NAME}|(?:\p{{L}}\.[ ]?){{1,2}}\p{{L}}\.?|\p{{Lu}}{{2,3}})(?=\s*\Z)|(?<=[.?!\")'][ ]?)[-\u2013\u2014]{{1,2}}[ ]?\K(?:{NAME}|(?:\p{{L}}\.[ ]?){{1,2}}\p{{L}}\.)(?=[ ]*\n)",
+        rf"(?<=[.?!\")'\n][ ]?)[-\u2013\u2014]{{1,2}}[ ]?\K(?:{NAME}|(?:\p{{L}}\.[ ]?){{1,2}}\p{{L}}\.?|\p{{Lu}}{{2,3}})(?=[\]\)]?\s*\Z)|(?<=[.?!\")'][ ]?)[-\u2013\u2014]{{1,2}}[ ]?\K(?:{NAME}|(?:\p{{L}}\.[ ]?){{1,2}}\p{{L}}\.)(?=[ ]*\n)",
     ),
     Rule(
         "PERSON",
@@ -119,7 +124,7 @@ NAMES = (
     Rule(
         "PERSON",
         "initials",
-        rf"(?<![\w.])(?!(?i:{_DOTTED})(?!\p{{L}}))\p{{Lu}}\.[ ]?\p{{Lu}}\.(?![\p{{L}}\d]|[ ]\p{{Lu}}\p{{Ll}})|(?<=(?:[.?!]|\n)[ ]?)(?!(?i:{_DOTTED})(?!\p{{L}}))\p{{L}}\.\p{{L}}\.(?=\s*\Z)",
+        rf"(?<![\w.])(?=\p{{Lu}}\.[ ]?\p{{Lu}}\.)(?!(?i:{_DOTTED})(?!\p{{L}}))\p{{Lu}}\.[ ]?\p{{Lu}}\.(?![\p{{L}}\d]|[ ]\p{{Lu}}\p{{Ll}})|(?=\p{{L}}\.\p{{L}}\.[\])]?\s*(?:\Z|\n))(?<=(?:[.?!]|\n)[ ]?(?:-[ ])?)(?!(?i:{_DOTTED})(?!\p{{L}}))\p{{L}}\.\p{{L}}\.",
     ),
     Rule(
         "PERSON",
@@ -129,17 +134,22 @@ NAMES = (
     Rule(
         "PERSON",
         "initials of a person",
-        r"\b(?i:(?:dictated|transcribed|typed|signed|verified|entered|initialed|witnessed|reviewed)(?:[ ]by)?|initials|pt|patient|mr|mrs|ms|d|t)[:.]?[ ]{1,2}\K\p{Lu}\.[ ]?(?:\p{Lu}\.[ ]?)?\p{Lu}\.(?!\p{L})",
+        r"\b(?i:(?:dictated|transcribed|typed|signed|verified|entered|initialed|witnessed|reviewed)(?:[ ]by)?|dict|trans|transc|source|donor|initials|pt|patient|mr|mrs|ms|d|t)[:.]?[ ]{1,2}\K\p{Lu}\.[ ]?(?:\p{Lu}\.[ ]?)?\p{Lu}\.(?!\p{L})",
     ),
     Rule(
         "PERSON",
         "initials with a slash",
-        r"^\p{Lu}{2,3}[:/]\p{Ll}{2,3}$|(?<=\n)\p{Ll}{2,3}/\p{Ll}{2,3}\s*\Z|\b(?<=[Dd]ictated by: |[Tt]ranscribed by: |[Tt]yped by: )\p{Lu}{2,3}\b(?:/\p{L}{2,3}\b)?",
+        r"^\p{Lu}{2,3}(?::|/)\p{Ll}{2,3}$|^\p{Ll}{2,3}/\p{Ll}{2,3}\s*\Z",
+    ),
+    Rule(
+        "PERSON",
+        "initials of whoever dictated",
+        r"(?:[Dd]ictated|[Tt]ranscribed|[Tt]yped) by: \K\p{Lu}{2,3}\b(?:/\p{L}{2,3}\b)?",
     ),
     Rule(
         "PERSON",
         "initials who do something",
-        r"(?<![\w.])(?!(?i:p\.o|i\.v|i\.m|a\.m|p\.m|e\.g|i\.e|u\.s|d\.c|m\.d|h\.s|q\.d|b\.d|t\.d|p\.r|n\.b|a\.c|p\.c|s\.c|d\.o|r\.n|c\.f|u\.k|n\.p|s\.l)\.)\p{L}\.[ ]?\p{L}\.(?:\p{L}\.)?(?= (?:in|refuses|is|was|has|needs|wants|from|called|asks|reports|says|said)\b)|\bS\.L\.(?= in [Rr])",
+        r"(?<![\w.])(?=\p{L}\.[ ]?\p{L}\.)(?!(?i:p\.o|i\.v|i\.m|a\.m|p\.m|e\.g|i\.e|u\.s|d\.c|m\.d|h\.s|q\.d|b\.d|t\.d|p\.r|n\.b|a\.c|p\.c|s\.c|d\.o|r\.n|c\.f|u\.k|n\.p|s\.l)\.)\p{L}\.[ ]?\p{L}\.(?:\p{L}\.)?(?= (?:in|refuses|is|was|has|needs|wants|from|called|asks|reports|says|said)\b)|\bS\.L\.(?= in [Rr])",
     ),
     Rule(
         "PERSON",

@@ -79,6 +79,11 @@ IDENTIFIERS = (
         r"insurance|insurer|insured|policy|member(?:ship)?|subscriber|beneficiary|health plan|plan id|medicare|medicaid|hicn?|mbi|payer|carrier|group (?:no\.?|number|id)|bcbs|aetna|cigna|humana|tricare|rx ?bin|pcn|ehic",
         4,
     ),
+    Rule(
+        "HEALTH_PLAN",
+        "number of a dependant",
+        r"\b(?i:insurance|insurer|policy|member|subscriber|beneficiary|health plan|plan id|medicare|medicaid|payer|id)\b[^\n\d;]{0,16}?\K(?=[A-Z]{0,4}\d)[A-Z\d]{7,14}(?:[ -]|[ ]?\n)0\d(?=[ ]*(?:[.,;)]|$)|[ ]{2}|[ ](?:is|was|has|for|through|under|and)\b)(?![.,]\d)",
+    ),
     Rule("HEALTH_PLAN", "Medicare card of Australia", r"(?<![\d.,-])[1-9]\d{3}[ -]\d{5}[ -]\d(?!\d|[.,]\d)"),
     Rule(
         "HEALTH_PLAN",

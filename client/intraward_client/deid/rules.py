@@ -21,7 +21,7 @@ from presidio_analyzer import LocalRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from intraward_client.deid.factoring import factor
-from intraward_client.deid.literals import Literals, crosses_lines, plain, required
+from intraward_client.deid.literals import CASED, Literals, cased, crosses_lines, plain, required
 
 RULE_TIMEOUT_SECONDS = 2.0
 RULE_SCORE = 0.95
@@ -54,7 +54,7 @@ class _Lines:
     """A text by lines, and in which of them a literal stands: bit ``n`` of a mask is line ``n``."""
 
     def __init__(self, text: str) -> None:
-        self.text, self.plain = text, plain(text)
+        self.text, self.plain, self._cased = text, plain(text), cased(text)
         self._starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
         self._every = (1 << len(self._starts)) - 1
         self._of_literal: dict[str, int] = {}
@@ -90,11 +90,13 @@ class _Lines:
         return lines
 
     def _search(self, literal: str) -> int:
-        lines, at = 0, self.plain.find(literal)
+        text = self._cased if literal.startswith(CASED) else self.plain
+        literal = literal.removeprefix(CASED)
+        lines, at = 0, text.find(literal)
         while at >= 0:
             following = bisect_right(self._starts, at)
             lines |= 1 << (following - 1)
-            at = self.plain.find(literal, self._starts[following]) if following < len(self._starts) else -1
+            at = text.find(literal, self._starts[following]) if following < len(self._starts) else -1
         return lines
 
     def _stretches(self, lines: int) -> Iterator[tuple[int, int]]:

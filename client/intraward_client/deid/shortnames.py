@@ -46,16 +46,29 @@ _LETTERS = (
 )
 _LETTERED = regex.compile(_LETTERS)
 _LETTERED_SMALL = regex.compile(f"(?i){_LETTERS}")
+_SHORT = regex.compile(r"(?<!\p{L})\p{L}{3,7}(?!\p{L})")
 _NICK = r"\p{Lu}\p{Ll}{3,}(?:'s)?"
 _STOP = r"(?=[ ](?:on|in|this|last|for|then|with|since|after|before|and|yesterday|today|tomorrow|ED|by|at|until|as|is|has)\b|[.,;?)]|[ \t]*(?:\n|$))"
-_NICKNAMED = regex.compile(
-    rf"{_DEED}(?:at|from|to|by|via)[ ]\K{_NICK}{_STOP}"
-    rf"|\b(?:at|choices:)[ ]\K{_NICK}(?=[ ](?:on|in|this|last|since|then|yesterday|today|tomorrow)\b|[.,;?])"
-    rf"|\A[^\n]{{0,60}}\b{_PAPER}[ ][-|][ ]\K{_NICK}(?=[ \t]*\n)"
-    r"|\A\p{Lu}\p{Ll}{3,}'s(?=[ \t]*\n)"
-    rf"|(?:^|\n)[ \t]*(?i:cc|copy)\b[^\n]{{2,80}}[;,][ ]\K{_NICK}(?=,?[ ](?i:fax|tel|phone)|[ \t]*(?:\n|$))"
-    rf"|\b{_NICK}(?=[ ](?:switchboard|operator|will send|ED (?:called|sent|doc)))"
+_AT = r"(?:at|from|to|by|via)[ ]"
+_NICKNAMED_AT = regex.compile(rf"\b{_AT}\K{_NICK}{_STOP}")
+_DEED_BEFORE = regex.compile(rf"{_DEED}{_AT}$")
+_NICKNAMED = (
+    regex.compile(
+        rf"\b(?:at|choices:)[ ]\K{_NICK}(?=[ ](?:on|in|this|last|since|then|yesterday|today|tomorrow)\b|[.,;?])"
+    ),
+    regex.compile(
+        rf"\A[^\n]{{0,60}}\b{_PAPER}[ ][-|][ ]\K{_NICK}(?=[ \t]*\n)|\A\p{{Lu}}\p{{Ll}}{{3,}}'s(?=[ \t]*\n)"
+    ),
+    regex.compile(
+        rf"(?m)^[ \t]*(?i:cc|copy)\b[^\n]{{2,80}}[;,][ ]\K{_NICK}(?=,?[ ](?i:fax|tel|phone)|[ \t]*(?:\n|$))"
+    ),
 )
+_TOLD = ("switchboard", "operator", " will send", " ED called", " ED sent", " ED doc")
+_NICKNAMED_BEFORE = regex.compile(
+    rf"\b{_NICK}(?=[ ](?:switchboard|operator|will send|ED (?:called|sent|doc)))"
+)
+_FURTHEST = 70
+"""Letters before a hospital in which what is done there is told."""
 _NO_NICKNAME = (
     frozenset(month.lower() for month in MONTHS)
     | STOP_WORDS
@@ -79,11 +92,30 @@ _SERVICE = regex.compile(
 def letters_of_hospitals(text: str, kinds: WordKinds, *, small: bool = False) -> Iterator[tuple[int, int]]:
     """Where letters stand for a hospital; ``small``: also in small letters, for a text without capitals to tell by."""
     pattern = _LETTERED_SMALL if small else _LETTERED
-    for match in pattern.finditer(text, timeout=RULE_TIMEOUT_SECONDS):
-        token = match.group().upper()
-        unknown = kinds.of(token) is Kind.UNKNOWN or (token.endswith("RMC") and kinds.of(token) not in NAMES)
-        if unknown and len(token) > 2 and token not in _NO_HOUSE:
-            yield match.span()
+    beginnings = {
+        0 if (at := text.rfind("\n", 0, word.start())) < 0 else at for word in _candidates(text, kinds, small)
+    }
+    for begin in sorted(beginnings):
+        end = text.find("\n", begin + 1)
+        for match in pattern.finditer(
+            text, begin, len(text) if end < 0 else end + 1, timeout=RULE_TIMEOUT_SECONDS
+        ):
+            if _is_house(match.group(), kinds):
+                yield match.span()
+
+
+def _candidates(text: str, kinds: WordKinds, small: bool) -> Iterator[regex.Match[str]]:
+    """Short words that can be the letters of a hospital."""
+    for word in _SHORT.finditer(text):
+        if (small or word.group().isupper()) and _is_house(word.group(), kinds):
+            yield word
+
+
+def _is_house(letters: str, kinds: WordKinds) -> bool:
+    """Whether neither the clinic nor English knows ``letters``."""
+    token = letters.upper()
+    unknown = kinds.of(token) is Kind.UNKNOWN or (token.endswith("RMC") and kinds.of(token) not in NAMES)
+    return unknown and len(token) > 2 and token not in _NO_HOUSE
 
 
 class ShortNames(LocalRecognizer):
@@ -104,7 +136,7 @@ class ShortNames(LocalRecognizer):
         return found + [self._result(*span) for span in self._nicknames(text)]
 
     def _nicknames(self, text: str) -> Iterator[tuple[int, int]]:
-        for match in _NICKNAMED.finditer(text, timeout=RULE_TIMEOUT_SECONDS):
+        for match in _nicknamed(text):
             word = match.group().lower().removesuffix("'s")
             named = match.group().endswith("'s")
             if word in _NO_NICKNAME or (not named and _SERVICE.search(word)):
@@ -118,3 +150,14 @@ class ShortNames(LocalRecognizer):
             RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
         }
         return RecognizerResult("FACILITY", start, end, _SCORE, recognition_metadata=metadata)
+
+
+def _nicknamed(text: str) -> Iterator[regex.Match[str]]:
+    """Capitalised words where a hospital stands that is called by a nickname."""
+    for match in _NICKNAMED_AT.finditer(text, timeout=RULE_TIMEOUT_SECONDS):
+        if _DEED_BEFORE.search(text, max(0, match.start() - _FURTHEST), match.start()):
+            yield match
+    for pattern in _NICKNAMED:
+        yield from pattern.finditer(text, timeout=RULE_TIMEOUT_SECONDS)
+    if any(told in text for told in _TOLD):
+        yield from _NICKNAMED_BEFORE.finditer(text, timeout=RULE_TIMEOUT_SECONDS)

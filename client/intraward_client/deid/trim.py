@@ -30,7 +30,7 @@ _EDGE = listed(
 )
 _DAYS = listed("Thu Sun Mon May Mai Jan April June August")
 """Days and months that are names too, where a name follows."""
-_ARTICLES = listed("Ter Ten Van Von De Den Der La Le El Al Bin Ibn Pa")
+_ARTICLES = listed("do da de du von van ter ten Ter Ten Van Von De Den Der La Le El Al Bin Ibn Pa")
 """Printed with a capital they belong to the name behind them."""
 _PRONOUNS = listed("i you he she it we they that there who what let here")
 
@@ -54,7 +54,7 @@ def trimmed(text: str, start: int, end: int, kinds: WordKinds) -> tuple[int, int
         and not (titled and tokens[0].group().lower() not in _EDGE)
     ):
         tokens.pop(0)
-    while len(tokens) > 1 and (_is_edge(tokens[-1].group(), kinds) or _is_tail(tokens[-1].group(), kinds)):
+    while len(tokens) > 1 and (_is_edge(tokens[-1].group(), kinds) or _is_tail(text, tokens[-1], kinds)):
         tokens.pop()
     if len(tokens) == 1 and not titled and _is_acronym(tokens[0].group(), kinds):
         return None
@@ -74,10 +74,12 @@ def _is_acronym(token: str, kinds: WordKinds) -> bool:
     return token.isupper() and len(token) <= 5 and kinds.of(token) in {Kind.WORD, Kind.UNKNOWN}
 
 
-def _is_tail(token: str, kinds: WordKinds) -> bool:
-    """A word that only follows a name: an inflected verb or noun that is no family name."""
+def _is_tail(text: str, word: regex.Match[str], kinds: WordKinds) -> bool:
+    """A word that only follows a name: an inflected verb or noun that is no family name, and ends no phrase."""
+    token = word.group()
     return (
         kinds.of(token) is Kind.WORD
+        and text[word.end() : word.end() + 1] not in {",", ")", ";", "|", "\n"}
         and is_inflected(token, kinds.words)
         and fold(token) not in word_list("family_words")
     )

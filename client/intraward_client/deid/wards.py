@@ -100,6 +100,21 @@ WARDS = (
     ),
     Rule(
         "ROOM",
+        "unit of any letter behind a cue",
+        r"\b(?i:accept(?:ed)?|admit(?:ted)?|transfer(?:red)?|move[ds]?|moving|down|up|back|called|given|handed off|handoff|report|sent|boarding|left|coverage|covering|sitter|requested|nurse|charge|bed)\b(?:[ ][a-z]+){0,3}?[ ](?:to|on|from|(?:for|in)(?=[ ]\d{1,2}[A-CE-GI-LN-VZ]))[ ]\K(?![234]D\b)\d{1,2}[A-Z]\b(?=[ ]*(?:[,.;:?)]|$|\n)|[ ](?:and|at|when|for|in|on|after|with|via|waiting|tonight|today|now|this|bed|room)\b)(?!\.\d)|(?:^|[ ])(?:is|'s)[ ](?:on|covering)[ ]\K(?![234]D\b)\d{1,2}[A-Z]\b(?=[ ]*[,.?]|[ ](?:tonight|today|now))|[|/][ ]\K\d{1,2}[A-Z](?=[ ]*(?:$|[|/]))",
+    ),
+    Rule(
+        "ROOM",
+        "unit by figure and name",
+        rf"\b(?:on|to|from)[ ]\K(?!\d+[ ](?:{'|'.join((*MONTHS, *(month[:3] for month in MONTHS)))}|[A-Z]+\b)\b)\d{{1,2}}[ ]\p{{Lu}}\p{{Ll}}{{3,}}(?:[ ](?:Tower|Wing|Unit|Pavilion))?\b(?![ ]+(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Court|Ct|Place|Pl|Way|Blvd|Boulevard|Terrace|\p{{Lu}}\p{{Ll}}+[ ](?:Street|St|Road|Rd|Avenue|Ave|Lane|Drive|Dr|Court|Way)))(?=[ ]*(?:[,.;:?)]|$)|[ ](?:and|at|when|for|in|on|after|with|waiting|bed|Bed|room|Room|tonight|today|Serial)\b)|(?<=\b(?:RN|LPN|NP|MD|CNA)[ ]{{2,4}})\d{{1,2}}[ ]\p{{Lu}}\p{{Ll}}{{3,}}(?=[ ]{{2,}}|$)",
+    ),
+    Rule(
+        "ROOM",
+        "room beside a name",
+        r"(?<=\d[.)][ ]\p{Lu}[\p{L}'-]{2,20},[ ])\d{3,4}(?:[A-H]|-\d)?(?=,)|\b(?i:one|who|which|patient|pt|whoever|name)\b[^.;?\n\d]{0,24}[ ](?:in|for)[ ]\K\d{3,4}[A-H]?(?=[ ]*\?)|\bin[ ]\K\d{3,4}[A-H]\b(?=[ ]*[?.,;])(?![.,]\d)|\b\p{L}{3,}[ ]in[ ]\K\d{3,4}(?=[ ](?:please|pls|asap|stat)\b)",
+    ),
+    Rule(
+        "ROOM",
         "name and figure",
         rf"\b(?:on|to|from|in)[ ]\K(?!(?:Stage|Grade|Type|Day|Days|Week|Class|Phase|Level|Group|Cycle|Part|Step|Table|Figure|Month|Score|Factor|Covid|Omega|Vitamin|Year|Age|Chapter|Room|Bed|Ward|Bay|Line|Arm|Dose|Visit|Question|Item|Box|Protein|Zone|Category|Tier|Lead|Leads|Trial|Study|Interleukin|Hepatitis|Influenza|Title|Section|Page|Version|Appendix|Route|Highway|Interstate|{'|'.join((*MONTHS, *(month[:3] for month in MONTHS)))})\b)\p{{Lu}}\p{{Ll}}{{2,}}[ ]\d{{1,2}}[A-Z]?\b(?![./]\d|[ ]?(?:mg|mcg|ml|units?|times|days|weeks|tablets?|%))",
     ),

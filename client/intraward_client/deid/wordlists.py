@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent / "lists"
@@ -54,6 +54,7 @@ def lists_digest() -> str:
     return total.hexdigest()
 
 
+@lru_cache(maxsize=50_000)
 def fold(word: str) -> str:
     """``word`` in small letters without accents, without a possessive ending."""
     lowered = word.lower()

@@ -100,8 +100,10 @@ def test_factored_rules_are_whole() -> None:
 @pytest.mark.parametrize(
     ("expression", "literals"),
     [
-        (r"\b(?:MRN|record)[ ]\d+", [{"mrn", "record"}, {" 0"}]),
-        (r"\bDr\.?[ ]\p{Lu}+", [{"dr"}]),
+        (r"\b(?:MRN|record)[ ]\d+", [{"\x00MRN", "record"}, {" 0"}]),
+        (r"\b(?i:MRN|record)[ ]\d+", [{"mrn", "record"}, {" 0"}]),
+        (r"(?i:(?:Dr|prof))[ ]M", [{"\x00 M"}, {"dr", "prof"}]),
+        (r"\bDr\.?[ ]\p{Lu}+", [{"\x00Dr"}]),
         (r"(?:colou?r|hue)", [{"colo", "hue"}]),
         (r"(?:age|age at|aged)[ ]x", [{"age"}, {" x"}]),
         (r"\p{L}+(?=[ ]?kg)", [{"kg"}]),

@@ -61,6 +61,24 @@ def _found(deidentifier: Deidentifier, text: str) -> list[str]:
         ("Sign-out: 1. Menon - watch K. 2. Gandhi - scope in am.", "Gandhi"),
         ("Twelve beats of NSVT, Mg pending. Nahúm", "Nahúm"),
         ("Who is the hospitalist tonight? Tulasi or Marivic?", "Tulasi"),
+        # tables, units and rooms
+        ("ED Bed | 221\nSeen by | H. Abu-Zaid, MD", "221"),
+        ("Facility ........ Owatonna Community\nPhysician ....... N. Perrotta", "Owatonna Community"),
+        ("Accepted to 2Y, waiting on a clean bed.", "2Y"),
+        ("Report called to 5K at 11:25.", "5K"),
+        ("Belongings were left on 7 Meadowlark and retrieved.", "7 Meadowlark"),
+        ("who is covering 5W tonight", "5W"),
+        ("Sign-out: 1) Dvorak, 876B, GI bleed", "876B"),
+        ("Lactation for Rajinder in 124 please, poor latch.", "124"),
+        # numbers of a plan, initials, names that are words
+        ("Medicaid number EF443964083 01 is active.", "EF443964083 01"),
+        ("Dict: A.K.   Trans: E.F.\nD: 10/13/2023", "E.F."),
+        ("Dr. Two Bulls, and agree.", "Two Bulls"),
+        ("Seen together with Dragana Hadjis, PGY-2.", "Dragana Hadjis"),
+        ("He is followed here by Dr. do Nascimento.", "do Nascimento"),
+        ("Overnight resident (Tsai) evaluated for agitation.", "Tsai"),
+        ("Grandfather lived to 104, grandmother to 92.", "92"),
+        ("mohammad can you hang the second unit", "mohammad"),
     ],
 )
 def test_it_is_found_whole(deidentifier: Deidentifier, text: str, whole: str) -> None:
@@ -90,6 +108,11 @@ def test_it_is_found_whole(deidentifier: Deidentifier, text: str, whole: str) ->
         "ASA III, Mallampati 2",
         "How is Broca's different from Wernicke's aphasia?",
         "Case reported to the registry. Flew in from abroad. Outside records were sent.",
+        "PHQ-9 is 13, GAD-7 is 3.\nBiPAP overnight at 12/5, FiO2 30%.",
+        "Pharmacy: WBC down to 11.7 on day 3 of piperacillin.",
+        "Whipple pathway, Noonan features, Horner on the left",
+        "Admit to 2 liters on room air; move up to 2 tablets; cut down to 5 mg.",
+        "Pain | 3\nBP ........ 120/80\nDiet\tregular",
         "Del 17p13 and t(9;22), 46,XY,del(5q31-33).",
     ],
 )
