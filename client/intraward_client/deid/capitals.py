@@ -12,10 +12,10 @@ text without capitals (short queries) two name-like words side by side count, on
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import regex
-from presidio_analyzer import LocalRecognizer, RecognizerResult
+from presidio_analyzer import RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 from spacy.lang.en.stop_words import STOP_WORDS
 
@@ -23,14 +23,13 @@ from intraward_client.deid.deeds import is_abbreviated_name, is_acting
 from intraward_client.deid.filters import is_eponym, is_headed
 from intraward_client.deid.lexicon import is_inflected, listed
 from intraward_client.deid.recase import is_caseless
+from intraward_client.deid.recognizer import OwnRecognizer
 from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS
 from intraward_client.deid.standing import is_aged, is_bedded, is_person_there
 from intraward_client.deid.wordkinds import MAYBE, NAMES, Kind, WordKinds
 from intraward_client.deid.wordlists import fold, word_list
 
 NAME = "IntrawardCapitals"
-_SCORE = 0.9
-"""Above the model's 0.85: of two findings of one place Presidio keeps the higher, and the model's is filtered."""
 _SPEAKING = listed(
     """reports reported states stated says said denies denied complains complained presented presents lives
     lived works worked called calls visits visited came comes went goes asked asks wants wanted
@@ -91,15 +90,12 @@ _OPENERS = frozenset('.!?:;\n-*>|"(')
 _Word: TypeAlias = "regex.Match[str]"
 
 
-class CapitalisedNames(LocalRecognizer):
+class CapitalisedNames(OwnRecognizer):
     """PERSON and LOCATION by capitals and lists."""
 
     def __init__(self, kinds: WordKinds) -> None:
         self._kinds = kinds
         super().__init__(supported_entities=["PERSON", "LOCATION"], name=NAME)
-
-    def load(self) -> None:
-        """Nothing to load; the lists come with the package and the model."""
 
     def analyze(
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
@@ -112,7 +108,7 @@ class CapitalisedNames(LocalRecognizer):
         while index < len(tokens):
             run = list(_run(text, tokens, index, caseless))
             for entity, start, end in self._read(text, tokens, index, run, caseless):
-                found.append(self._result(entity, start, end))
+                found.append(self.found(entity, start, end))
             index += max(len(run), 1)
         return found
 
@@ -293,13 +289,6 @@ class CapitalisedNames(LocalRecognizer):
                 and not _capital_next(text, word)
             )
         return False
-
-    def _result(self, entity: str, start: int, end: int) -> RecognizerResult:
-        metadata: dict[str, Any] = {
-            RecognizerResult.RECOGNIZER_NAME_KEY: NAME,
-            RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
-        }
-        return RecognizerResult(entity, start, end, _SCORE, recognition_metadata=metadata)
 
 
 def _run(text: str, tokens: list[_Word], index: int, caseless: bool) -> Iterator[_Word]:

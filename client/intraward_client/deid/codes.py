@@ -14,22 +14,21 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 import regex
-from presidio_analyzer import LocalRecognizer, RecognizerResult
+from presidio_analyzer import RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from intraward_client.deid.clinicalcodes import COUNTED, is_clinical_code, is_known
 from intraward_client.deid.eponyms import EPONYMS
 from intraward_client.deid.lexicon import is_drug, listed
 from intraward_client.deid.recase import is_caseless
+from intraward_client.deid.recognizer import OwnRecognizer
 from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS
 from intraward_client.deid.wordkinds import NAMES, Kind, WordKinds
 from intraward_client.deid.wordlists import fold, word_list
 
 NAME = "IntrawardCodes"
-_SCORE = 0.9
 _OUTER = r"\s,;()\[\]{}\"'|<>=\u2018\u2019\u201c\u201d\u2026\u2022"
 _TOKEN = regex.compile(rf"(?<![^{_OUTER}])[^\d{_OUTER}]*+\d[^{_OUTER}]*+")
 _LABEL = regex.compile(r"\p{L}[\p{L}./ -]{0,24}(?::|#)(?=.)")
@@ -66,7 +65,7 @@ _AROUND = ".!?*-_"
 _JOINTS = frozenset("@./_-")
 
 
-class CodedTokens(LocalRecognizer):
+class CodedTokens(OwnRecognizer):
     """OTHER_ID and USERNAME by their shape."""
 
     def __init__(self, kinds: WordKinds) -> None:
@@ -74,15 +73,12 @@ class CodedTokens(LocalRecognizer):
         self._seen: dict[str, bool] = {}
         super().__init__(supported_entities=["OTHER_ID", "USERNAME"], name=NAME)
 
-    def load(self) -> None:
-        """Nothing to load; the lists come with the package and the model."""
-
     def analyze(
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
         """Spans of codes and user names; `TimeoutError` when splitting the text takes over two seconds."""
-        found = [self._result(*span) for span in self._coded(text)]
-        found += [self._result("USERNAME", start, end) for start, end in self._users(text)]
+        found = [self.found(*span) for span in self._coded(text)]
+        found += [self.found("USERNAME", start, end) for start, end in self._users(text)]
         return found
 
     def _coded(self, text: str) -> Iterator[tuple[str, int, int]]:
@@ -211,13 +207,6 @@ class CodedTokens(LocalRecognizer):
     def _is_user(self, word: str) -> bool:
         """Built of an initial and a name, or with a figure or a joint inside."""
         return not word.isalpha() or is_initial_and_name(word)
-
-    def _result(self, entity: str, start: int, end: int) -> RecognizerResult:
-        metadata: dict[str, Any] = {
-            RecognizerResult.RECOGNIZER_NAME_KEY: NAME,
-            RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
-        }
-        return RecognizerResult(entity, start, end, _SCORE, recognition_metadata=metadata)
 
 
 _ENDINGS = listed("es ed er ly al ic an en ia is us ns rs ts ry ty ey or on in ar st le")

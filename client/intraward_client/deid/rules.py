@@ -14,14 +14,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
-from typing import Any
 
 import regex
-from presidio_analyzer import LocalRecognizer, RecognizerResult
+from presidio_analyzer import RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from intraward_client.deid.factoring import factor
 from intraward_client.deid.literals import CASED, Literals, cased, crosses_lines, plain, required
+from intraward_client.deid.recognizer import OwnRecognizer
 
 RULE_TIMEOUT_SECONDS = 2.0
 RULE_SCORE = 0.95
@@ -118,15 +118,14 @@ class _Lines:
 _LINE_END = regex.compile("\n")
 
 
-class RuleRecognizer(LocalRecognizer):
+class RuleRecognizer(OwnRecognizer):
     """All rules of a pack."""
+
+    SCORE = RULE_SCORE
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._compiled = tuple(map(_Compiled.of, rules))
         super().__init__(supported_entities=sorted({rule.entity for rule in rules}), name=_NAME)
-
-    def load(self) -> None:
-        """Nothing to load; the rules are code."""
 
     def analyze(
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
@@ -134,17 +133,10 @@ class RuleRecognizer(LocalRecognizer):
         """Every match of every rule; `TimeoutError` when one takes longer than two seconds."""
         lines = _Lines(text)
         return [
-            self._result(rule.entity, *match.span())
+            self.found(rule.entity, *match.span())
             for rule in self._compiled
             if rule.entity in entities
             for start, end in lines.windows(rule)
             for match in rule.expression.finditer(text, start, end, timeout=RULE_TIMEOUT_SECONDS)
             if match.end() > match.start()
         ]
-
-    def _result(self, entity: str, start: int, end: int) -> RecognizerResult:
-        metadata: dict[str, Any] = {
-            RecognizerResult.RECOGNIZER_NAME_KEY: _NAME,
-            RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
-        }
-        return RecognizerResult(entity, start, end, RULE_SCORE, recognition_metadata=metadata)

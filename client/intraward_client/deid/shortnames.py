@@ -10,19 +10,18 @@ end as the letters of hospitals do; a nickname must be no word of the clinic. Pa
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import regex
-from presidio_analyzer import LocalRecognizer, RecognizerResult
+from presidio_analyzer import RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 from spacy.lang.en.stop_words import STOP_WORDS
 
 from intraward_client.deid.lexicon import MONTHS, listed
+from intraward_client.deid.recognizer import OwnRecognizer
 from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS
 from intraward_client.deid.wordkinds import NAMES, Kind, WordKinds
 
 NAME = "IntrawardShortNames"
-_SCORE = 0.9
 _NO_HOUSE = listed(
     """ADH PIH RVH HLH DCH CAH NPH NASH MASH MAFH DISH PNH EMH PCH GBH TTH AVH IGH HGH FNH FSHH DAH KOH MEOH NAOH SICH AICH ICH SAH
     IVH SDH EDH BPH LVH PTH TSH FSH ETOH OSH LDH LMWH UFH MPH NIH DOH HHS SHS OHS OHSH OSAHS BRASH HELLPH SIADH MSH PMH PSH PMHS FMH
@@ -118,22 +117,19 @@ def _is_house(letters: str, kinds: WordKinds) -> bool:
     return unknown and len(token) > 2 and token not in _NO_HOUSE
 
 
-class ShortNames(LocalRecognizer):
+class ShortNames(OwnRecognizer):
     """FACILITY by letters or nickname, and where it stands."""
 
     def __init__(self, kinds: WordKinds) -> None:
         self._kinds = kinds
         super().__init__(supported_entities=["FACILITY"], name=NAME)
 
-    def load(self) -> None:
-        """Nothing to load; the lists come with the package and the model."""
-
     def analyze(
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
     ) -> list[RecognizerResult]:
         """Spans of hospitals; `TimeoutError` when the search takes over two seconds."""
-        found = [self._result(*span) for span in letters_of_hospitals(text, self._kinds)]
-        return found + [self._result(*span) for span in self._nicknames(text)]
+        found = [self.found("FACILITY", *span) for span in letters_of_hospitals(text, self._kinds)]
+        return found + [self.found("FACILITY", *span) for span in self._nicknames(text)]
 
     def _nicknames(self, text: str) -> Iterator[tuple[int, int]]:
         for match in _nicknamed(text):
@@ -143,13 +139,6 @@ class ShortNames(LocalRecognizer):
                 continue
             if self._kinds.of(word) is not Kind.CLINICAL:
                 yield match.span()
-
-    def _result(self, start: int, end: int) -> RecognizerResult:
-        metadata: dict[str, Any] = {
-            RecognizerResult.RECOGNIZER_NAME_KEY: NAME,
-            RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
-        }
-        return RecognizerResult("FACILITY", start, end, _SCORE, recognition_metadata=metadata)
 
 
 def _nicknamed(text: str) -> Iterator[regex.Match[str]]:

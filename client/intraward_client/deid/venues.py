@@ -12,20 +12,20 @@ is no phrase of the clinic.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import regex
-from presidio_analyzer import LocalRecognizer, RecognizerResult
+from presidio_analyzer import RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 from spacy.lang.en.stop_words import STOP_WORDS
 
 from intraward_client.deid.filters import is_eponym, is_headed
 from intraward_client.deid.lexicon import MONTHS, is_inflected, listed
+from intraward_client.deid.recognizer import OwnRecognizer
 from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS
 from intraward_client.deid.wordkinds import MAYBE, NAMES, Kind, WordKinds
 
 NAME = "IntrawardVenues"
-_SCORE = 0.9
 _TOKEN = regex.compile(r"\p{L}[\p{L}\p{M}]*(?:['’-]\p{L}[\p{L}\p{M}]*)*|&(?:amp;)?")
 _LINKS = listed("of the at and & &amp; for de la del do da dos des du von am an on upon by le les")
 _GAP = regex.compile(r"[ ]{1,2}|[ ]?\n[ ]{0,4}|(?<=\b(?:St|Mt|Ft|Ste|Sta|Sto|Nuestra Sra))\.[ ]{0,2}| - | @ ")
@@ -156,15 +156,12 @@ _HONOURED = listed(
 _Word: TypeAlias = "regex.Match[str]"
 
 
-class Venues(LocalRecognizer):
+class Venues(OwnRecognizer):
     """FACILITY by capitals, kinds of house and the words around."""
 
     def __init__(self, kinds: WordKinds) -> None:
         self._kinds = kinds
         super().__init__(supported_entities=["FACILITY"], name=NAME)
-
-    def load(self) -> None:
-        """Nothing to load; the lists come with the package and the model."""
 
     def analyze(
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
@@ -178,7 +175,7 @@ class Venues(LocalRecognizer):
             if run:
                 span = self._named(text, tokens, index, run) or self._behind_at(text, tokens, index, run)
                 if span is not None:
-                    found.append(self._result(*span))
+                    found.append(self.found("FACILITY", *span))
             index += max(len(run), 1)
         return found
 
@@ -281,13 +278,6 @@ class Venues(LocalRecognizer):
         ]
         firm = self._kinds.of(run[first].group()) in NAMES | MAYBE | {Kind.UNKNOWN}
         return leading[0] if leading and (linked or (firm and leading[-1] == first - 1)) else first
-
-    def _result(self, start: int, end: int) -> RecognizerResult:
-        metadata: dict[str, Any] = {
-            RecognizerResult.RECOGNIZER_NAME_KEY: NAME,
-            RecognizerResult.RECOGNIZER_IDENTIFIER_KEY: self.id,
-        }
-        return RecognizerResult("FACILITY", start, end, _SCORE, recognition_metadata=metadata)
 
 
 def _is_house(words: Sequence[str], *, named: bool, placed: bool) -> bool:
