@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -84,6 +85,7 @@ def plan(
     Example: intraward-client budget plan program.toml --epsilon 4 --home /srv/intraward
     """
     from intraward_client.privacy.planning import answer_of, calibrate, program_cost
+    from intraward_client.privacy.week import charged_lately
     from intraward_shared.gate import read_book
 
     config = load_toml(program, ProgramConfig)
@@ -99,7 +101,8 @@ def plan(
         cost = program_cost(config, program, delta, lambda share: tell(0.7 + 0.2 * share, "accounting"))
         answer = None
         if policy is not None and entries is not None:
-            answer = answer_of(policy, read_book(entries), cap, config)
+            lately = charged_lately(entries, datetime.now(UTC))
+            answer = answer_of(policy, read_book(entries), cap, config, lately)
         if answer is not None and refused is not None:
             reasons = (f"the site is locked: {refused.message}", *answer.reasons)
             answer = replace(answer, admitted=False, reasons=reasons)

@@ -28,6 +28,12 @@ class PrivacyTerms(Strict):
     delta: float = Field(gt=0, le=1e-5)
     declared_max_patients: int = Field(ge=1, description="declared bound n_max, not the true count")
     lifetime_epsilon: float = Field(gt=0, le=100)
+    weekly_epsilon: float | None = Field(
+        default=None,
+        gt=0,
+        le=100,
+        description="most that a week may charge; a schedule counts at once",
+    )
     min_noise_multiplier: float = Field(ge=0.3)
     max_sample_rate: float = Field(gt=0, le=1)
     max_steps_per_round: int = Field(ge=1)

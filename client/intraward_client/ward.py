@@ -17,6 +17,7 @@ import json
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -29,6 +30,7 @@ from intraward_client.participation import check_member, check_not_left
 from intraward_client.plancheck import check_context, check_plan
 from intraward_client.privacy.budget import Budget
 from intraward_client.privacy.noise import NoiseSource
+from intraward_client.privacy.week import check_week
 from intraward_client.request import Request, open_request
 from intraward_client.site_ledger import open_ledger, take_receipt
 from intraward_client.slot import SlotClock
@@ -148,7 +150,7 @@ class Ward:
             check_context(plan, self._load_base())
             if plan.stage is not Stage.LABEL:
                 rehearse(plan, self._load_base(), request.inputs)
-            entry = self._reserve(request)
+            entry = self._reserve(request, now)
         except Exception as error:
             return self._refused(error, plan), known
         try:
@@ -206,12 +208,18 @@ class Ward:
         self._ledger.ensure_released(plan.digest, sealed)
         return sealed
 
-    def _reserve(self, request: Request) -> LedgerEntry:
-        plan = request.plan
-        budget = Budget(self._ledger, self.policy.privacy.lifetime_epsilon, self.policy.privacy.delta)
+    def _reserve(self, request: Request, now: datetime) -> LedgerEntry:
+        plan, terms = request.plan, self.policy.privacy
+        budget = Budget(self._ledger, terms.lifetime_epsilon, terms.delta)
         self._ledger.abort_dead_attempt(plan.digest)
         if plan.mechanism is not None and request.schedule is not None and plan.schedule is not None:
-            budget.admit_schedule(request.schedule[1], plan.slot_time)
+            schedule = request.schedule[1]
+            paid = self._ledger.has_schedule(schedule)
+            new = () if paid else tuple(slot.mechanism for slot in schedule.slots)
+            check_week(self._ledger.entries, new, terms.weekly_epsilon, terms.delta, now)
+            budget.admit_schedule(schedule, plan.slot_time)
+        new = self._ledger.pending_charges(plan)
+        check_week(self._ledger.entries, new, terms.weekly_epsilon, terms.delta, now)
         budget.admit(plan)
         write_durably(self.home.plans / f"{plan.digest}.json", request.signed_plan)
         if plan.mechanism is not None:

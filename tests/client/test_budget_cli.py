@@ -220,6 +220,13 @@ def test_a_site_says_whether_it_would_take_the_program(
     assert code == 1 and "would refuse it" in out and "lifetime epsilon" in out
 
 
+def test_a_schedule_that_a_week_does_not_hold_is_said_beforehand(
+    call: Any, site: Any, tmp_path: Path
+) -> None:
+    code, out, _ = call("budget", "plan", write_program(tmp_path), "--home", site(weekly_epsilon=0.1))
+    assert code == 1 and "would refuse it" in out and "privacy.weekly_epsilon" in out
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

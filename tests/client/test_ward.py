@@ -175,6 +175,14 @@ def test_a_spent_budget_reads_nothing(make_site: Any, open_ward: Any, rounds: An
     assert home.ledger.read_bytes() == before
 
 
+def test_a_full_week_reads_nothing(make_site: Any, open_ward: Any, rounds: Any, sealed_vault: Any) -> None:
+    home = make_site(2, weekly_epsilon=0.01)
+    before = home.ledger.read_bytes()
+    sealed_vault()
+    assert parts(open_ward(home).execute(rounds().bytes_by())) == ("BUDGET", b"")
+    assert home.ledger.read_bytes() == before
+
+
 def test_another_model_is_refused_by_plan_and_by_disk(
     make_site: Any, open_ward: Any, rounds: Any, sealed_vault: Any, tiny_folder: Any, tmp_path: Path
 ) -> None:

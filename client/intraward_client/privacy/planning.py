@@ -16,6 +16,7 @@ from pathlib import Path
 from intraward_client.config import SitePolicy
 from intraward_client.plancheck import check_mechanism, check_size
 from intraward_client.privacy.budget import EPS_ERROR, HOPELESS, fits, tight_epsilon
+from intraward_client.privacy.week import fits_week
 from intraward_shared.certificates import MOST_SITES
 from intraward_shared.errors import ConfigError, LedgerError, PlanRefused
 from intraward_shared.gate import Book, Gate, worst_of
@@ -182,7 +183,9 @@ def calibrate(
     return _with_noise(program, noise)
 
 
-def answer_of(policy: SitePolicy, book: Book, cap: float, program: ProgramConfig) -> SiteAnswer:
+def answer_of(
+    policy: SitePolicy, book: Book, cap: float, program: ProgramConfig, lately: Sequence[Mechanism] = ()
+) -> SiteAnswer:
     """Whether a site's policy and what is left of its budget admit a program.
 
     Args:
@@ -190,6 +193,7 @@ def answer_of(policy: SitePolicy, book: Book, cap: float, program: ProgramConfig
         book: what its ledger has charged.
         cap: the lower of the policy's and the ledger's.
         program: validated.
+        lately: what the last seven days charged (``week.charged_lately``).
     """
     reasons = _refusals(policy, program)
     mechanisms = [slot.mechanism for slot in program.charged_slots]
@@ -200,6 +204,9 @@ def answer_of(policy: SitePolicy, book: Book, cap: float, program: ProgramConfig
         within, reasons = False, [*reasons, error.message]
     if mechanisms and not within:
         reasons.append(f"the schedule would pass the site's lifetime epsilon, {_whose_cap(policy, cap)}")
+    weekly, week = policy.privacy.weekly_epsilon, (*lately, *mechanisms)
+    if mechanisms and within and weekly is not None and not fits_week(week, weekly, book.delta):
+        reasons.append("the schedule would pass the weekly epsilon: policy.toml, privacy.weekly_epsilon")
     retries = retries_that_fit(after, cap, mechanisms) if mechanisms and not reasons else 0
     return SiteAnswer(
         site=policy.site,

