@@ -277,12 +277,20 @@ def _write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         file.writelines(json.dumps(row) + "\n" for row in rows)
 
 
+_PICTURES = (
+    {code: 0x2400 + code for code in range(32) if code != 9}
+    | {0x7F: 0x2421}
+    | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
+)
+"""Control characters as pictures of them: a note must not steer the terminal that shows it."""
+
+
 def _page(name: str, shown: Examined) -> Text:
     """A text with the offset before each line; spans of the rules underlined, findings reversed."""
     page = Text(f"--- {name}\n")
     start = 0
     for line in shown.text.split("\n"):
-        body = Text(line)
+        body = Text(line.translate(_PICTURES))
         for spans, style in ((shown.spans, "underline"), (shown.findings, "reverse bold red")):
             for low, high, _ in spans:
                 if low < start + len(line) and high > start:

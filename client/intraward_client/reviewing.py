@@ -85,6 +85,8 @@ def decide(
         reasons = ["same-answers"]
     if reasons:
         remedy = "mark what is left, accept the code if it is wrong, or reject the row"
+        if not reasons[0].startswith(PREFIX):
+            remedy = "this reason cannot be accepted: give the text anew (review correct --text), or reject"
         raise DeidError(f"the row is held back again: {reasons[0]}", remedy=remedy)
     corrected = bool(marks or texts)
     codes = sorted(f"accepted:{code}" for code in accepted)

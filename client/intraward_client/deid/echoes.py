@@ -42,6 +42,8 @@ _NOT_NAMES = frozenset(
 )
 _SHORTEST_NAME, _LONG_NAME, _HELD_NAME = 3, 6, 5
 _SHORTEST_CODE, _LOCAL_PART = 5, 5
+_JOINED_NAME = 7
+"""Letters of a name that is searched across blanks, hyphens and line ends too ("Quacken-" / "bush")."""
 
 
 class Echoes:
@@ -72,6 +74,7 @@ class Echoes:
         first, last = (fold(known.get(key, "")) for key in ("first", "last"))
         if min(len(first), len(last)) >= _SHORTEST_NAME:
             self._codes.update((first + last, last + first))
+        self._codes.update(name for name in self._names if len(name) >= _JOINED_NAME and name not in words)
         self._near = {form for name in self._names if len(name) >= _LONG_NAME for form in _shortened(name)}
 
     def __repr__(self) -> str:

@@ -198,6 +198,8 @@ def _note(row: Mapping[str, Any]) -> RawNote:
     named = [row["id"], *([row["patient"]] if "patient" in row else [])]
     if not isinstance(row["text"], str) or not all(isinstance(name, str) and name.strip() for name in named):
         raise Rejected("'id', 'text' or 'patient' is not a non-empty string")
+    if any("\ud800" <= character <= "\udfff" for name in named for character in name):
+        raise Rejected("'id' or 'patient' holds half a character (a lone surrogate)")
     known = parse_known(row.get("known") or {})
     return ingest(row["id"], row.get("patient") or known.get("mrn") or row["id"], row["text"], known)
 
@@ -206,7 +208,9 @@ def _check_targets(source: Path, targets: list[Path]) -> None:
     for target in targets:
         if target.exists() and source.exists() and target.samefile(source):
             raise ConfigError(target, "", "the output is the input", remedy="name another file")
-        if target.is_dir() or not target.parent.is_dir():
+        if target.exists() and not target.is_file():  # a device, a pipe: renaming over it would replace it
+            raise ConfigError(target, "", "is no ordinary file", remedy="name a file in a folder")
+        if not target.parent.is_dir():
             raise ConfigError(target, "", "cannot be written there", remedy="name a file in a folder")
     if len({target.resolve() for target in targets}) < len(targets):
         raise ConfigError(targets[0], "", "two outputs are the same file", remedy="name another file")

@@ -22,6 +22,7 @@ from spacy.lang.en.stop_words import STOP_WORDS
 from spacy.lookups import Lookups
 from spacy.tokens import Doc
 from thinc.api import NumpyOps
+from threadpoolctl import ThreadpoolController
 
 from intraward_client.deid.decoding import EntityDecoder
 from intraward_shared.errors import DeidError
@@ -91,6 +92,7 @@ class LeanSpacyEngine(SpacyNlpEngine):
         for layer in recognizer.model.walk():
             layer.ops = fast
         self._decoder = EntityDecoder(recognizer)
+        self._threads = ThreadpoolController()
         self.nlp = {"en": pipeline}  # type: ignore[assignment]
 
     def read(self, texts: Sequence[str]) -> Iterator[NlpArtifacts]:
@@ -98,7 +100,9 @@ class LeanSpacyEngine(SpacyNlpEngine):
         docs = [self.nlp["en"].make_doc(text) for text in texts]  # type: ignore[index]
         filled = [doc for doc in docs if len(doc)]
         if filled:
-            self._decoder.decode(filled)
+            # products this small are slower on two threads than on one, and the second one spins
+            with self._threads.limit(limits=1, user_api="blas"):
+                self._decoder.decode(filled)
         for doc in docs:
             yield self._doc_to_nlp_artifact(doc, "en")
 

@@ -72,6 +72,13 @@ RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"\b(?:D[Rr]|M[Rr]s?|M[Ss]|P[Rr][Oo][Ff])\b\.?[ ]+(?!(?<=\bMR )(?:Imaging|[A-Z][a-z]*(?:graphy|scopy|ogram))\b|(?<=\bMS )Contin\b|(?<=\bDR )Congo\b)[A-Z][a-z]{2,}"
         ),
     ),
+    ("spelled", re.compile(r"(?<!\S)(?:[A-Za-z] {1,2}){4,}[A-Za-z](?!\S)|(?<!\S)(?:\d[ -]){6,}\d(?![\w])")),
+    (
+        "spelled",
+        re.compile(
+            r"\b(?:(?:nine|eight|seven|six|five|four|three|two|one|oh|zero|double)(?:\W{1,3}|$)){7,}", re.I
+        ),
+    ),
     ("label", re.compile(r"\b(?:mrn|nhs|ssn|dob)\b\W{0,4}(?:no|number|id)?\W{0,4}\d{3}", re.I)),
     (
         "label",

@@ -200,3 +200,28 @@ def test_an_examination_a_drug_and_a_country_have_no_title(text: str) -> None:
 
 def _titles(text: str) -> bool:
     return any(code == "title" and rule.search(f"Seen by {text} today") for code, rule in residue.RULES)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Patient Z E B U L O N has a cough.",
+        "ref 7 7 7 1 2 3 4 5 6 today",
+        "call three one two five five five one two one two",
+    ],
+)
+def test_what_is_spelled_out_is_held_back(text: str) -> None:
+    assert any(code == "spelled" and rule.search(text) for code, rule in residue.RULES)
+
+
+@pytest.mark.parametrize(
+    "text", ["Apgar 8 9 9", "A B C D of resuscitation", "one or two, three to four times"]
+)
+def test_a_few_letters_and_figures_are_not_spelled(text: str) -> None:
+    assert not any(code == "spelled" and rule.search(text) for code, rule in residue.RULES)
+
+
+def test_a_long_known_name_is_heard_across_a_line_end() -> None:
+    heard = Echoes({"first": "Zebulon", "last": "Quackenbush"}, WORDS)
+    assert list(heard.find("seen by Quacken-\nbush today")) and list(heard.find("Z e b u l o n"))
+    assert not list(heard.find("a quack in the bush"))
