@@ -101,3 +101,13 @@ def test_planted_patients_are_found_and_nobody_else(site: SiteHome, tmp_path: Pa
             and planted(vault, 2) == planted(vault, 3)[:2]
         )
         assert rows[0]["known"]["last"] not in repr(planted(vault, 2))
+
+
+def test_control_characters_of_a_note_do_not_reach_the_terminal() -> None:
+    from intraward_client.deid.ruling import Examined
+    from intraward_client.review_cli import _page
+
+    text = "a\x1b]0;pwn\x07\x00b\x9bc\td"
+    shown = _page("text", Examined(text, (), ())).plain
+    assert not any(sign in shown for sign in "\x1b\x07\x00\x9b")
+    assert "\u241b]0;pwn" in shown and "\td" in shown
