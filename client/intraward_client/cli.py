@@ -28,6 +28,7 @@ from intraward_client import (
 )
 from intraward_client.config import SitePolicy, load_policy
 from intraward_client.home import SiteHome
+from intraward_client.memory import keep_memory_private
 from intraward_shared.command import out, run, show
 from intraward_shared.errors import IntrawardError
 from intraward_shared.expiry import warnings
@@ -217,5 +218,6 @@ def policy_of(home: Path) -> SitePolicy:
 
 
 def main() -> None:
-    """Entry point."""
+    """Entry point; any command may hold notes or keys."""
+    keep_memory_private()
     run(app)

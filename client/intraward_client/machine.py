@@ -26,6 +26,7 @@ CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 _TIME_ERROR = 5
 """What adjtimex(2) returns while no time service has set the clock."""
 _KEEPS_TO_LIMITS = "systemd-coredump"
+_NO_DUMP = "off in the ward, which is not dumpable"
 _SWITCHES = {
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",
@@ -129,18 +130,18 @@ def _mended(path: Path, closed: int) -> str:
 
 
 def core_dumps(home: SiteHome, policy: SitePolicy) -> str:
-    """A crashed ward's memory goes to no file: RLIMIT_CORE is 0, which a piped handler may disregard."""
+    """A crashed ward's memory goes nowhere (``memory``); a worker it started may reach a piped handler."""
     try:
         pattern = CORE_PATTERN.read_text(encoding="ascii", errors="replace").strip()
     except OSError:
-        return "off in the ward (RLIMIT_CORE 0)"
+        return _NO_DUMP
     if pattern.startswith("|") and _KEEPS_TO_LIMITS not in pattern:
         handler = pattern[1:].split()[0] if pattern[1:].split() else "a program"
         return (
-            f"the kernel pipes them to {handler}, whatever the ward's limit says; "
+            f"{_NO_DUMP}; but the kernel pipes a worker's to {handler}, whatever its limit says; "
             "advice: sysctl kernel.core_pattern=core, for then the limit of 0 counts"
         )
-    return "off in the ward (RLIMIT_CORE 0)"
+    return _NO_DUMP
 
 
 def calls_home(home: SiteHome, policy: SitePolicy) -> str:

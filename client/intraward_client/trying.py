@@ -6,10 +6,10 @@ goes to whoever asked, no core dump is written, and nothing of it trains anythin
 
 from __future__ import annotations
 
-import resource
 import sys
 from pathlib import Path
 
+from intraward_client.memory import keep_memory_private
 from intraward_shared.adapters import Array
 from intraward_shared.errors import ContractError, InputError
 from intraward_shared.signed_adapter import AdapterManifest
@@ -61,7 +61,7 @@ def answer(
     """
     if manifest.stage is Stage.REWARD:
         raise ContractError("this adapter is a reward model and answers nothing", remedy="try a policy")
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    keep_memory_private()
     import torch
 
     from intraward_shared.generation import generate_texts

@@ -2,14 +2,13 @@
 
 DESIGN.md section 3: the ward has no network; a gateway in another process, under another user,
 reaches it only here. The socket is bound by us in a 0750 folder before uvicorn starts, because
-uvicorn's own ``uds=`` makes it open to everyone. No core dump is written (RLIMIT_CORE = 0).
+uvicorn's own ``uds=`` makes it open to everyone. No core dump is written (``memory``).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import socket
 from pathlib import Path
 from types import FrameType
@@ -21,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from intraward_client.memory import keep_memory_private
 from intraward_client.slot import Stopping
 from intraward_client.ward import Ward
 from intraward_shared.errors import ConfigError
@@ -96,7 +96,7 @@ class _Server(uvicorn.Server):
 
 def serve(ward: Ward) -> None:
     """Serve until a signal stops it."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    keep_memory_private()
     listener = bind(ward.home.socket)
     config = uvicorn.Config(
         application(ward),

@@ -33,6 +33,7 @@ from intraward_simulation.control import Control, FlowerApp, program
 from intraward_simulation.provision import Credentials, provision
 from intraward_simulation.supervision import (
     POLL_SECONDS,
+    RUN_OPTION,
     Supervisor,
     interruptible,
     processes_of,
@@ -125,7 +126,7 @@ def ward_command(run: Path) -> WardCommand:
 
     def command(site: str, home: Path) -> list[str]:
         module = [sys.executable, "-m", "intraward_simulation"]
-        return [*module, "ward", "--run", str(run.resolve()), "--home", str(home)]
+        return [*module, "ward", RUN_OPTION, str(run.resolve()), "--home", str(home)]
 
     return command
 

@@ -3,8 +3,9 @@
 Flower's programs start further programs, some in new sessions that outlive their parent, so neither
 process groups nor parentage find them all. Every process of a run therefore carries a mark in its
 environment, which its children inherit: what bears the mark belongs to this run and is ended with it,
-also when it was left behind by a run that was itself killed (rule 10 of DESIGN.md). Nothing else on
-the machine is ever touched.
+also when it was left behind by a run that was itself killed (rule 10 of DESIGN.md). A ward lets nobody but
+root read its environment; it is known by the run that its command line names. Nothing else on the machine is
+ever touched.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Self
@@ -28,6 +30,8 @@ from intraward_shared.errors import ConfigError, RoundFailed
 from intraward_shared.signing import digest
 
 MARK = "INTRAWARD_SIMULATION_RUN"
+RUN_OPTION = "--run"
+"""Option of a ward's command, followed by the run's folder."""
 GRACE_SECONDS = 5.0
 POLL_SECONDS = 0.2
 SWEEPS = 5
@@ -197,7 +201,7 @@ def processes_of(folder: Path, program: str = "") -> list[psutil.Process]:
     mark, found = mark_of(folder), []
     for process in psutil.process_iter():
         try:
-            if process.pid == os.getpid() or process.environ().get(MARK) != mark:
+            if process.pid == os.getpid() or not _belongs(process, mark, folder):
                 continue
             if process.status() == psutil.STATUS_ZOMBIE:
                 continue
@@ -206,6 +210,14 @@ def processes_of(folder: Path, program: str = "") -> list[psutil.Process]:
         except (psutil.Error, OSError):
             continue
     return found
+
+
+def _belongs(process: psutil.Process, mark: str, folder: Path) -> bool:
+    try:
+        return bool(process.environ().get(MARK) == mark)
+    except psutil.AccessDenied:
+        words = process.cmdline() if process.uids().real == os.getuid() else []
+        return (RUN_OPTION, str(folder.resolve())) in pairwise(words)
 
 
 def end_all(folder: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from intraward_shared.errors import ConfigError, RoundFailed
 from intraward_simulation.supervision import (
     MARK,
+    RUN_OPTION,
     Supervisor,
     interruptible,
     mark_of,
@@ -63,6 +64,30 @@ def test_a_process_that_ignores_the_request_is_killed(
         settled(supervisor, "stubborn")
     assert processes_of(tmp_path) == []
     assert supervisor.ended("stubborn")
+
+
+def test_a_ward_that_lets_nobody_look_in_is_found_by_its_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, other = tmp_path / "run", tmp_path / "other"
+    run.mkdir()
+
+    def closed(process: psutil.Process) -> dict[str, str]:
+        raise psutil.AccessDenied(process.pid)
+
+    wards = [
+        subprocess.Popen([*SLEEP, RUN_OPTION, str(folder)], start_new_session=True) for folder in (run, other)
+    ]
+    named = subprocess.Popen([*SLEEP, str(run)], start_new_session=True)
+    try:
+        monkeypatch.setattr(psutil.Process, "environ", closed)
+        with Supervisor(run):
+            assert wards[0].wait(timeout=5) in (-signal.SIGTERM, 0)
+            assert [each.poll() for each in (wards[1], named)] == [None, None]
+    finally:
+        for each in (*wards, named):
+            each.kill()
+            each.wait()
 
 
 def test_what_an_earlier_dead_run_left_is_ended_and_a_stranger_is_not(tmp_path: Path) -> None:
