@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from intraward_client.labeling.terms import LabelingTerms
 from intraward_shared.config import Strict, load_toml
 from intraward_shared.ledger_entry import AbsolutePath
 from intraward_shared.protocol import Digest, Name
@@ -164,6 +165,7 @@ class SitePolicy(Strict):
     officer: OfficerTerms | None = None
     tracking: TrackingTerms = TrackingTerms()
     monitoring: MonitoringTerms = MonitoringTerms()
+    labeling: LabelingTerms = LabelingTerms()
     simulation: SimulationTerms = SimulationTerms()
 
     @model_validator(mode="after")

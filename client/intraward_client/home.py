@@ -116,6 +116,16 @@ class SiteHome:
         return self.root / "trail.jsonl"
 
     @property
+    def label_book(self) -> Path:
+        """The label station's database, where it is SQLite; what people said of an item is encrypted in it."""
+        return self.root / "label.db"
+
+    @property
+    def label_socket(self) -> Path:
+        """The label station's Unix-domain socket, in a folder that only it and the proxy may enter."""
+        return self.root / "label" / "station.sock"
+
+    @property
     def leave_statement(self) -> Path:
         """The signed statement of a site that left the consortium; there only then."""
         return self.root / "leave.json"

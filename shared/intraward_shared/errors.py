@@ -125,6 +125,12 @@ class VaultError(IntrawardError):
     code = "VAULT"
 
 
+class LabelError(IntrawardError):
+    """The label station cannot do it: its database, an account, a session or a judgment says no."""
+
+    code = "LABEL"
+
+
 class EgressRefused(IntrawardError):
     """What was to leave is not exactly what the plan allows."""
 

@@ -1,0 +1,265 @@
+"""Who judges what next. Facts B.2: overlap, specialties, hidden gold, repeats, no item twice, adjudication.
+
+Each choice and its assignment are one transaction, and there is one writer at a time, so that fifty raters
+at once are given no item too often. What a rater is given follows from a keyed draw over their own count of
+assignments: neither they nor anybody who reads the pages can tell gold or a repeat from the rest. Items that
+already have a judgment come first, then the higher priority of the active selection. An assignment that
+nobody finished within a day goes back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, insert, or_, select, update
+
+from intraward_client.labeling.accounts import Account
+from intraward_client.labeling.book import ADJUDICATION, AGREED, HELD, OPEN, Book, item_of
+from intraward_client.labeling.judgment import Item, Stage
+from intraward_client.labeling.order import shown_order
+from intraward_client.labeling.schema import assignments, items, votes
+
+EXPIRES_SECONDS = 24 * 3600.0
+_DAY = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One person's turn at one item. ``assignment_id`` is all that a page names."""
+
+    assignment_id: str
+    item: Item
+    stage: Stage
+    shown: tuple[int, ...]
+    state: str
+    opened: float | None
+
+
+def next_turn(book: Book, account: Account) -> Turn | None:
+    """The rater's open assignment, or a new one; None where there is nothing for them.
+
+    Whether they may go on today is `fatigue`'s affair.
+    """
+    with book.writing() as connection:
+        now = book.clock()
+        _expire(connection, now)
+        open_one = _open_turn(connection, account.user_id, ("first", "repeat", "gold"))
+        if open_one is not None:
+            return open_one
+        for stage in _stages(book, connection, account):
+            row = connection.execute(_candidates(stage, account, now, book.terms.repeat_after_days)).first()
+            if row is not None:
+                return _assign(book, connection, account, row, stage)
+    return None
+
+
+def next_adjudication(book: Book, account: Account) -> Turn | None:
+    """The senior's next item on which raters disagree or that was escalated; never one they judged before."""
+    with book.writing() as connection:
+        _expire(connection, book.clock())
+        open_one = _open_turn(connection, account.user_id, ("adjudication",))
+        if open_one is not None:
+            return open_one
+        mine = exists().where(
+            assignments.c.item_id == items.c.item_id, assignments.c.user_id == account.user_id
+        )
+        taken = exists().where(
+            assignments.c.item_id == items.c.item_id,
+            assignments.c.stage == "adjudication",
+            assignments.c.state == "open",
+        )
+        query = select(items).where(items.c.state == ADJUDICATION, ~mine, ~taken)
+        row = connection.execute(query.order_by(items.c.created, items.c.item_id).limit(1)).first()
+        return _assign(book, connection, account, row, "adjudication") if row is not None else None
+
+
+def turn_of(book: Book, assignment_id: str, user_id: int) -> Turn | None:
+    """An assignment of this very account, in any state; None for anybody else's and for none."""
+    query = (
+        _turns().where(assignments.c.assignment_id == assignment_id).where(assignments.c.user_id == user_id)
+    )
+    with book.reading() as connection:
+        row = connection.execute(query).first()
+    return _turn(row) if row is not None else None
+
+
+def open_page(book: Book, turn: Turn) -> None:
+    """Note when the item was first shown, from which the time on it is counted."""
+    if turn.opened is None:
+        with book.writing() as connection:
+            connection.execute(
+                update(assignments)
+                .where(assignments.c.assignment_id == turn.assignment_id, assignments.c.opened.is_(None))
+                .values(opened=book.clock())
+            )
+
+
+def give_back(book: Book, turn: Turn, state: str) -> None:
+    """End an assignment without a judgment (its item cannot be shown); the item is held."""
+    with book.writing() as connection:
+        connection.execute(
+            update(assignments)
+            .where(assignments.c.assignment_id == turn.assignment_id)
+            .values(state="ended", closed=book.clock())
+        )
+        connection.execute(
+            update(items)
+            .where(items.c.item_id == turn.item.item_id, items.c.state.in_((OPEN, ADJUDICATION, AGREED)))
+            .values(state=state)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What a rater did today: judgments in 24 hours and since their last pause, minutes since that."""
+
+    today: int
+    stretch: int
+    minutes: int
+    done: bool
+    pause: bool
+
+
+_PAUSE_SECONDS = 10 * 60.0
+
+
+def fatigue(book: Book, account: Account) -> Day:
+    """Whether the rater reached the day's cap, or a pause should be offered (facts B.2)."""
+    now = book.clock()
+    query = (
+        select(votes.c.time)
+        .where(votes.c.user_id == account.user_id, votes.c.time > now - _DAY)
+        .order_by(votes.c.time.desc())
+        .limit(book.terms.daily_cap)
+    )
+    with book.reading() as connection:
+        times = connection.execute(query).scalars().all()
+    stretch, start = 0, now
+    for moment in times:
+        if start - moment > _PAUSE_SECONDS:
+            break
+        stretch, start = stretch + 1, moment
+    minutes = int((now - start) / 60)
+    long = stretch >= book.terms.break_items or minutes >= book.terms.break_minutes
+    return Day(len(times), stretch, minutes, len(times) >= book.terms.daily_cap, long and stretch > 0)
+
+
+def waiting(book: Book, account: Account) -> int:
+    """How many items a rater could still be given now, first judgments alone."""
+    query = _candidates("first", account, book.clock(), book.terms.repeat_after_days).limit(None)
+    with book.reading() as connection:
+        return int(
+            connection.execute(select(func.count()).select_from(query.order_by(None).subquery())).scalar_one()
+        )
+
+
+def _stages(book: Book, connection: Connection, account: Account) -> tuple[Stage, ...]:
+    """In which order to look: the draw's kind, then the usual one."""
+    query = select(func.count()).where(assignments.c.user_id == account.user_id)
+    turn = int(connection.execute(query).scalar_one())
+    message = f"queue|{account.user_id}|{turn}".encode()
+    draw = int.from_bytes(hmac.new(book.key, message, hashlib.sha256).digest()[:7], "big") / (1 << 56)
+    if draw < book.terms.gold_share:
+        return ("gold", "first")
+    if draw < book.terms.gold_share + book.terms.repeat_share:
+        return ("repeat", "first")
+    return ("first",)
+
+
+def _candidates(stage: Stage, account: Account, now: float, repeat_after_days: int) -> Select[Any]:
+    had = exists().where(assignments.c.item_id == items.c.item_id, assignments.c.user_id == account.user_id)
+    if stage == "gold":
+        chosen: ColumnElement[bool] = and_(items.c.gold.is_not(None), items.c.state == OPEN, ~had)
+    elif stage == "repeat":
+        old = exists().where(
+            votes.c.item_id == items.c.item_id,
+            votes.c.user_id == account.user_id,
+            votes.c.stage == "first",
+            votes.c.time < now - repeat_after_days * _DAY,
+        )
+        again = exists().where(
+            assignments.c.item_id == items.c.item_id,
+            assignments.c.user_id == account.user_id,
+            assignments.c.stage == "repeat",
+        )
+        chosen = and_(items.c.gold.is_(None), items.c.state.in_((OPEN, AGREED, HELD)), old, ~again)
+    else:
+        fits = or_(items.c.specialty == "", items.c.specialty.in_(account.specialties))
+        chosen = and_(
+            items.c.state == OPEN, items.c.given < items.c.wanted, items.c.gold.is_(None), fits, ~had
+        )
+    order = (items.c.given.desc(), items.c.priority.desc(), items.c.item_id.desc())
+    return select(items).where(chosen).order_by(*order).limit(1)
+
+
+def _assign(book: Book, connection: Connection, account: Account, row: Row[Any], stage: Stage) -> Turn:
+    item = item_of(row)
+    shown = shown_order(item, row.turns)
+    turn = Turn(secrets.token_hex(16), item, stage, shown, "open", None)
+    connection.execute(
+        insert(assignments).values(
+            assignment_id=turn.assignment_id,
+            item_id=item.item_id,
+            user_id=account.user_id,
+            stage=stage,
+            shown=json.dumps(shown),
+            state="open",
+            given=book.clock(),
+        )
+    )
+    counted = {"given": items.c.given + 1} if stage == "first" else {}
+    query = update(items).where(items.c.item_id == item.item_id)
+    connection.execute(query.values(turns=items.c.turns + 1, **counted))
+    return turn
+
+
+def _expire(connection: Connection, now: float) -> None:
+    late = and_(assignments.c.state == "open", assignments.c.given < now - EXPIRES_SECONDS)
+    rows = connection.execute(
+        select(assignments.c.assignment_id, assignments.c.item_id, assignments.c.stage).where(late)
+    ).all()
+    for row in rows:
+        connection.execute(
+            update(assignments)
+            .where(assignments.c.assignment_id == row.assignment_id)
+            .values(state="expired", closed=now)
+        )
+        if row.stage == "first":
+            release(connection, row.item_id)
+
+
+def release(connection: Connection, item_id: str) -> None:
+    """One assignment of an item came to nothing: somebody else may have it."""
+    connection.execute(
+        update(items).where(items.c.item_id == item_id, items.c.given > 0).values(given=items.c.given - 1)
+    )
+
+
+def _turns() -> Select[Any]:
+    return select(
+        items,
+        assignments.c.assignment_id,
+        assignments.c.stage,
+        assignments.c.shown,
+        assignments.c.opened,
+        assignments.c.state.label("turn_state"),
+    ).join(assignments, assignments.c.item_id == items.c.item_id)
+
+
+def _open_turn(connection: Connection, user_id: int, stages: tuple[Stage, ...]) -> Turn | None:
+    query = _turns().where(
+        assignments.c.user_id == user_id, assignments.c.state == "open", assignments.c.stage.in_(stages)
+    )
+    row = connection.execute(query.order_by(assignments.c.given).limit(1)).first()
+    return _turn(row) if row is not None else None
+
+
+def _turn(row: Row[Any]) -> Turn:
+    return Turn(
+        row.assignment_id, item_of(row), row.stage, tuple(json.loads(row.shown)), row.turn_state, row.opened
+    )
