@@ -43,5 +43,9 @@ def test_the_thin_flower_app_loads_no_room_that_holds_data() -> None:
     assert loaded("intraward_client.app") & {*rooms, "presidio_analyzer", "spacy", "opacus", "torch"} == set()
 
 
+def test_de_identification_loads_no_torch_before_a_stronger_recognizer_asks() -> None:
+    assert loaded("intraward_client.deid.deidentifier") & {"torch", "transformers"} == set()
+
+
 def test_the_probe_sees_what_is_loaded() -> None:
     assert "numpy" in loaded("intraward_shared.adapters")

@@ -15,13 +15,11 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 import regex
-from presidio_analyzer import RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
-from spacy.lang.en.stop_words import STOP_WORDS
 
 from intraward_client.deid.deeds import is_abbreviated_name, is_acting
 from intraward_client.deid.filters import is_eponym, is_headed
 from intraward_client.deid.lexicon import is_inflected, listed
+from intraward_client.deid.libraries import STOP_WORDS, NlpArtifacts, RecognizerResult
 from intraward_client.deid.recase import is_caseless
 from intraward_client.deid.recognizer import OwnRecognizer
 from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS

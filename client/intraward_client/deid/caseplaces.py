@@ -6,7 +6,6 @@ Part of the reading view (``recase``); flags words, decides nothing.
 from __future__ import annotations
 
 import regex
-from spacy.lang.en.stop_words import STOP_WORDS
 
 from intraward_client.deid.casecues import (
     BESIDE,
@@ -18,6 +17,7 @@ from intraward_client.deid.casecues import (
     WEAK_AFTER,
     WEAK_KINDS,
 )
+from intraward_client.deid.libraries import STOP_WORDS
 from intraward_client.deid.venues import ADJECTIVES, ENDS_OF_PLACES, FIRMS, PAPERS
 from intraward_client.deid.wordkinds import MAYBE, NAMES, Kind, WordKinds
 from intraward_client.deid.wordlists import fold, word_list

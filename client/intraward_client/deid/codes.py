@@ -16,12 +16,11 @@ from collections.abc import Iterator
 from functools import cache
 
 import regex
-from presidio_analyzer import RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from intraward_client.deid.clinicalcodes import COUNTED, is_clinical_code, is_known
 from intraward_client.deid.eponyms import EPONYMS
 from intraward_client.deid.lexicon import is_drug, listed
+from intraward_client.deid.libraries import NlpArtifacts, RecognizerResult
 from intraward_client.deid.recase import is_caseless
 from intraward_client.deid.recognizer import OwnRecognizer
 from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from spacy.pipeline.ner import EntityRecognizer
-from spacy.tokens import Doc, Span
 
+from intraward_client.deid.libraries import Doc, Span
+from intraward_client.deid.libraries import SpacyEntityRecognizer as EntityRecognizer
 from intraward_shared.errors import DeidError
 
 Floats = npt.NDArray[np.float32]

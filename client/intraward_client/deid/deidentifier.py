@@ -17,9 +17,6 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from presidio_anonymizer import AnonymizerEngine
-from presidio_anonymizer.entities import OperatorConfig
-from presidio_anonymizer.entities import RecognizerResult as AnonymizerSpan
 from pydantic import Field
 
 from intraward_client.deid import residue
@@ -28,6 +25,7 @@ from intraward_client.deid.echoes import Echoes
 from intraward_client.deid.intake_checks import normalise, reason_to_refuse
 from intraward_client.deid.items import batches, items_of
 from intraward_client.deid.known import KnownIdentifiers
+from intraward_client.deid.libraries import AnonymizerEngine, AnonymizerSpan, OperatorConfig
 from intraward_client.deid.model import BATCH, MODEL_NAME, MODEL_SHA256, load_engine
 from intraward_client.deid.note import DeidentifiedNote, DeidReceipt, Quarantined, seal_note
 from intraward_client.deid.offsets import original_spans

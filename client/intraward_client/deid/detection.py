@@ -11,11 +11,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from presidio_analyzer import AnalyzerEngine, RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
-
 from intraward_client.deid.filters import settle
 from intraward_client.deid.known import KnownIdentifiers
+from intraward_client.deid.libraries import AnalyzerEngine, NlpArtifacts, RecognizerResult
 from intraward_client.deid.mentions import other_mentions
 from intraward_client.deid.model import LeanSpacyEngine
 from intraward_client.deid.recase import recase

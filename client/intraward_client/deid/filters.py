@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import regex
-from presidio_analyzer import RecognizerResult
 
 from intraward_client.deid.clinicalcodes import is_clinical_code, is_known
 from intraward_client.deid.dates import MONTH
@@ -35,6 +34,7 @@ from intraward_client.deid.eponyms import (
     phrase_around,
 )
 from intraward_client.deid.lexicon import is_drug, is_inflected
+from intraward_client.deid.libraries import RecognizerResult
 from intraward_client.deid.trim import trimmed
 from intraward_client.deid.wordkinds import MAYBE, NAMES, Kind, WordKinds, word_kinds
 from intraward_client.deid.wordlists import fold, word_list

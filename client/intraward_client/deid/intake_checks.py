@@ -12,9 +12,9 @@ from __future__ import annotations
 import unicodedata
 
 import regex
-from spacy.lang.en.stop_words import STOP_WORDS
 
 from intraward_client.deid.lexicon import is_word, listed
+from intraward_client.deid.libraries import STOP_WORDS
 from intraward_client.deid.markup import read_through
 
 _PLAIN = str.maketrans(

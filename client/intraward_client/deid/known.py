@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 import regex
-from spacy.lang.en.stop_words import STOP_WORDS
 
 from intraward_client.deid.known_dates import KnownDate, find_dates, read_dates
 from intraward_client.deid.lexicon import is_word, listed
+from intraward_client.deid.libraries import STOP_WORDS
 
 Span = tuple[int, int, str]
 

@@ -11,11 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import regex
-from presidio_analyzer import EntityRecognizer, RecognizerResult
-from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
-from presidio_analyzer.nlp_engine import NlpArtifacts
-from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
+from intraward_client.deid.libraries import (
+    ContextAwareEnhancer,
+    EntityRecognizer,
+    NlpArtifacts,
+    PhoneRecognizer,
+    RecognizerResult,
+)
 from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS, Rule, RuleRecognizer
 
 _NUMBER = regex.compile(

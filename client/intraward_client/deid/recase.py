@@ -12,7 +12,6 @@ Offsets are those of the text; the copy is thrown away.
 from __future__ import annotations
 
 import regex
-from spacy.lang.en.stop_words import STOP_WORDS
 
 from intraward_client.deid.casecues import (
     BIRTH_CUE,
@@ -53,6 +52,7 @@ from intraward_client.deid.eponyms import EPONYMS
 from intraward_client.deid.filters import is_headed
 from intraward_client.deid.layout import flatten
 from intraward_client.deid.lexicon import is_inflected
+from intraward_client.deid.libraries import STOP_WORDS
 from intraward_client.deid.shortnames import letters_of_hospitals
 from intraward_client.deid.standing import is_bedded
 from intraward_client.deid.wordkinds import MAYBE, NAMES, Kind, WordKinds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from presidio_analyzer import LocalRecognizer, RecognizerResult
+from intraward_client.deid.libraries import LocalRecognizer, RecognizerResult
 
 
 class OwnRecognizer(LocalRecognizer):

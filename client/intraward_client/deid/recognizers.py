@@ -11,17 +11,6 @@ import hashlib
 import json
 from importlib.resources import files
 
-from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
-from presidio_analyzer.predefined_recognizers import (
-    CreditCardRecognizer,
-    IbanRecognizer,
-    IpRecognizer,
-    MacAddressRecognizer,
-    MedicalLicenseRecognizer,
-    SpacyRecognizer,
-    UsMbiRecognizer,
-)
-
 from intraward_client.deid.addresses import ADDRESSES
 from intraward_client.deid.ages import AGES
 from intraward_client.deid.capitals import CapitalisedNames
@@ -30,6 +19,17 @@ from intraward_client.deid.contact import CONTACT
 from intraward_client.deid.dates import DATES
 from intraward_client.deid.facilities import FACILITIES
 from intraward_client.deid.lean import NoContext, RulesAndPhones
+from intraward_client.deid.libraries import (
+    AnalyzerEngine,
+    CreditCardRecognizer,
+    IbanRecognizer,
+    IpRecognizer,
+    MacAddressRecognizer,
+    MedicalLicenseRecognizer,
+    RecognizerRegistry,
+    SpacyRecognizer,
+    UsMbiRecognizer,
+)
 from intraward_client.deid.model import LeanSpacyEngine
 from intraward_client.deid.names import NAMES
 from intraward_client.deid.patterns import IDENTIFIERS

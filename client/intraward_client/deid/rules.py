@@ -1,10 +1,10 @@
 """The recognizer of the rule pack: expressions with a cue, searched where their cue stands, failing closed.
 
-Keeps rule 2 of DESIGN.md. Presidio's own `PatternRecognizer` logs a warning and goes on when a pattern times
-out (60 seconds by default), which lets the note pass unread; this one raises. Expressions are case-sensitive
-(names need it), compiled once, and may use ``\\K`` to drop the cue from the span. An expression is asked only
-in the lines that hold the literals it needs (``literals``); if it may run over the end of a line, with the
-line before and the three behind: cue, blank line, value, its second line.
+Keeps rule 2 of DESIGN.md. Presidio's own `PatternRecognizer` logs a warning and goes on when a pattern
+times out (60 seconds by default), which lets the note pass unread; this one raises. Expressions are case-
+sensitive (names need it), compiled once, when first asked, and may use ``\\K`` to drop the cue from the
+span. An expression is asked only in the lines that hold the literals it needs (``literals``); if it may run
+over the end of a line, with the line before and the three behind: cue, blank line, value, its second line.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from operator import and_
 
 import regex
-from presidio_analyzer import RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from intraward_client.deid.factoring import factor
+from intraward_client.deid.libraries import NlpArtifacts, RecognizerResult
 from intraward_client.deid.literals import CASED, Literals, cased, crosses_lines, plain, required
 from intraward_client.deid.recognizer import OwnRecognizer
 
@@ -37,17 +36,16 @@ class Rule:
     expression: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    entity: str
-    expression: regex.Pattern[str]
-    needs: tuple[Literals, ...]
-    crosses: bool
+class _Search:
+    """A rule and where it is asked; compiled when a text first holds its literals."""
 
-    @classmethod
-    def of(cls, rule: Rule) -> _Compiled:
-        expression = regex.compile(factor(rule.expression), flags=regex.MULTILINE)
-        return cls(rule.entity, expression, required(rule.expression), crosses_lines(rule.expression))
+    def __init__(self, rule: Rule) -> None:
+        self.entity, self._source = rule.entity, rule.expression
+        self.needs, self.crosses = required(rule.expression), crosses_lines(rule.expression)
+
+    @cached_property
+    def expression(self) -> regex.Pattern[str]:
+        return regex.compile(factor(self._source), flags=regex.MULTILINE)
 
 
 class _Lines:
@@ -64,7 +62,7 @@ class _Lines:
             self._every: ((0, len(text)),),
         }
 
-    def windows(self, rule: _Compiled) -> tuple[tuple[int, int], ...]:
+    def windows(self, rule: _Search) -> tuple[tuple[int, int], ...]:
         """Where ``rule`` is to be searched: start and end of stretches of whole lines."""
         lines = self._every
         if rule.needs and len(self.plain) == len(self.text):
@@ -124,7 +122,7 @@ class RuleRecognizer(OwnRecognizer):
     SCORE = RULE_SCORE
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._compiled = tuple(map(_Compiled.of, rules))
+        self._searches = tuple(map(_Search, rules))
         super().__init__(supported_entities=sorted({rule.entity for rule in rules}), name=_NAME)
 
     def analyze(
@@ -134,7 +132,7 @@ class RuleRecognizer(OwnRecognizer):
         lines = _Lines(text)
         return [
             self.found(rule.entity, *match.span())
-            for rule in self._compiled
+            for rule in self._searches
             if rule.entity in entities
             for start, end in lines.windows(rule)
             for match in rule.expression.finditer(text, start, end, timeout=RULE_TIMEOUT_SECONDS)

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from presidio_analyzer import AnalyzerEngine, pattern_recognizer
-from presidio_analyzer.predefined_recognizers import SpacyRecognizer
-
 from intraward_client.deid import canaries
+from intraward_client.deid.libraries import AnalyzerEngine, SpacyRecognizer, pattern_recognizer
 from intraward_client.deid.note import DeidentifiedNote, Quarantined
 from intraward_client.deid.recognizers import REQUIRED
 from intraward_shared.errors import DeidError

@@ -12,11 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import regex
-from presidio_analyzer import RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
-from spacy.lang.en.stop_words import STOP_WORDS
 
 from intraward_client.deid.lexicon import MONTHS, listed
+from intraward_client.deid.libraries import STOP_WORDS, NlpArtifacts, RecognizerResult
 from intraward_client.deid.recognizer import OwnRecognizer
 from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS
 from intraward_client.deid.wordkinds import NAMES, Kind, WordKinds

@@ -14,10 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from presidio_analyzer import RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
-from presidio_analyzer.predefined_recognizers import GLiNERRecognizer
-
+from intraward_client.deid.libraries import GLiNERRecognizer, NlpArtifacts, RecognizerResult
 from intraward_client.deid.model import model_digest
 from intraward_client.deid.tokenclassifier import TokenClassifier, bare
 from intraward_shared.errors import DeidError, ModelError

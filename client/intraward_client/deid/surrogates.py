@@ -20,10 +20,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from presidio_anonymizer.operators import Operator, OperatorType
-
 from intraward_client.deid.dateforms import Calendar, read_calendar, shift_date
 from intraward_client.deid.fakecodes import invent_code, squash
+from intraward_client.deid.libraries import Operator, OperatorType
 from intraward_client.deid.people import People, Renamer, words_of
 from intraward_client.deid.safe_harbor import safe_harbor
 

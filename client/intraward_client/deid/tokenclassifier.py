@@ -13,9 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from presidio_analyzer import LocalRecognizer, RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
-
+from intraward_client.deid.libraries import LocalRecognizer, NlpArtifacts, RecognizerResult
 from intraward_shared.errors import DeidError
 
 if TYPE_CHECKING:

@@ -15,12 +15,10 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 import regex
-from presidio_analyzer import RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
-from spacy.lang.en.stop_words import STOP_WORDS
 
 from intraward_client.deid.filters import is_eponym, is_headed
 from intraward_client.deid.lexicon import MONTHS, is_inflected, listed
+from intraward_client.deid.libraries import STOP_WORDS, NlpArtifacts, RecognizerResult
 from intraward_client.deid.recognizer import OwnRecognizer
 from intraward_client.deid.rules import RULE_TIMEOUT_SECONDS
 from intraward_client.deid.wordkinds import MAYBE, NAMES, Kind, WordKinds
