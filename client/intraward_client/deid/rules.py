@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cache, cached_property, reduce
 from operator import and_
 
 import regex
@@ -46,6 +46,10 @@ class _Search:
     @cached_property
     def expression(self) -> regex.Pattern[str]:
         return regex.compile(factor(self._source), flags=regex.MULTILINE)
+
+
+_search = cache(_Search)
+"""One for all engines of a process: a rule is compiled once."""
 
 
 class _Lines:
@@ -122,7 +126,7 @@ class RuleRecognizer(OwnRecognizer):
     SCORE = RULE_SCORE
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._searches = tuple(map(_Search, rules))
+        self._searches = tuple(map(_search, rules))
         super().__init__(supported_entities=sorted({rule.entity for rule in rules}), name=_NAME)
 
     def analyze(
