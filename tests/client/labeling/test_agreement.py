@@ -143,7 +143,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def test_intervals_cover_what_they_should() -> None:
-    """Two raters agree with probability 0.7, alike in the three rows of an item: drawn by item, not by row."""
+    """Two raters agree with probability 0.7, alike in all three rows of an item: drawn by item."""
     generator = np.random.default_rng(11)
     covered = 0
     for _ in range(200):
