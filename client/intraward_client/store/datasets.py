@@ -127,8 +127,22 @@ class RankingRecord:
             raise VaultError(f"a ranking ties more than {MOST_TIED} answers", remedy="rank fewer at once")
 
 
+def narrowed(ranking: RankingRecord) -> PairRecord | RankingRecord:
+    """The first best and the last worst answer of a ranking, as one record; tied where all of them are."""
+    best = ranking.ranks.index(min(ranking.ranks))
+    worst = len(ranking.ranks) - 1 - ranking.ranks[::-1].index(max(ranking.ranks))
+    texts, ranks = (
+        (ranking.answers[best], ranking.answers[worst]),
+        (ranking.ranks[best], ranking.ranks[worst]),
+    )
+    marks = (ranking.marks[best], ranking.marks[worst]) if ranking.marks else ()
+    if ranks[0] == ranks[1]:
+        return RankingRecord(ranking.unit, ranking.prompt, texts, ranks, ranking.row_id, marks)
+    return PairRecord(ranking.unit, ranking.prompt, *texts, row_id=ranking.row_id, marks=marks)
+
+
 Record = NoteRecord | PromptRecord | SftRecord | PairRecord | RankingRecord
-RecordType = TypeVar("RecordType", NoteRecord, PromptRecord, SftRecord, PairRecord, RankingRecord)
+RecordType = TypeVar("RecordType", bound=Record)
 
 
 @dataclass(frozen=True, repr=False)

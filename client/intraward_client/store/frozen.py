@@ -15,8 +15,9 @@ from sqlalchemy import ColumnElement, Select, Table, insert, literal, select
 
 from intraward_client.store.consent import consenting
 from intraward_client.store.datasets import TrainingTable
-from intraward_client.store.preferences import preference_table, sft_table
+from intraward_client.store.preferences import sft_table
 from intraward_client.store.prompts import prompt_table
+from intraward_client.store.rankings import comparison_table, pair_table
 from intraward_client.store.schema import (
     demonstrations,
     frozen_plans,
@@ -24,15 +25,17 @@ from intraward_client.store.schema import (
     judgments,
     preferences,
     prompts,
+    rankings,
 )
 from intraward_client.store.vault import Vault
 from intraward_shared.errors import VaultError
 from intraward_shared.stages import ON_POLICY, Stage
 
+_COMPARISONS = (preferences.c.row_id, judgments.c.judgment_id, rankings.c.row_id)
 _SOURCES: dict[Stage, tuple[ColumnElement[str], ...]] = {
     Stage.SFT: (demonstrations.c.row_id,),
-    Stage.REWARD: (preferences.c.row_id, judgments.c.judgment_id),
-    Stage.DPO: (preferences.c.row_id, judgments.c.judgment_id),
+    Stage.REWARD: _COMPARISONS,
+    Stage.DPO: _COMPARISONS,
     Stage.PPO: (prompts.c.prompt_id,),
     Stage.RLOO: (prompts.c.prompt_id,),
 }
@@ -77,4 +80,4 @@ def _current(vault: Vault, stage: Stage) -> TrainingTable[Any]:
         return sft_table(vault)
     if stage in ON_POLICY:
         return prompt_table(vault)
-    return preference_table(vault)
+    return pair_table(vault) if stage is Stage.DPO else comparison_table(vault)

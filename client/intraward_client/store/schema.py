@@ -4,7 +4,7 @@ Keeps section 6 of DESIGN.md. ``unit`` is the HMAC of the patient's id, the priv
 downstream; note, prompt and row ids are HMACs too. Quarantine keeps a reason code and nothing else; the
 review queue keeps the text that was held back, encrypted, until a person has decided. Each row that says
 anything about a patient carries their unit, so that forgetting is one DELETE per table. The version is a
-row of ``meta``. A vault of version 4 or 5 gains the newer tables when it is opened, because nothing else
+row of ``meta``. A vault of version 4 to 6 gains the newer tables when it is opened, because nothing else
 has changed (``SEAL_VERSION``, which every ciphertext is bound to, has not); any other version is refused.
 """
 
@@ -22,10 +22,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 SEAL_VERSION = 4
 """Layout of the encrypted fields; part of their additional data."""
-GAINS_TABLES = frozenset({4, 5})
+GAINS_TABLES = frozenset({4, 5, 6})
 """Versions that become the present one by new tables alone."""
 metadata = MetaData()
 
@@ -155,6 +155,17 @@ preferences = Table(
     Column("marks", LargeBinary, nullable=True),
 )
 
+rankings = Table(
+    "rankings",
+    metadata,
+    Column("row_id", String(32), primary_key=True),
+    _unit(),
+    Column("prompt", LargeBinary, nullable=False),
+    Column("answers", LargeBinary, nullable=False),
+    Column("judgment", LargeBinary, nullable=False),
+)
+"""What several people said together of two to four answers: ranks, margin and marks are sealed too."""
+
 imports = Table(
     "imports",
     metadata,
@@ -207,6 +218,7 @@ PATIENT_TABLES = (
     notes,
     demonstrations,
     preferences,
+    rankings,
     quarantine,
 )
 """Every table with rows about a patient, children before parents."""

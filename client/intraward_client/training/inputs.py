@@ -19,6 +19,7 @@ from intraward_client.store.datasets import (
     RankingRecord,
     SftRecord,
     TrainingTable,
+    narrowed,
 )
 from intraward_shared.adapters import State
 from intraward_shared.errors import ContractError
@@ -110,11 +111,18 @@ class TrainingInputs:
     def fitting(self) -> TrainingTable[Any]:
         """The table without the records of which an answer would have to be cut, unless the plan has it cut.
 
-        Whether a record stays is a function of it and of the plan, so no patient's row depends on another's.
+        A patient's ranking of more answers than the plan's ``candidates`` is narrowed to its best and worst
+        one. Both are functions of the record and of the plan, so no patient's row depends on another's.
         """
-        if self.plan.training.overlong == "cut":
-            return self.table
-        return TrainingTable(tuple(row for row in self.table.rows if all(map(self._fits, _answers(row)))))
+        rows = tuple(map(self._narrowed, self.table.rows)) if self.private else self.table.rows
+        if self.plan.training.overlong == "leave_out":
+            rows = tuple(row for row in rows if all(map(self._fits, _answers(row))))
+        return self.table if rows == self.table.rows else TrainingTable(rows)
+
+    def _narrowed(self, row: Any) -> Any:
+        if not isinstance(row, RankingRecord) or len(row.answers) <= self.plan.training.candidates:
+            return row
+        return narrowed(row)
 
     @property
     def left_out(self) -> int:

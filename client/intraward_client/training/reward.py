@@ -1,7 +1,9 @@
 """The reward model: Bradley-Terry on comparisons, read at the last token (InstructGPT, step 2; facts A.4).
 
 One comparison is one record, be it a pair or a ranking of several answers: its answers are rows of one
-forward pass whose gradients fold into the record before anything is clipped. Ties count as half won.
+forward pass whose gradients fold into the record before anything is clipped. Ties count as half won. Under a
+mechanism a pass has the plan's ``candidates`` rows for every record, so that its shape does not tell which
+records rank more than two.
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ from intraward_client.training.marks import (
 )
 from intraward_client.training.schedule import Progress, run_steps
 from intraward_client.training.sequences import encode_texts
-from intraward_shared.modeling import AdaptedModel
+from intraward_shared.modeling import AdaptedModel, Appraisal
 from intraward_shared.protocol import TrainingSpec
 from intraward_shared.reward_heads import HeadTerms
 
+FILLER = "."
 TIE = 0.5
 """The smoothing that marks a pair of tied answers; a plan's own is below it."""
 
@@ -46,15 +49,21 @@ def losses(inputs: TrainingInputs, model: AdaptedModel, records: Sequence[Compar
     spec = inputs.plan.training
     texts = [(record.prompt, answer) for record in records for answer in answers_of(record)]
     owner = torch.tensor([place for place, record in enumerate(records) for _ in answers_of(record)])
-    rows = encode_texts(inputs, texts)
-    found, heads = model.appraise(rows.ids, rows.mask), inputs.plan.lora.reward
+    spare = max(0, len(records) * spec.candidates - len(texts)) if inputs.private else 0
+    rows = encode_texts(inputs, texts + [(FILLER, FILLER)] * spare)
+    found, heads = _first(model.appraise(rows.ids, rows.mask), len(texts)), inputs.plan.lora.reward
     shares = found.members.new_tensor(member_shares(inputs.plan, records))
     total = found.members.new_zeros(len(records))
     for member in range(heads.members):
         total = total + shares[:, member] * comparison_losses(spec, records, found.members[:, member])
     if heads.marked:
         total = total + mark_losses(found, heads, spec.heads, records, owner.to(total.device))
+    owner = torch.cat([owner, torch.full((spare,), len(records))])  # of no record: nothing is added for it
     return RowLosses(total, owner, comparison_figures(records, found.members.detach().mean(1)))
+
+
+def _first(found: Appraisal, rows: int) -> Appraisal:
+    return Appraisal(found.members[:rows], found.criteria[:rows], found.flags[:rows])
 
 
 def comparison_losses(spec: TrainingSpec, records: Sequence[Comparison], scores: Tensor) -> Tensor:
