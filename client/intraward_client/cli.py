@@ -28,9 +28,10 @@ from intraward_client import (
 )
 from intraward_client.config import SitePolicy, load_policy
 from intraward_client.home import SiteHome
+from intraward_client.labeling import cli as label_cli
 from intraward_client.memory import keep_memory_private
 from intraward_shared.command import out, run, show
-from intraward_shared.errors import IntrawardError
+from intraward_shared.errors import IntrawardError, LabelError
 from intraward_shared.expiry import warnings
 from intraward_shared.signing import SigningKey, key_id
 
@@ -47,6 +48,7 @@ app.add_typer(officer_cli.app, name="officer")
 app.add_typer(consent_cli.app, name="consent")
 app.add_typer(keys_cli.app, name="keys")
 app.add_typer(flags_cli.app, name="flags")
+app.add_typer(label_cli.app, name="label")
 app.add_typer(import_cli.app)
 app.add_typer(outbox_cli.app)
 app.add_typer(participation_cli.app)
@@ -54,6 +56,8 @@ app.add_typer(joining_cli.app)
 app.add_typer(doctor_cli.app)
 
 Home = Annotated[Path, typer.Option("--home", help="The site's folder.")]
+Passed = Annotated[Path, typer.Option("--home", readable=False, help="The site's folder.")]
+"""As ``Home``, for a user that may pass through the folder and not look into it."""
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]
 
 
@@ -85,7 +89,7 @@ def forget(
     patient: Annotated[str, typer.Argument(help="Patient id as in the imported files.")],
     home: Home = Path("site"),
 ) -> None:
-    """Destroy a patient's key and rows, and every training curve.
+    """Destroy a patient's key and rows, what clinicians said of them, and every training curve.
 
     Adapters already released stay; their epsilon bounds the dependence.
 
@@ -96,6 +100,7 @@ def forget(
     site = SiteHome(home)
     with closing(Vault.open(site.vault, site.vault_keys)) as vault:
         known = vault.forget(patient)
+    _forget_at_station(site)
     shutil.rmtree(site.curves, ignore_errors=True)  # figures of batches that the patient was in
     note = "" if known else "; nothing was known of this patient, and later imports will leave them out"
     out.print(f"forgotten: the patient's key is destroyed, the site key rotated, every row gone{note}")
@@ -166,7 +171,7 @@ def ward(home: Home = Path("site")) -> None:
 
 @app.command()
 def gateway(
-    home: Home = Path("site"),
+    home: Passed = Path("site"),
     superlink: Annotated[str | None, typer.Option(help="SuperLink's host:port, if not the kit's.")] = None,
     root_certificates: Annotated[Path | None, typer.Option(help="CA certificate, if not the kit's.")] = None,
     node_key: Annotated[
@@ -195,6 +200,17 @@ def gateway(
     )
     command[0] = str(Path(sys.executable).parent / command[0])
     os.execve(command[0], command, gateway_environment())  # one process: stopping it leaves no SuperNode
+
+
+def _forget_at_station(site: SiteHome) -> None:
+    """Delete the patient's rows of the label station; without their key they are unreadable already."""
+    from intraward_client.labeling.opening import forget_in_book
+
+    try:
+        forget_in_book(site, load_policy(site.policy))
+    except LabelError as error:
+        remedy = "the key is destroyed; the rows go when the label station starts next, or with forget again"
+        raise LabelError(error.message, remedy=remedy) from None
 
 
 def _model_problems(policy: SitePolicy) -> list[IntrawardError]:

@@ -158,6 +158,16 @@ class Book:
         self, item_ids: Sequence[str] | None = None, stages: Sequence[Stage] | None = None
     ) -> tuple[KeptVote, ...]:
         """`votes`, with id, time and why a text was held back."""
+        with self.reading() as connection:
+            return self.votes_in(connection, item_ids, stages)
+
+    def votes_in(
+        self,
+        connection: Connection,
+        item_ids: Sequence[str] | None = None,
+        stages: Sequence[Stage] | None = None,
+    ) -> tuple[KeptVote, ...]:
+        """`kept_votes` within a transaction that does more."""
         query = (
             select(votes, users.c.name)
             .join(users, users.c.user_id == votes.c.user_id)
@@ -168,8 +178,7 @@ class Book:
             query = query.where(votes.c.item_id.in_(item_ids))
         if stages is not None:
             query = query.where(votes.c.stage.in_(stages))
-        with self.reading() as connection:
-            rows = connection.execute(query).all()
+        rows = connection.execute(query).all()
         away = self.sealer.units_away(sorted({row.unit for row in rows}))
         rows = [row for row in rows if row.unit not in away]
         texts = self.sealer.unseal_many([(row.unit, content_of(row.vote_id), row.content) for row in rows])

@@ -8,7 +8,7 @@ de-identifier is one per process and takes one text at a time.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -20,7 +20,7 @@ class Cleaner(Protocol):
     """What the station needs of a `Deidentifier`."""
 
     def deidentify_text(
-        self, text: str, patient_id: str, known: dict[str, str]
+        self, text: str, patient_id: str, known: Mapping[str, str]
     ) -> DeidentifiedNote | Quarantined:
         """De-identify text that a person typed."""
 

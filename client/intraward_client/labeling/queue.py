@@ -26,11 +26,12 @@ from intraward_client.labeling.schema import assignments, items, votes
 
 EXPIRES_SECONDS = 24 * 3600.0
 _DAY = 86400.0
+_OWN: tuple[Stage, ...] = ("first", "repeat", "gold")
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One person's turn at one item. ``assignment_id`` is all that a page names."""
+    """One person's turn at one item, shown since ``opened``. ``assignment_id`` is all that a page names."""
 
     assignment_id: str
     item: Item
@@ -45,10 +46,14 @@ def next_turn(book: Book, account: Account) -> Turn | None:
 
     Whether they may go on today is `fatigue`'s affair.
     """
+    with book.reading() as connection:
+        open_one = _open_turn(connection, account.user_id, _OWN)
+    if open_one is not None:
+        return open_one
     with book.writing() as connection:
         now = book.clock()
         _expire(connection, now)
-        open_one = _open_turn(connection, account.user_id, ("first", "repeat", "gold"))
+        open_one = _open_turn(connection, account.user_id, _OWN)
         if open_one is not None:
             return open_one
         for stage in _stages(book, connection, account):
@@ -86,17 +91,6 @@ def turn_of(book: Book, assignment_id: str, user_id: int) -> Turn | None:
     with book.reading() as connection:
         row = connection.execute(query).first()
     return _turn(row) if row is not None else None
-
-
-def open_page(book: Book, turn: Turn) -> None:
-    """Note when the item was first shown, from which the time on it is counted."""
-    if turn.opened is None:
-        with book.writing() as connection:
-            connection.execute(
-                update(assignments)
-                .where(assignments.c.assignment_id == turn.assignment_id, assignments.c.opened.is_(None))
-                .values(opened=book.clock())
-            )
 
 
 def give_back(book: Book, turn: Turn, state: str) -> None:
@@ -200,7 +194,8 @@ def _candidates(stage: Stage, account: Account, now: float, repeat_after_days: i
 def _assign(book: Book, connection: Connection, account: Account, row: Row[Any], stage: Stage) -> Turn:
     item = item_of(row)
     shown = shown_order(item, row.turns)
-    turn = Turn(secrets.token_hex(16), item, stage, shown, "open", None)
+    now = book.clock()
+    turn = Turn(secrets.token_hex(16), item, stage, shown, "open", now)
     connection.execute(
         insert(assignments).values(
             assignment_id=turn.assignment_id,
@@ -209,7 +204,8 @@ def _assign(book: Book, connection: Connection, account: Account, row: Row[Any],
             stage=stage,
             shown=json.dumps(shown),
             state="open",
-            given=book.clock(),
+            given=now,
+            opened=now,
         )
     )
     counted = {"given": items.c.given + 1} if stage == "first" else {}

@@ -40,8 +40,6 @@ class LabelingTerms(Strict):
         random_share, disagreement_scale: with which chance a prompt is taken for labelling at least, and the
             disagreement of a reward ensemble from which it is always taken (``labeling.selection``).
         overlap, safety_overlap: first judgments of an item, and of one where safety is at stake.
-        consensus: share of an item's votes that must say the same for it to train.
-        panel: seniors who judge what stays open.
         gold_share: share of a rater's queue that is hidden gold.
         repeat_share: share that the rater judged before, ``repeat_after_days`` or more ago.
         daily_cap: judgments after which a rater is done for the day.
@@ -61,8 +59,6 @@ class LabelingTerms(Strict):
     panel: int = Field(default=1, ge=1, le=9)
     random_share: float = Field(default=0.2, gt=0, le=1)
     disagreement_scale: float = Field(default=0.15, gt=0, le=0.5)
-    consensus: float = Field(default=0.66, gt=0.5, le=1)
-    panel: int = Field(default=1, ge=1, le=5)
     gold_share: float = Field(default=0.08, ge=0, le=0.5)
     repeat_share: float = Field(default=0.05, ge=0, le=0.5)
     repeat_after_days: int = Field(default=14, ge=1, le=365)

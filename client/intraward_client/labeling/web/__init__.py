@@ -1,0 +1,1 @@
+"""The station's pages: server-rendered, on the hospital's own network, without a request to anywhere else."""
