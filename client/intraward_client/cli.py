@@ -156,17 +156,22 @@ def curves(
 
 @app.command()
 def ward(home: Home = Path("site")) -> None:
-    """Run the data-side process on its Unix-domain socket until stopped.
+    """Run the data-side process on its Unix-domain sockets until stopped.
+
+    One is the gateway's (run/), one the hospital's own (desk/), for label prepare.
 
     Example: intraward-client ward --home /srv/intraward
     """
+    from intraward_client.desksocket import desk
     from intraward_client.progress import RoundView, bar
     from intraward_client.ward import Ward
     from intraward_client.wardsocket import serve
 
     with bar("ward", quiet=not sys.stderr.isatty()) as tell:
         view = RoundView(tell)
-        serve(Ward(SiteHome(home), progress=view.progress, watch=view.watch))
+        made = Ward(SiteHome(home), progress=view.progress, watch=view.watch)
+        with desk(made):
+            serve(made)
 
 
 @app.command()

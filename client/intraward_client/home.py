@@ -76,6 +76,11 @@ class SiteHome:
         return self.root / "run" / "ward.sock"
 
     @property
+    def desk_socket(self) -> Path:
+        """Where the ward takes the hospital's own requests, in a folder that its user alone may enter."""
+        return self.root / "desk" / "ward.sock"
+
+    @property
     def gateway(self) -> Path:
         """All that the gateway's user may read besides the socket: node key and what came with the kit."""
         return self.root / "gateway"

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -130,6 +130,12 @@ class Ward:
                 self._slots.hold(parsed.plan)
                 answer = self._unless_left(parsed.plan, answer)
         return answer
+
+    @contextmanager
+    def between_rounds(self) -> Iterator[BaseModel]:
+        """The base model while no plan is under way (``preparing``); a plan that comes meanwhile waits."""
+        with self._lock:
+            yield self._load_base()
 
     def stop(self) -> None:
         """Let no answer wait any longer; what is sealed stays and is sent when asked for again."""

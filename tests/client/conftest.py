@@ -29,7 +29,7 @@ from intraward_client.home import SiteHome
 from intraward_client.initialise import initialise
 from intraward_client.store.preferences import add_preference
 from intraward_client.store.vault import Vault
-from intraward_shared.adapters import Array, encode, shapes
+from intraward_shared.adapters import Array, encode, shapes, state_digest
 from intraward_shared.config import parse
 from intraward_shared.modeling import BaseModel, initial_state, load_base, model_digest
 from intraward_shared.protocol import (
@@ -46,7 +46,7 @@ from intraward_shared.protocol import (
     sign_value,
     to_bytes,
 )
-from intraward_shared.signed_adapter import ADAPTER_DOMAIN, AdapterManifest
+from intraward_shared.signed_adapter import ADAPTER_DOMAIN, MANIFEST_FILE, AdapterManifest
 from intraward_shared.signing import SigningKey, digest
 from intraward_shared.stages import Part, Stage, trained_names
 
@@ -143,8 +143,15 @@ def lora_of() -> Callable[[str], LoraSpec]:
 def adapter_of(lora_of: Callable[[str], LoraSpec]) -> Callable[..., dict[str, Array]]:
     """``adapter_of(base, kind, stage)``: an initial adapter; ``scale`` > 0 moves every tensor off zero."""
 
-    def make(base: BaseModel, kind: str, stage: Stage, seed: int = 3, scale: float = 0.0) -> dict[str, Array]:
-        state = initial_state(base, lora_of(kind), stage, seed)
+    def make(
+        base: BaseModel,
+        kind: str,
+        stage: Stage,
+        seed: int = 3,
+        scale: float = 0.0,
+        lora: LoraSpec | None = None,
+    ) -> dict[str, Array]:
+        state = initial_state(base, lora or lora_of(kind), stage, seed)
         draw = np.random.default_rng(seed)
         return {
             name: (array + scale * draw.normal(size=array.shape)).astype(np.float32)
@@ -338,3 +345,35 @@ def manifest_of(plan: RoundPlan, name: str, **lineage: Any) -> AdapterManifest:
     fields: dict[str, Any] = {"run_id": plan.run_id, "stage": plan.stage, "round": 0, "files": {}}
     fields |= {"base_model": plan.base_model, "lora": plan.lora, "simulated": plan.simulated}
     return AdapterManifest(digest=name, **(fields | lineage))
+
+
+@pytest.fixture
+def release(tmp_path: Path, tiny: Any, tiny_folder: Any, adapter_of: Any, lora_of: Any) -> Any:
+    """``release(seed, key=..., **manifest)``: a signed adapter folder of an untouched policy."""
+
+    def make(seed: int, key: SigningKey = COORDINATOR, stage: Stage = Stage.SFT, **changes: Any) -> Path:
+        lora = changes.get("lora")
+        state: dict[str, Array] = adapter_of(tiny("llama"), "llama", stage, seed, scale=0.5, lora=lora)
+        folder = tmp_path / f"release-{seed}"
+        folder.mkdir()
+        heads = {n: a for n, a in state.items() if n.startswith(("score.", "value_head."))}
+        factors = {n: a for n, a in state.items() if n not in heads}
+        files = {"adapter_config.json": b"{}", "adapter_model.safetensors": encode(factors)}
+        files |= {"heads.safetensors": encode(heads)} if heads else {}
+        fields: dict[str, Any] = {
+            "run_id": "run",
+            "stage": stage,
+            "round": 0,
+            "base_model": model_digest(tiny_folder("llama")),
+            "digest": state_digest(state),
+            "files": {name: digest(data) for name, data in files.items()},
+            "simulated": False,
+            "lora": lora_of("llama"),
+        }
+        manifest = AdapterManifest(**(fields | changes))
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+        (folder / MANIFEST_FILE).write_bytes(sign_value(manifest, ADAPTER_DOMAIN, key))
+        return folder
+
+    return make

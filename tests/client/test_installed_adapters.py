@@ -16,12 +16,9 @@ from intraward_client.config import load_policy
 from intraward_client.home import SiteHome
 from intraward_client.installed import install, rollback, shelf
 from intraward_client.trail import Action, read_trail
-from intraward_shared.adapters import Array, encode, state_digest
 from intraward_shared.errors import ConfigError, ContractError, DigestError, SignatureError
-from intraward_shared.modeling import model_digest
-from intraward_shared.protocol import sign_value
-from intraward_shared.signed_adapter import ADAPTER_DOMAIN, MANIFEST_FILE, AdapterManifest
-from intraward_shared.signing import SigningKey, digest
+from intraward_shared.signed_adapter import MANIFEST_FILE
+from intraward_shared.signing import SigningKey
 from intraward_shared.stages import Stage
 
 COORDINATOR = SigningKey.from_seed(b"\x0c" * 32)
@@ -30,37 +27,6 @@ PROMPT = "w1 w2 w3"
 
 class Died(BaseException):
     """The process is killed at this point."""
-
-
-@pytest.fixture
-def release(tmp_path: Path, tiny: Any, tiny_folder: Any, adapter_of: Any, lora_of: Any) -> Any:
-    """``release(seed, key=..., **manifest)``: a signed adapter folder of an untouched policy."""
-
-    def make(seed: int, key: SigningKey = COORDINATOR, stage: Stage = Stage.SFT, **changes: Any) -> Path:
-        state: dict[str, Array] = adapter_of(tiny("llama"), "llama", stage, seed, scale=0.5)
-        folder = tmp_path / f"release-{seed}"
-        folder.mkdir()
-        heads = {n: a for n, a in state.items() if n.startswith(("score.", "value_head."))}
-        factors = {n: a for n, a in state.items() if n not in heads}
-        files = {"adapter_config.json": b"{}", "adapter_model.safetensors": encode(factors)}
-        files |= {"heads.safetensors": encode(heads)} if heads else {}
-        fields: dict[str, Any] = {
-            "run_id": "run",
-            "stage": stage,
-            "round": 0,
-            "base_model": model_digest(tiny_folder("llama")),
-            "digest": state_digest(state),
-            "files": {name: digest(data) for name, data in files.items()},
-            "simulated": False,
-            "lora": lora_of("llama"),
-        }
-        manifest = AdapterManifest(**(fields | changes))
-        for name, data in files.items():
-            (folder / name).write_bytes(data)
-        (folder / MANIFEST_FILE).write_bytes(sign_value(manifest, ADAPTER_DOMAIN, key))
-        return folder
-
-    return make
 
 
 def used(home: SiteHome) -> list[bool]:

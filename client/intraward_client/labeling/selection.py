@@ -4,18 +4,16 @@ Every prompt is drawn by itself, with a probability that depends on its own answ
 constants of the policy: ``random_share + (1 - random_share) * min(1, disagreement / scale)``. So no
 patient's row depends on another's, as it would if the M most uncertain of all were taken (section 6 of
 DESIGN.md: 3.6 C), and the stored probability is exact, for estimates that weigh by its inverse (Horvitz and
-Thompson 1952). Draws come from the operating system.
+Thompson 1952). Draws
+are keyed by the site, one for each prompt and adapter.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from math import exp
 from statistics import mean, pstdev
-
-_BITS = 53
 
 
 def disagreement(scores: Sequence[Sequence[float]]) -> float:
@@ -38,11 +36,15 @@ def propensity(disagreed: float, random_share: float, scale: float) -> float:
     return random_share + (1 - random_share) * min(1.0, disagreed / scale)
 
 
-def select(propensities: Mapping[str, float], draw: Callable[[], float] | None = None) -> Mapping[str, float]:
+def select(propensities: Mapping[str, float], draw: Callable[[str], float]) -> Mapping[str, float]:
     """The prompts that are taken, with the propensity of each.
 
     Args:
-        draw: uniform on [0, 1); the operating system's, unless a test says otherwise.
+        draw: uniform on [0, 1) by name, the same at every call: drawing again would change the chance.
     """
-    uniform = draw or (lambda: secrets.randbits(_BITS) / (1 << _BITS))
-    return {name: chance for name, chance in propensities.items() if uniform() < chance}
+    return {name: chance for name, chance in propensities.items() if draw(name) < chance}
+
+
+def keyed_draw(tag: Callable[[str], str]) -> Callable[[str], float]:
+    """Uniform numbers out of keyed 32-hex names (``Vault.tag``), which only the site can foresee."""
+    return lambda name: int(tag(name)[:13], 16) / (1 << 52)

@@ -7,6 +7,7 @@ station's (or, in simulation, a simulated clinician's) affair.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 
@@ -20,6 +21,26 @@ from intraward_shared.protocol import RoundPlan
 
 _BATCH = 256
 FILLER = "."
+
+
+class Sampling(Protocol):
+    """How answers are drawn: a plan's training parameters, or the hospital's own (``preparing``)."""
+
+    @property
+    def candidates(self) -> int:
+        """Answers to each prompt."""
+
+    @property
+    def max_prompt_tokens(self) -> int:
+        """Tokens of a prompt that are kept, its last ones."""
+
+    @property
+    def max_completion_tokens(self) -> int:
+        """Most tokens of an answer."""
+
+    @property
+    def temperature(self) -> float:
+        """Of the sampling distribution."""
 
 
 def generate_candidates(
@@ -45,24 +66,24 @@ def generate_candidates(
         model.autocast = spec.bf16
         for part in batches(len(prompts), size):
             chunk = prompts[part]
-            answers = _answers(model, plan, [(p.prompt_id, p.prompt) for p in chunk], size, noise)
+            answers = sample_answers(model, spec, [(p.prompt_id, p.prompt) for p in chunk], size, noise)
             add_candidates(vault, answers, name)
             if progress is not None:
                 progress(part.stop / max(1, len(prompts)))
 
 
-def _answers(
+def sample_answers(
     model: AdaptedModel,
-    plan: RoundPlan,
+    spec: Sampling,
     prompts: Sequence[tuple[str, str]],
     size: int,
     noise: NoiseSource,
 ) -> dict[str, list[str]]:
     """Candidates of up to ``size`` prompts by id; each a function of its own prompt, name and draws.
 
-    Filled up to ``size`` prompts of the plan's width, so that no answer depends on the prompts beside it.
+    Filled up to ``size`` prompts of the width in ``spec``, so no answer depends on the prompts beside it.
     """
-    spec, named = plan.training, [*prompts, *[("", FILLER)] * (size - len(prompts))]
+    named = [*prompts, *[("", FILLER)] * (size - len(prompts))]
     ids = [prompt_ids(model.base, text, spec.max_prompt_tokens) for _, text in named]
     count, length = spec.candidates, spec.max_completion_tokens
     own = [noise.uniforms("candidates", slot, name, length) for name, _ in prompts for slot in range(count)]
