@@ -4,13 +4,14 @@
 #   make lint      ruff, mypy --strict, import-linter
 #   make test      fast tests, with the coverage gate of the four rooms that guard privacy (WORKERS=2)
 #   make e2e       slow tests and tests that start real processes
+#   make faults    every fault at every phase of a round, then deploy/FAULTS.md; about an hour (WORKERS=2)
 #   make bench     timings and studies over seeds
 #   make demo      three hospitals train one model, and a report (MODEL=tiny or MODEL=smollm2)
 #   make clean     remove what runs and tools left; .venv stays
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: install lint test e2e bench demo clean
+.PHONY: install lint test e2e faults bench demo clean
 
 PYTHON ?= python3
 MODEL ?= tiny
@@ -53,7 +54,7 @@ lint: install
 	$(BIN)/lint-imports
 
 test: install
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow and not e2e and not bench and not gpu' \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow and not e2e and not bench and not gpu and not faults' \
 		--cov --cov-report=
 	@for room in $(GATED); do \
 		echo "coverage of $$room (floor $(COVERAGE_FLOOR) %)"; \
@@ -62,7 +63,12 @@ test: install
 	done
 
 e2e: install
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m '(slow or e2e) and not bench and not gpu'
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m '(slow or e2e) and not bench and not gpu and not faults'
+
+# The page is written from the table, and only after every row of it was seen to hold.
+faults: install
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m faults tests/faults tests/client/test_plancheck_fuzz.py
+	$(BIN)/python -m tests.faults.page
 
 bench: install
 	$(BIN)/python -m pytest -m bench -s tests/benchmarks

@@ -15,7 +15,8 @@ from intraward_server.checkpoint import ProgramState, load_state, read_history, 
 from intraward_server.home import ServerHome
 from intraward_server.members import excluded, read_members
 from intraward_server.plans import positions
-from intraward_shared.command import run, show
+from intraward_server.sole import sole_coordinator
+from intraward_shared.command import err, run, show
 from intraward_shared.config import load_toml
 from intraward_shared.durable import write_durably
 from intraward_shared.errors import ConfigError, RoundFailed
@@ -101,21 +102,30 @@ def _beside(program: Path, config: ProgramConfig) -> list[str]:
 def start(
     home: Home = _DEFAULT,
     superlink: Annotated[str | None, typer.Option(help="Connection in Flower's configuration.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a program that has begun; never begin one.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the flwr command only.")] = False,
     as_json: Json = False,
 ) -> None:
     """Start or continue the program on a running SuperLink, and follow it to its end.
 
-    Example: intraward-server start --home /srv/coordinator --superlink consortium
+    Example: intraward-server start --home /srv/coordinator --superlink consortium --resume
     """
-    from intraward_server.deployment import flwr_command, submit
+    from intraward_server.deployment import flwr_command, stop_earlier_runs, submit
 
     made = ServerHome(home)
+    if resume and load_state(made.state) is None:
+        raise ConfigError(
+            made.state, "--resume", "no program has begun here", remedy="run start without --resume"
+        )
     excluded(made, load_program(made.program), SigningKey.load(made.key).public)
     command = flwr_command(made, superlink)
     if dry_run:
         show({"command": command}, as_json=as_json, text=shlex.join(command).replace("[", "\\["))
         return
+    for number in stop_earlier_runs(made, superlink):
+        err.print(f"run {number} of an earlier start was stopped; this one goes on after its last round")
     code = submit(made, command)
     state = load_state(made.state)
     if code != 0 or state is None or state.status != "finished":
@@ -206,13 +216,14 @@ def skip(
     Example: intraward-server skip --yes --home /srv/coordinator
     """
     made = ServerHome(home)
-    state, every = load_state(made.state), positions(load_toml(made.program, ProgramConfig))
-    if state is None or state.next_round > len(every):
-        raise ConfigError(made.state, "", "no round is pending", remedy="see intraward-server status")
-    if not yes:
-        raise ConfigError("skip", "--yes", "is missing", remedy="add --yes to give the round up for good")
-    number = state.next_round
-    save_state(made.state, state.model_copy(update={"skipped": (*state.skipped, number)}))
+    with sole_coordinator(made, wait_s=0):
+        state, every = load_state(made.state), positions(load_toml(made.program, ProgramConfig))
+        if state is None or state.next_round > len(every):
+            raise ConfigError(made.state, "", "no round is pending", remedy="see intraward-server status")
+        if not yes:
+            raise ConfigError("skip", "--yes", "is missing", remedy="add --yes to give the round up for good")
+        number = state.next_round
+        save_state(made.state, state.model_copy(update={"skipped": (*state.skipped, number)}))
     show({"skipped": number}, as_json=as_json, text=f"round {number} was given up; start goes on after it")
 
 

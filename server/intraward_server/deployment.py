@@ -118,6 +118,23 @@ def unregister_node(home: ServerHome, superlink: str, node: str) -> None:
         call(home, "supernode", "unregister", node, superlink)
 
 
+def stop_earlier_runs(home: ServerHome, superlink: str | None) -> tuple[str, ...]:
+    """Stop runs that an earlier start left behind; the program goes on from its last finished round.
+
+    Returns:
+        Flower's numbers of the runs.
+
+    Raises:
+        SuperLinkError: the SuperLink refused or did not answer.
+    """
+    connection = (superlink,) if superlink else ()
+    runs = call(home, "list", *connection).get("runs", ())
+    left = tuple(str(each["run-id"]) for each in runs if not str(each["status"]).startswith("finished"))
+    for number in left:
+        call(home, "stop", number, *connection)
+    return left
+
+
 def _living(home: ServerHome, superlink: str) -> set[str]:
     nodes = call(home, "supernode", "list", superlink).get("nodes", ())
     return {str(n["node-id"]) for n in nodes if n.get("status") not in ("unregistered", "deleted")}

@@ -76,6 +76,11 @@ class ServerHome:
         return self.root / "state.json"
 
     @property
+    def lock(self) -> Path:
+        """Held by the process that runs the program; empty."""
+        return self.root / "coordinator.lock"
+
+    @property
     def history(self) -> Path:
         """One JSON line per finished round."""
         return self.root / "history.jsonl"

@@ -30,11 +30,13 @@ from intraward_server.checkpoint import (
     trim_history,
 )
 from intraward_server.evaluation import Scorer
+from intraward_server.home import ServerHome
 from intraward_server.members import excluded
 from intraward_server.overoptimisation import summary
 from intraward_server.plans import Position, build_plan, positions, proxy_terms, slot_of
 from intraward_server.rounds import Inbox, RoundResult, RoundTerms, find_nodes, run_round
 from intraward_server.session import Session, open_session
+from intraward_server.sole import sole_coordinator
 from intraward_server.succession import Succession
 from intraward_shared.adapters import State, encode, l2_norm
 from intraward_shared.durable import write_durably
@@ -89,9 +91,10 @@ def run(
 
     Raises:
         ConfigError, InputError, ModelError: before anything is sent.
-        RoundFailed: no quorum; run again to go on with the same plan.
+        RoundFailed: no quorum; run again to go on with the same plan. Or another process runs it.
     """
-    return Program(open_session(home, gold), grid, progress).run()
+    with sole_coordinator(ServerHome(home)):
+        return Program(open_session(home, gold), grid, progress).run()
 
 
 class Program:

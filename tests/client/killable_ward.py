@@ -1,7 +1,8 @@
 """A process that forks wards and kills them: ``python -m tests.client.killable_ward HOME MODEL FOLDER``.
 
 Loads the model once, then for each line ``[left, after]`` of its input forks a ward that executes the
-requests in FOLDER and writes to ``left`` what went out; killed after ``after`` seconds, unless null.
+requests in FOLDER and writes to ``left`` what went out; killed after ``after`` seconds, or by itself when it
+first comes to the phase of that name (``tests.faults.phases``), unless null.
 Answers each line with the seconds it took. One thread, so that a fork holds no lock of another.
 """
 
@@ -17,6 +18,8 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import patch
+
+from tests.faults.phases import Phase, at_phases
 
 import intraward_client.ward as ward_module
 from intraward_client.home import SiteHome
@@ -36,8 +39,8 @@ def execute_all(home: SiteHome, requests: list[bytes], tell: Callable[[int, str,
             tell(number, reply["code"].decode(), reply["update"])
 
 
-def run_and_kill(home: SiteHome, requests: list[bytes], left: Path, after: float | None) -> float:
-    """One child, killed ``after`` seconds; returns how long it lived."""
+def run_and_kill(home: SiteHome, requests: list[bytes], left: Path, after: float | str | None) -> float:
+    """One child, killed ``after`` seconds or at a phase; returns how long it lived."""
     begun = time.monotonic()
     child = os.fork()
     if child == 0:
@@ -47,12 +50,18 @@ def run_and_kill(home: SiteHome, requests: list[bytes], left: Path, after: float
 
             def tell(number: int, reply: str, update: bytes) -> None:
                 os.write(log, json.dumps([number, reply, digest(update)]).encode() + b"\n")
+                die(Phase.UPLOADED)
 
-            execute_all(home, requests, tell)
+            def die(phase: Phase) -> None:
+                if phase.name == after:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            with at_phases(die):
+                execute_all(home, requests, tell)
             code = 0
         finally:
             os._exit(code)
-    if after is not None:
+    if isinstance(after, float):
         time.sleep(after)
         os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)

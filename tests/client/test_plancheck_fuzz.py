@@ -1,4 +1,4 @@
-"""1,000 hostile plans through a real ward, each signed by the pinned coordinator: none is taken.
+"""Hostile plans through a real ward, each signed by the pinned coordinator: none of 1,000 is taken.
 
 A hostile plan is an honest one after one to three changes, of which at least one asks for less privacy than
 the policy, for another unit, another adapter or another schedule, or is no value of the protocol at all. Its
@@ -8,6 +8,7 @@ schedule is changed with it and signed too: nothing is refused merely because th
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
@@ -16,13 +17,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+import intraward_client.ward as ward_module
 from intraward_client.slot import SlotClock
 from intraward_client.store.vault import Vault
 from intraward_client.ward import Ward
 from intraward_shared.protocol import PLAN_DOMAIN, PROGRAM_DOMAIN, pack_request, to_bytes, unpack_parts
 from intraward_shared.signing import SigningKey, canonical_json, digest
 
-PLANS = 1000
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 COORDINATOR = SigningKey.from_seed(b"\x0c" * 32)
 Table = dict[str, Any]
@@ -209,27 +210,43 @@ def hostile(honest: tuple[Table, Table], draw: np.random.Generator) -> tuple[Tab
     return plan, schedule
 
 
-def test_a_thousand_hostile_plans_are_refused_before_a_row_is_read_or_a_charge_is_made(
-    make_site: Any, rounds: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("plans", "seed"), [(250, 20260301), pytest.param(1000, 20260302, marks=pytest.mark.faults)]
+)
+def test_hostile_plans_are_refused_before_a_row_is_read_or_a_charge_is_made(
+    make_site: Any, rounds: Any, monkeypatch: pytest.MonkeyPatch, plans: int, seed: int
 ) -> None:
     home, request = make_site(3), rounds()
-    before, opened = home.ledger.read_bytes(), Vault.open
+    before = home.ledger.read_bytes(), home.vault.read_bytes()
     manifests = request.untouched(COORDINATOR)
     honest = (json.loads(to_bytes(request.plan)), json.loads(to_bytes(request.schedule)))
-    draw = np.random.default_rng(20260301)
-    codes: dict[str, int] = {}
+    draw, codes = np.random.default_rng(seed), Counter[str]()
     with closing(Ward(home, slots=SlotClock(virtual=False, now=lambda: NOW))) as ward:
-        monkeypatch.setattr(Vault, "open", lambda *_: pytest.fail("the vault was opened"))
-        for _ in range(PLANS):
+        read, trained = counted(monkeypatch, Vault, "open"), counted(monkeypatch, ward_module, "train")
+        for _ in range(plans):
             plan, schedule = hostile(honest, draw)
             sent = signed(plan, PLAN_DOMAIN), signed(schedule, PROGRAM_DOMAIN)
             reply = unpack_parts(ward.execute(pack_request(*sent, None, request.blobs, manifests)))
             assert reply["code"] != b"OK" and reply["update"] == b"", plan
-            codes[reply["code"].decode()] = codes.get(reply["code"].decode(), 0) + 1
-        assert home.ledger.read_bytes() == before and list(home.outbox.iterdir()) == []
-        monkeypatch.setattr(Vault, "open", opened)
+            codes[reply["code"].decode()] += 1
+        assert read == trained == []
+        assert (home.ledger.read_bytes(), home.vault.read_bytes()) == before
+        assert list(home.outbox.iterdir()) == []
         sent = signed(honest[0], PLAN_DOMAIN), signed(honest[1], PROGRAM_DOMAIN)
         reply = unpack_parts(ward.execute(pack_request(*sent, None, request.blobs, manifests)))
         assert reply["code"] == b"OK"  # what the hostile ones were made of is taken
+        assert len(read) == 2 and trained == ["train"]  # to fix the table, and to read it: the seams count
     assert set(codes) <= {"PLAN_REFUSED", "CONTRACT", "DIGEST", "LEDGER"}
-    assert codes["PLAN_REFUSED"] > 300 and codes["CONTRACT"] > 200
+    assert codes["PLAN_REFUSED"] > 0.3 * plans and codes["CONTRACT"] > 0.2 * plans
+
+
+def counted(patch: pytest.MonkeyPatch, owner: Any, name: str) -> list[str]:
+    """Calls of a function from now on; it is called all the same."""
+    real, calls = getattr(owner, name), list[str]()
+
+    def call(*given: Any, **named: Any) -> Any:
+        calls.append(name)
+        return real(*given, **named)
+
+    patch.setattr(owner, name, call)
+    return calls

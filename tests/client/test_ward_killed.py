@@ -28,7 +28,7 @@ from intraward_shared.signing import SigningKey, digest
 
 pytestmark = pytest.mark.slow
 KILLS = 60
-Killed = Callable[[Path, float | None], float]
+Killed = Callable[[Path, float | str | None], float]
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def killable(home: SiteHome, model: Path, requests: list[bytes], folder: Path) -
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
     ) as parent:
 
-        def run(left: Path, after: float | None) -> float:
+        def run(left: Path, after: float | str | None) -> float:
             assert parent.stdin is not None and parent.stdout is not None
             parent.stdin.write(json.dumps([str(left), after]) + "\n")
             parent.stdin.flush()

@@ -236,3 +236,11 @@ def test_skip_gives_a_round_up(call: Any, federation: Any) -> None:
 def test_help_has_an_example(call: Any, command: str) -> None:
     code, out, _ = call(command, "--help")
     assert code == 0 and f"Example: intraward-server {command}" in " ".join(out.split())
+
+
+def test_resume_begins_nothing(call: Any, federation: Any) -> None:
+    made = federation()
+    code, _, err = call("start", "--home", made.home, "--resume", "--dry-run")
+    assert code == 1 and "no program has begun here" in err
+    run(made.grid(), made.home)
+    assert call("start", "--home", made.home, "--resume", "--dry-run")[0] == 0

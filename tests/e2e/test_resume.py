@@ -1,0 +1,45 @@
+"""``start --resume`` after SIGKILL of ServerApp, SuperLink, both, and of ``start`` itself: real processes.
+
+Three hospitals in three sites with wards and gateways of their own; each kill falls into another round and
+phase. No round is repeated and no hospital charged twice (``tests.faults.processes`` counts after each).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+from tests.client.conftest import tiny_folder  # noqa: F401
+from tests.faults import processes
+from tests.faults.conftest import consortium, short_folder  # noqa: F401
+from tests.faults.outcome import Outcome, Seen
+from tests.faults.phases import Phase
+from tests.faults.plant import SITES, Plant
+
+from intraward_shared.ledger import Kind, charged
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+KILLS = (
+    (processes.serverapp_killed, Phase.TRAINING),
+    (processes.superlink_killed, Phase.SEALED),
+    (processes.both_killed, Phase.UPLOADED),
+    (processes.start_killed, Phase.TRAINING),
+)
+
+
+def test_a_killed_coordinator_goes_on_without_repeating_or_charging_twice(
+    consortium: Callable[[int], AbstractContextManager[Plant]],  # noqa: F811
+) -> None:
+    with consortium(len(KILLS)) as plant:
+        for number, (kill, phase) in enumerate(KILLS, start=1):
+            assert kill(plant, phase, number) == Seen(Outcome.SAME_BYTES, "OK")
+        assert plant.await_end("start") == 0
+        assert plant.rounds_done() == [1, 2, 3, 4]
+        for site in SITES:
+            entries = plant.ledger(site)
+            (schedule,) = [entry for entry in entries if entry.is_schedule]
+            assert charged(entries) == tuple(slot.mechanism for slot in schedule.charges)
+            kinds = [entry.kind for entry in entries]
+            assert kinds.count(Kind.RELEASE) == len(KILLS) and Kind.ABORT not in kinds
+        assert plant.log("start").count("of an earlier start was stopped") == 1
