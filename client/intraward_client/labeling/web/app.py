@@ -14,7 +14,7 @@ from intraward_client.labeling import sessions
 from intraward_client.labeling.database import Gone
 from intraward_client.labeling.terms import Role
 from intraward_client.labeling.web import entrance, figures, learning, office, panel, tasks
-from intraward_client.labeling.web.guard import Forbidden, LoginNeeded, Shell
+from intraward_client.labeling.web.guard import Forbidden, LoginNeeded, Shell, unexpected
 from intraward_client.labeling.web.station import STATIC, Station, render
 from intraward_client.labeling.web.tasks import NotThere
 from intraward_shared.errors import IntrawardError
@@ -123,4 +123,5 @@ _HANDLERS: Mapping[type[Exception], Any] = {
     IntrawardError: _refused,
     HTTPException: _http,
     RequestValidationError: _invalid,
+    Exception: unexpected,
 }

@@ -41,7 +41,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with no-referrer, browsers send forms with `Origin: null`
     "Strict-Transport-Security": "max-age=31536000",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -194,12 +194,16 @@ class Shell:
             place = traceback.extract_tb(error.__traceback__)[-1]
             _LOG.error("unexpected %s at %s, line %s", type(error).__name__, place.name, place.lineno)
             if not begun:
-                page = _bare(
-                    "Something went wrong here",
-                    "What you had sent before is kept. Go back and try again; "
-                    "if it happens again, tell your site's admin the time.",
-                )
-                await HTMLResponse(page, 500)(scope, receive, dressed)
+                await unexpected(None, error)(scope, receive, dressed)
+
+
+def unexpected(request: Request | None, error: Exception) -> HTMLResponse:
+    """The page for what nobody foresaw; the error itself is named in the log alone, without its text."""
+    text = (
+        "What you had sent before is kept. Go back and try again; "
+        "if it happens again, tell your site's admin the time."
+    )
+    return HTMLResponse(_bare("Something went wrong here", text), 500)
 
 
 def _dress(message: Message, path: str) -> None:
