@@ -7,7 +7,9 @@ round is ever asked for twice. How adapters pass from stage to stage stands in `
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -64,6 +66,7 @@ class ProgramEvent:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 Progress = Callable[[ProgramEvent], None]
 
 
@@ -91,10 +94,19 @@ def run(
 
     Raises:
         ConfigError, InputError, ModelError: before anything is sent.
-        RoundFailed: no quorum; run again to go on with the same plan. Or another process runs it.
+        RoundFailed: no quorum; run again to go on with the same plan. Or another process runs it, or the
+            folder's disk takes no more.
     """
-    with sole_coordinator(ServerHome(home)):
-        return Program(open_session(home, gold), grid, progress).run()
+    try:
+        with sole_coordinator(ServerHome(home)):
+            return Program(open_session(home, gold), grid, progress).run()
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        raise RoundFailed(
+            f"{home}: the disk takes no more ({os.strerror(error.errno)})",
+            remedy="mend it, then run start --resume: the same plan is sent, and costs nothing twice",
+        ) from None
 
 
 class Program:

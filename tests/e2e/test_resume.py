@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 import pytest
 from tests.client.conftest import tiny_folder  # noqa: F401
 from tests.faults import processes
-from tests.faults.conftest import consortium, short_folder  # noqa: F401
+from tests.faults.conftest import consortium, make_simulated, short_folder  # noqa: F401
 from tests.faults.outcome import Outcome, Seen
 from tests.faults.phases import Phase
 from tests.faults.plant import SITES, Plant

@@ -60,15 +60,11 @@ def short_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def consortium(
-    short_folder: Path,
-    tiny_folder: Callable[[str], Path],
-) -> Callable[[int], AbstractContextManager[Plant]]:
-    """``consortium(rounds)``: three simulated sites with five patients each, and their coordinator."""
-    model = tiny_folder("llama")
+def make_simulated(tiny_folder: Callable[[str], Path]) -> Callable[[Path, str, str], SiteHome]:
+    """``make_simulated(root, site, coordinator)``: a simulated site with five patients."""
 
     def make(root: Path, site: str, coordinator: str) -> SiteHome:
-        table = policy_table(model) | {"site": site, "simulation": {"allowed": True}}
+        table = policy_table(tiny_folder("llama")) | {"site": site, "simulation": {"allowed": True}}
         table["coordinator"] = {"public_key": coordinator}
         key = SigningKey.from_seed(bytes.fromhex(digest(site.encode())))
         policy = parse(table, SitePolicy, "policy")
@@ -76,4 +72,12 @@ def consortium(
         fill_vault(home, 5)
         return home
 
-    return lambda rounds: plant(short_folder, model, make, rounds)
+    return make
+
+
+@pytest.fixture
+def consortium(
+    short_folder: Path, tiny_folder: Callable[[str], Path], make_simulated: Any
+) -> Callable[[int], AbstractContextManager[Plant]]:
+    """``consortium(rounds)``: three simulated sites and their coordinator, as real processes."""
+    return lambda rounds: plant(short_folder, tiny_folder("llama"), make_simulated, rounds)

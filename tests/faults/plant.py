@@ -229,6 +229,12 @@ class Plant:
         """A site's ledger, verified."""
         return read_ledger(self.homes[site].ledger)
 
+    def tell(self) -> None:
+        """Print the end of each log, for whoever looks into a failure."""
+        for path in sorted(self.folder.glob("*.log")):
+            lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
+            print(f"== {path.name}", *lines[-25:], sep="\n")
+
     def end(self) -> None:
         """End everything, and what it started."""
         for cable in self.cables.values():
@@ -288,5 +294,8 @@ def plant(
         for site in SITES:
             made.await_ward(site)
         yield made
+    except BaseException:
+        made.tell()
+        raise
     finally:
         made.end()

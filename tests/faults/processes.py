@@ -15,6 +15,7 @@ from tests.faults.outcome import NONE, Answer, Outcome, Seen, Site, classify
 from tests.faults.phases import Phase
 from tests.faults.plant import SITES, Plant
 
+from intraward_server.home import ServerHome
 from intraward_shared.ledger import Kind
 from intraward_shared.protocol import PLAN_DOMAIN, RECEIPT_DOMAIN, Receipt, RoundPlan, open_signed
 from intraward_shared.signing import SigningKey
@@ -104,7 +105,7 @@ def _story(plant: Plant, phase: Phase, number: int, strike: Act, mend: Act) -> S
     if phase is Phase.UPLOADED:
         inbox = plant.hub.root / "inbox"
         plant.until(lambda: any(inbox.glob(f"*/{SITE}.sealed")), f"{SITE}'s update is there")
-    plan = _plan(plant, number)
+    plan = plan_of(plant.hub, number)
     strike(plant)
     plant.go_on(held, at)
     for site in sites.values():
@@ -115,18 +116,18 @@ def _story(plant: Plant, phase: Phase, number: int, strike: Act, mend: Act) -> S
     for name, site in sites.items():
         site.check()
         assert len(site.attempts(plan)) == 1
-        assert received(plant, name, number) == sealed[name]
-    again = Answer("OK", received(plant, SITE, number))
+        assert received(plant.hub, name, number) == sealed[name]
+    again = Answer("OK", received(plant.hub, SITE, number))
     return classify(sites[SITE], plan, NONE, sealed[SITE], again)
 
 
-def received(plant: Plant, site: str, number: int) -> str:
+def received(hub: ServerHome, site: str, number: int) -> str:
     """Digest of the update that the coordinator countersigned for a round."""
-    data = plant.hub.receipt(site, number).read_bytes()
-    return open_signed(data, RECEIPT_DOMAIN, Receipt, SigningKey.load(plant.hub.key).public).update
+    data = hub.receipt(site, number).read_bytes()
+    return open_signed(data, RECEIPT_DOMAIN, Receipt, SigningKey.load(hub.key).public).update
 
 
-def _plan(plant: Plant, number: int) -> str:
+def plan_of(hub: ServerHome, number: int) -> str:
     """Digest of a round's plan, as the coordinator signed it."""
-    data = plant.hub.plan(number).read_bytes()
-    return open_signed(data, PLAN_DOMAIN, RoundPlan, SigningKey.load(plant.hub.key).public).digest
+    data = hub.plan(number).read_bytes()
+    return open_signed(data, PLAN_DOMAIN, RoundPlan, SigningKey.load(hub.key).public).digest

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tests.faults import content, killed, messages, node, processes
+from tests.faults import content, hub, killed, messages, node, processes
 from tests.faults.bench import Bench
 from tests.faults.outcome import Outcome, Seen
 from tests.faults.phases import Phase
@@ -17,23 +17,28 @@ from tests.faults.plant import Plant
 
 Cell = Seen | str
 OnSite = Callable[[Bench, Phase], Seen]
+OnHub = Callable[[hub.Hub, Phase], Seen]
 OnPlant = Callable[[Plant, Phase, int], Seen]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A row of the table. ``on_site`` strikes one hospital in this process, ``on_plant`` real processes."""
+    """A row of the table.
+
+    ``on_site`` strikes a hospital in this process, ``on_hub`` a coordinator, ``on_plant`` real processes.
+    """
 
     name: str
     what: str
     cells: Mapping[Phase, Cell]
     on_site: OnSite | None = None
+    on_hub: OnHub | None = None
     on_plant: OnPlant | None = None
 
     @property
     def key(self) -> str:
         """Name for the command line: ``pytest -k KEY``."""
-        strike = self.on_site or self.on_plant
+        strike = self.on_site or self.on_hub or self.on_plant
         assert strike is not None
         return strike.__name__
 
@@ -147,6 +152,20 @@ MACHINE = (
         on_site=node.second_node,
     ),
 )
+COORDINATOR = (
+    Fault(
+        "disk full at the coordinator",
+        "of its folder, while a hospital is at that phase; the program stops, and is resumed",
+        five(*[SAME] * 5),
+        on_hub=hub.hub_disk_full,
+    ),
+    Fault(
+        "read-only disk at the coordinator",
+        "as above with EROFS",
+        five(*[SAME] * 5),
+        on_hub=hub.hub_disk_read_only,
+    ),
+)
 MESSAGES = (
     Fault(
         "duplicated message",
@@ -231,6 +250,7 @@ CONTENTS = (
 SECTIONS = {
     "Processes and the line": PROCESSES,
     "The hospital's machine": MACHINE,
+    "The coordinator's machine": COORDINATOR,
     "Messages": MESSAGES,
     "What is inside": CONTENTS,
 }
