@@ -48,7 +48,10 @@ class PrivacyTerms(Strict):
 
 
 class ModelTerms(Strict):
-    """The pinned base model, and the largest adapter, texts and forward pass that a plan may use."""
+    """The pinned base model, and the largest adapter, texts and forward pass that a plan may use.
+
+    ``more_devices`` share the passes of a round with ``device``; each holds the whole model.
+    """
 
     path: str
     sha256: Digest
@@ -56,7 +59,15 @@ class ModelTerms(Strict):
     max_tokens: int = Field(default=2048, ge=1)
     max_rows: int = Field(default=1024, ge=1, description="records of a forward pass, rloo's answers apiece")
     device: str = "cpu"
+    more_devices: tuple[str, ...] = ()
     dtype: Literal["fp32", "bf16"] = "fp32"
+
+    @model_validator(mode="after")
+    def _devices_differ(self) -> Self:
+        named = (self.device, *self.more_devices)
+        if len(set(named)) < len(named):
+            raise ValueError("model.more_devices names a device twice, or model.device again")
+        return self
 
 
 class CoordinatorTerms(Strict):

@@ -35,14 +35,17 @@ _SWITCHES = {
 
 
 def device(home: SiteHome, policy: SitePolicy) -> str:
-    """The device of the policy can hold a tensor.
+    """Every device of the policy can hold a tensor.
 
     Raises:
-        ModelError: it is not there, or is no device.
+        ModelError: one is not there, or is no device.
     """
+    return "; ".join(_one_device(name) for name in (policy.model.device, *policy.model.more_devices))
+
+
+def _one_device(name: str) -> str:
     import torch
 
-    name = policy.model.device
     try:
         where = torch.device(name)
         torch.zeros(1, device=where).add_(1)
@@ -51,7 +54,7 @@ def device(home: SiteHome, policy: SitePolicy) -> str:
             return f"{torch.cuda.get_device_name(where)}, {free / FREE_BYTES:.0f} GiB free"
     except (RuntimeError, AssertionError):  # how torch says that a device is unknown, absent or full
         raise ModelError(
-            f"policy.toml, model.device: {name!r} cannot be used on this machine",
+            f"policy.toml, [model] device or more_devices: {name!r} cannot be used on this machine",
             remedy="install driver and torch for it, free its memory, or name another device",
         ) from None
     return f"{name}, {os.cpu_count()} cores"

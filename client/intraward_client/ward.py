@@ -89,7 +89,7 @@ class Ward:
         self._ledger = open_ledger(home, self.policy, self._key)
         self._labeller, self._progress, self._watch = labeller, progress, watch
         self._slots = slots or SlotClock(virtual=self.policy.simulation.allowed)
-        self._base: BaseModel | None = None
+        self._bases: dict[str, BaseModel] = {}
         self._lock = threading.Lock()
 
     @property
@@ -155,7 +155,8 @@ class Ward:
             check_lineage(plan, request.manifests, self.policy.site, ledger)
             check_context(plan, self._load_base())
             if plan.stage is not Stage.LABEL:
-                rehearse(plan, self._load_base(), request.inputs)
+                for base in (self._load_base(), *self._more_bases()):
+                    rehearse(plan, base, request.inputs)
             entry = self._reserve(request, now)
         except Exception as error:
             return self._refused(error, plan), known
@@ -252,7 +253,8 @@ class Ward:
             with closing(self._vault()) as vault:
                 table = frozen_table(vault, plan.digest, plan.stage)
         in_time = partial(self._slots.check_in_time, plan)
-        inputs = TrainingInputs(plan, self._load_base(), request.inputs, table, in_time, track)
+        base, more = self._load_base(), self._more_bases()
+        inputs = TrainingInputs(plan, base, request.inputs, table, in_time, track, more)
         return train(inputs, self._noise(plan, entry), self._report(plan))
 
     def _tracking(self, plan: RoundPlan, attempt: int) -> AbstractContextManager[Track]:
@@ -310,11 +312,17 @@ class Ward:
     def _vault(self) -> Vault:
         return Vault.open(self.home.vault, self.home.vault_keys)
 
-    def _load_base(self) -> BaseModel:
-        if self._base is None:
-            terms = self.policy.model
-            self._base = load_base(terms.path, terms.sha256, terms.device, terms.dtype)
-        return self._base
+    def _load_base(self, device: str | None = None) -> BaseModel:
+        """The base model on ``device``, by default the policy's first; loaded once."""
+        terms = self.policy.model
+        where = device or terms.device
+        if where not in self._bases:
+            self._bases[where] = load_base(terms.path, terms.sha256, where, terms.dtype)
+        return self._bases[where]
+
+    def _more_bases(self) -> tuple[BaseModel, ...]:
+        """The base model on the policy's further devices, which share the passes of a round."""
+        return tuple(map(self._load_base, self.policy.model.more_devices))
 
     def _report(self, plan: RoundPlan) -> Callable[[float], None]:
         name = f"{self.policy.site} {plan.stage.value} {plan.stage_round}"

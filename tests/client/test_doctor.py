@@ -182,6 +182,9 @@ def test_the_machine(site: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         model = policy.model.model_copy(update={"device": name})
         with pytest.raises(ModelError, match="cannot be used"):
             machine.device(home, policy.model_copy(update={"model": model}))
+        more = policy.model.model_copy(update={"more_devices": ("cpu:1", name)})
+        with pytest.raises(ModelError, match=f"more_devices: '{name}' cannot be used"):
+            machine.device(home, policy.model_copy(update={"model": more}))
     assert machine.disk(home, policy).endswith("GiB free")
     monkeypatch.setattr(machine, "FREE_BYTES", 1 << 60)
     assert "is free" in refused(machine.disk, site)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.client.conftest import policy_table
 
 import intraward_client.ward as ward_module
 from intraward_client.home import SiteHome
@@ -20,7 +21,7 @@ from intraward_client.store.datasets import TrainingTable
 from intraward_client.store.frozen import frozen_table
 from intraward_client.store.vault import Vault
 from intraward_client.ward import Ward, site_status
-from intraward_shared.errors import LedgerError
+from intraward_shared.errors import ConfigError, LedgerError
 from intraward_shared.ledger import Kind, Ledger, charged, read_ledger
 from intraward_shared.ledger_file import LedgerFile
 from intraward_shared.protocol import PROGRAM_DOMAIN, open_update, unpack_parts
@@ -90,6 +91,21 @@ def test_a_round_is_charged_sealed_and_sent_again_byte_for_byte(
     assert parts(open_ward(home).execute(rounds(2).bytes_by()))[0] == "OK"
     assert len(charged(read_ledger(home.ledger))) == 2
     assert MARKER not in home.log.read_text() and MARKER.encode() not in first
+
+
+def test_further_devices_share_the_work_and_a_missing_one_costs_nothing(
+    make_site: Any, open_ward: Any, rounds: Any, tiny_folder: Any
+) -> None:
+    model = policy_table(tiny_folder("llama"))["model"]
+    for number, (device, fits) in enumerate({"cpu:0": True, "cuda:77": False}.items()):
+        home = make_site(name=f"s{number}", more={"model": model | {"more_devices": [device]}})
+        ward = open_ward(home)
+        before = home.ledger.read_bytes()
+        code, _ = parts(ward.execute(rounds().bytes_by()))
+        assert (code == "OK") is fits and (home.ledger.read_bytes() == before) is not fits
+        assert set(ward._bases) >= ({"cpu", "cpu:0"} if fits else set())
+    with pytest.raises(ConfigError, match="more_devices names a device twice"):
+        make_site(name="twice", more={"model": model | {"more_devices": ["cpu"]}})
 
 
 def test_a_site_without_patients_cannot_be_told_from_one_with_five(

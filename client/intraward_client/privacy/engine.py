@@ -19,17 +19,18 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import torch
-from opacus.grad_sample.grad_sample_module import GradSampleHooks
 from torch import Tensor, nn
 
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.privacy.optimizer import AdapterOptimizer, OptimizerSettings
+from intraward_client.privacy.replicas import HookedReplica, Replica, in_turn
 from intraward_shared.errors import TrainingAborted
 from intraward_shared.protocol import Mechanism
 
@@ -53,6 +54,10 @@ class RowLosses(NamedTuple):
 
 
 LossRows = Callable[[Sequence[Record]], RowLosses]
+LossesByDevice = LossRows[Record] | Sequence[LossRows[Record]]
+"""Losses under the model, or under the model and under each of its copies on further devices."""
+Copies = Sequence[tuple[nn.Module, Mapping[str, nn.Parameter]]]
+"""Models on further devices with the tensors that train there, equal to the engine's own."""
 
 
 class PrivateEngine:
@@ -68,6 +73,7 @@ class PrivateEngine:
         micro_batch: int,
         *,
         passes: int = 1,
+        copies: Copies = (),
     ) -> None:
         """Attach Opacus' hooks to the layers that hold ``parameters``; ``close`` takes them off.
 
@@ -75,19 +81,17 @@ class PrivateEngine:
             model: all on its device already; only ``parameters`` will want gradients.
             micro_batch: records per forward pass.
             passes: fewest forward passes of a step that has a filler.
+            copies: share the passes (``replicas``); they follow ``model`` after every step.
 
         Raises:
             ContractError: a parameter is not the model's.
         """
-        self._model, self._mechanism, self._noise = model, mechanism, noise
+        self._mechanism, self._noise = mechanism, noise
         self._micro_batch, self._passes, self._step = micro_batch, passes, 0
         self.flagged = False
         """Whether any row's gradient was not finite so far; a patient's data, for the site alone."""
         self._optimizer = AdapterOptimizer(model, parameters, settings)
-        self._layers = _owners(model, self._optimizer.parameters.values())
-        self._hooks: Any = GradSampleHooks(model, batch_first=True, loss_reduction="sum")
-        for layer in self._layers:  # the hooks record training layers only; a linear layer has no other mode
-            layer.train(True)
+        self._replicas = [HookedReplica(*each) for each in [(model, parameters), *copies]]
 
     def __enter__(self) -> Self:
         return self
@@ -97,24 +101,20 @@ class PrivateEngine:
 
     def close(self) -> None:
         """Remove hooks and every raw gradient from the model."""
-        self._optimizer.clear()
-        self._hooks.cleanup()
-        for layer in self._layers:
-            layer.train(False)
-            for name in ("activations", "max_batch_len"):
-                layer.__dict__.pop(name, None)
+        for replica in self._replicas:
+            replica.close()
 
     def step(
         self,
         units: Sequence[Sequence[Record]],
-        loss_rows: LossRows[Record],
+        loss_rows: LossesByDevice[Record],
         filler: Record | None = None,
     ) -> None:
         """One noised step; counts although ``units`` is empty.
 
         Args:
             units: records of each patient of the Poisson batch.
-            loss_rows: losses of some records and the record of each forward row.
+            loss_rows: losses of some records and the record of each forward row; one for each device.
             filler: a public record that fills every pass up to the plan's shape; it adds nothing to the
                 sum. Without one the shapes follow the batch (audits of the engine itself).
 
@@ -124,12 +124,14 @@ class PrivateEngine:
         noised = self._add_noise(self.clipped_sum(units, loss_rows, filler))
         nominal = self._mechanism.nominal_batch
         self._optimizer.apply({name: value / nominal for name, value in noised.items()})
+        for replica in self._replicas[1:]:
+            replica.follow(self._optimizer.parameters)
         self._step += 1
 
     def clipped_sum(
         self,
         units: Sequence[Sequence[Record]],
-        loss_rows: LossRows[Record],
+        loss_rows: LossesByDevice[Record],
         filler: Record | None = None,
     ) -> dict[str, Tensor]:
         """Sum over patients of the clipped mean gradient, fp64: private, for ``step`` and tests only."""
@@ -140,23 +142,35 @@ class PrivateEngine:
         records = [record for unit in units for record in unit]
         owner = torch.tensor([index for index, unit in enumerate(units) for _ in unit], dtype=torch.long)
         weight = torch.tensor([1.0 / len(unit) for unit in units for _ in unit])
-        self._optimizer.check_armed()
         open_unit: _Folded | None = None
-        for start in range(0, padded(records, self._micro_batch, self._passes, filler), self._micro_batch):
-            part = slice(start, start + self._micro_batch)
-            own = records[part]
-            losses, record = loss_rows(_filled(own, self._micro_batch, filler))[:2]
-            rows = self._row_gradients(losses, len(record))
-            mine = (record < len(own)).nonzero().squeeze(1).cpu()
-            if not len(mine):
-                continue
-            record = record.cpu()[mine]
-            if len(mine) < len(next(iter(rows.values()))):
-                rows = {name: value[mine.to(value.device)] for name, value in rows.items()}
-            folded = _fold(self._finite(rows), owner[part][record], weight[part][record])
-            last = start + self._micro_batch >= len(records)
-            open_unit = self._settle(total, folded, open_unit, last)
+        size = self._micro_batch
+        starts = range(0, padded(records, size, self._passes, filler), size)
+        given = [_filled(records[start : start + size], size, filler) for start in starts]
+        work = [
+            partial(self._pass, replica, losses)
+            for replica, losses in zip(self._replicas, by_device(loss_rows), strict=True)
+        ]
+        with _quiet_hooks():
+            for start, (record, rows) in zip(starts, in_turn(work, given), strict=True):
+                mine = (record < len(records[start : start + size])).nonzero().squeeze(1)
+                if not len(mine):
+                    continue
+                if len(mine) < len(record):
+                    rows = {name: value[mine.to(value.device)] for name, value in rows.items()}
+                place = start + record[mine]
+                folded = _fold(self._finite(rows), owner[place], weight[place])
+                open_unit = self._settle(total, folded, open_unit, start + size >= len(records))
         return total
+
+    def _pass(
+        self, replica: HookedReplica, loss_rows: LossRows[Record], records: Sequence[Record]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Record of each forward row of one micro-batch, and their gradients on the engine's own device."""
+        replica.check_armed(settled=self._optimizer.settled)
+        losses, record = loss_rows(records)[:2]
+        rows = replica.row_gradients(losses, len(record))
+        own = self._optimizer.parameters
+        return record.cpu(), {name: value.to(own[name].device) for name, value in rows.items()}
 
     def _finite(self, rows: dict[str, Tensor]) -> dict[str, Tensor]:
         """``rows`` with every row that is not finite in all its tensors set to zero in all of them."""
@@ -165,21 +179,6 @@ class PrivateEngine:
             return rows
         self.flagged = True
         return {name: value.masked_fill(~good[:, None], 0.0) for name, value in rows.items()}
-
-    def _row_gradients(self, losses: Tensor, rows: int) -> dict[str, Tensor]:
-        """fp32 gradients of each forward row, flattened ``(rows, size)``, taken off the parameters."""
-        self._optimizer.check_armed()
-        with _quiet_hooks():
-            losses.sum().backward()  # type: ignore[no-untyped-call]
-        gradients = {}
-        for name, parameter in self._optimizer.parameters.items():
-            sample = parameter.grad_sample  # type: ignore[attr-defined]
-            if not isinstance(sample, Tensor) or len(sample) != rows:
-                raise TrainingAborted(f"tensor {name!r} has no gradient for each row of the forward pass")
-            gradients[name] = sample.flatten(1).float()  # before any norm: bf16 norms would break the bound
-            parameter.grad_sample = None  # type: ignore[attr-defined]
-        self._optimizer.clear()
-        return gradients
 
     def _settle(
         self, total: dict[str, Tensor], folded: _Folded, before: _Folded | None, last: bool
@@ -233,24 +232,28 @@ class PublicEngine:
         parameters: Mapping[str, nn.Parameter],
         settings: OptimizerSettings,
         micro_batch: int,
+        *,
+        copies: Copies = (),
     ) -> None:
         """As ``PrivateEngine``, without mechanism and noise."""
         self._micro_batch, self.flagged = micro_batch, False
         self._optimizer = AdapterOptimizer(model, parameters, settings)
+        self._replicas = [Replica(*each) for each in [(model, parameters), *copies]]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Raises ``TrainingAborted`` where every step's gradient was zero."""
-        self._optimizer.clear()
+        for replica in self._replicas:
+            replica.clear()
         if kind is None:
             self._optimizer.check_moved()
 
     def step(
         self,
         units: Sequence[Sequence[Record]],
-        loss_rows: LossRows[Record],
+        loss_rows: LossesByDevice[Record],
         filler: Record | None = None,
     ) -> None:
         """One step on the mean loss of the records; nothing needs filling up here.
@@ -262,19 +265,31 @@ class PublicEngine:
         records = [record for unit in units for record in unit]
         if not records:
             raise TrainingAborted("a public step has no records", remedy="give public data with rows")
-        usable = False
-        for start in range(0, len(records), self._micro_batch):
-            losses = self._usable(records[start : start + self._micro_batch], loss_rows)
-            self._optimizer.check_armed()
-            if losses is not None:
-                usable = True
-                (losses.sum() / len(records)).backward()  # type: ignore[no-untyped-call]
-        if not usable:
+        parts = [records[at : at + self._micro_batch] for at in range(0, len(records), self._micro_batch)]
+        work = [
+            partial(self._pass, replica, losses, len(records))
+            for replica, losses in zip(self._replicas, by_device(loss_rows), strict=True)
+        ]
+        if not any(list(in_turn(work, parts))):
             raise TrainingAborted(
                 "no record of a public step has a finite loss",
                 remedy="lower the learning rate, check the data",
             )
         self._optimizer.apply(self._clipped())
+        for replica in self._replicas:
+            replica.clear()
+            if replica is not self._replicas[0]:
+                replica.follow(self._optimizer.parameters)
+
+    def _pass(
+        self, replica: Replica, loss_rows: LossRows[Record], total: int, records: Sequence[Record]
+    ) -> bool:
+        """Add the gradients of one micro-batch to those of its device; whether any loss was finite."""
+        losses = self._usable(records, loss_rows)
+        replica.check_armed(settled=self._optimizer.settled)
+        if losses is not None:
+            (losses.sum() / total).backward()  # type: ignore[no-untyped-call]
+        return losses is not None
 
     def _usable(self, records: Sequence[Record], loss_rows: LossRows[Record]) -> Tensor | None:
         """Losses of those records whose loss is finite; the others count as zero and raise the flag."""
@@ -289,9 +304,11 @@ class PublicEngine:
     def _clipped(self) -> dict[str, Tensor]:
         gradients = {}
         for name, parameter in self._optimizer.parameters.items():
-            if parameter.grad is None:
+            found = [replica.parameters[name].grad for replica in self._replicas]
+            parts = [part.to(parameter.device) for part in found if part is not None]
+            if not parts:
                 raise TrainingAborted(f"tensor {name!r} took no part in the loss")
-            gradients[name] = parameter.grad
+            gradients[name] = sum(parts[1:], start=parts[0])
         norm = torch.stack([value.double().square().sum() for value in gradients.values()]).sum().sqrt()
         if not bool(norm.isfinite()):
             raise TrainingAborted(
@@ -330,10 +347,9 @@ def _fold(rows: Mapping[str, Tensor], owner: Tensor, weight: Tensor) -> _Folded:
     return _Folded(units.tolist(), folded)
 
 
-def _owners(model: nn.Module, parameters: Iterable[nn.Parameter]) -> list[nn.Module]:
-    """Layers that directly hold one of ``parameters``."""
-    wanted = {id(parameter) for parameter in parameters}
-    return [m for m in model.modules() if any(id(p) in wanted for p in m.parameters(recurse=False))]
+def by_device(loss_rows: LossesByDevice[Record]) -> Sequence[LossRows[Record]]:
+    """The losses of each device."""
+    return (loss_rows,) if callable(loss_rows) else loss_rows
 
 
 @contextmanager

@@ -44,19 +44,15 @@ class AdapterOptimizer:
     def __init__(
         self, model: nn.Module, parameters: Mapping[str, nn.Parameter], settings: OptimizerSettings
     ) -> None:
-        """Make exactly ``parameters`` of ``model`` trainable.
+        """Step ``parameters`` of ``model``; a ``Replica`` makes exactly them want gradients.
 
         Raises:
             ContractError: there are none, or one is not a tensor of ``model``.
         """
-        self._model = model
         self.parameters = {name: parameters[name] for name in sorted(parameters)}
         own = {id(parameter) for parameter in model.parameters()}
         if not self.parameters or any(id(p) not in own for p in self.parameters.values()):
             raise ContractError("the optimizer needs at least one tensor, all of them the model's own")
-        model.requires_grad_(False)
-        for parameter in self.parameters.values():
-            parameter.requires_grad_(True)
         heads = [p for name, p in self.parameters.items() if name in SCORE_HEAD + VALUE_HEAD]
         lora = [p for name, p in self.parameters.items() if name not in SCORE_HEAD + VALUE_HEAD]
         groups = [
@@ -70,18 +66,10 @@ class AdapterOptimizer:
             self._schedule = LinearLR(self._adamw, 1.0, 0.0, settings.anneal_over)
         self._checked = self._applied = False
 
-    def check_armed(self) -> None:
-        """The given tensors want gradients; until the first step is done, nothing else of the model does.
-
-        Raises:
-            TrainingAborted: another set; a gradient would be lost or a frozen weight would train.
-        """
-        armed = all(parameter.requires_grad for parameter in self.parameters.values())
-        if armed and not self._checked:  # walking the whole model costs as much as a small layer
-            wanted = {id(parameter) for parameter in self.parameters.values()}
-            armed = {id(p) for p in self._model.parameters() if p.requires_grad} == wanted
-        if not armed:
-            raise TrainingAborted("the tensors that want gradients are not the ones that the plan trains")
+    @property
+    def settled(self) -> bool:
+        """Whether a step has moved a weight, so that what trains is what the plan names."""
+        return self._checked
 
     def clear(self) -> None:
         """Forget raw gradients; under privacy they are patients' data."""

@@ -7,7 +7,6 @@ log-probabilities are computed with the adapter switched, so no second copy of t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -27,7 +26,7 @@ from intraward_shared.protocol import TrainingSpec
 
 def train_dpo(inputs: TrainingInputs, model: AdaptedModel, noise: NoiseSource, progress: Progress) -> bool:
     """Train the loaded policy on pairs; one pair is one record of two rows."""
-    return run_steps(inputs, model, noise, partial(losses, inputs, model), progress)
+    return run_steps(inputs, model, noise, losses, progress)
 
 
 def losses(inputs: TrainingInputs, model: AdaptedModel, pairs: Sequence[PairRecord]) -> RowLosses:

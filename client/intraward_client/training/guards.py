@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import inf
+from threading import Lock
 
 import torch
 from torch import Tensor
@@ -35,6 +36,7 @@ class PassFigures:
 
     def __init__(self, records: int) -> None:
         self._records, self._tokens, self._rows, self.largest = records, 0.0, 0.0, 0.0
+        self._adding = Lock()  # devices add at the same time
         self._sums = dict.fromkeys(("ratio", "distance", "kl", "clipped", "policy_loss", "value_loss"), 0.0)
 
     @torch.no_grad()
@@ -56,10 +58,8 @@ class PassFigures:
         real = torch.tensor([place < self._records for place in index], device=ratio.device)
         keep = (mask & real[:, None]).to(ratio.dtype)
         change = ratio.log()
-        self._tokens += float(keep.sum())
-        self._rows += float(real.sum())
         distance = (ratio - 1).abs() * keep
-        self.largest = max(self.largest, float(distance.max())) if bool(distance.isfinite().all()) else inf
+        largest = float(distance.max()) if bool(distance.isfinite().all()) else inf
         sums = {
             "ratio": (ratio * keep).sum(),
             "distance": distance.sum(),
@@ -68,8 +68,13 @@ class PassFigures:
             "policy_loss": (policy * real).sum(),
             "value_loss": torch.zeros(()) if value is None else (value * real).sum(),
         }
-        for name, total in sums.items():
-            self._sums[name] += float(total)
+        added = {name: float(total) for name, total in sums.items()}
+        tokens, rows = float(keep.sum()), float(real.sum())
+        with self._adding:
+            self._tokens, self._rows = self._tokens + tokens, self._rows + rows
+            self.largest = max(self.largest, largest)
+            for name, total in added.items():
+                self._sums[name] += total
 
     def mean(self, name: str) -> float:
         """Mean over tokens, or over rows for a loss."""

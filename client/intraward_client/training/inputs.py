@@ -7,8 +7,9 @@ plan (rule 6).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +25,7 @@ from intraward_client.store.datasets import (
 from intraward_shared.adapters import State
 from intraward_shared.errors import ContractError
 from intraward_shared.generation import completion_ids, prompt_ids
-from intraward_shared.modeling import AdaptedModel, BaseModel, Role
+from intraward_shared.modeling import AdaptedModel, BaseModel, Role, adapted
 from intraward_shared.protocol import RoundPlan
 from intraward_shared.stages import ON_POLICY, SCORE_HEAD, Stage, heads, trained_names
 
@@ -62,6 +63,8 @@ class TrainingInputs:
         table: the stage's rows; every unit is a patient, or the table is public.
         in_time: called before every forward pass; raises when the plan's slot is over.
         track: told figures of a step by name, for curves that stay in the ward; nothing depends on it.
+        more_bases: the same base model on further devices, which share the work of a step.
+        copies: these inputs on each further device, with the model loaded there; ``train`` makes them.
     """
 
     plan: RoundPlan
@@ -70,6 +73,8 @@ class TrainingInputs:
     table: TrainingTable[Any] = field(repr=False)
     in_time: Callable[[], None] = field(default=lambda: None, repr=False)
     track: Callable[[int, Mapping[str, float]], None] = field(default=lambda *_: None, repr=False)
+    more_bases: tuple[BaseModel, ...] = field(default=(), repr=False)
+    copies: tuple[tuple[TrainingInputs, AdaptedModel], ...] = field(default=(), repr=False)
 
     @property
     def private(self) -> bool:
@@ -165,6 +170,28 @@ class TrainingInputs:
                 "every public record has an answer longer than training.max_completion_tokens",
                 remedy='ask for longer texts, or for training.overlong = "cut"',
             )
+
+    def on_devices(self, model: AdaptedModel) -> tuple[tuple[TrainingInputs, AdaptedModel], ...]:
+        """Inputs and model of each device, these and ``model`` first."""
+        return ((self, model), *self.copies)
+
+    @contextmanager
+    def loaded(self) -> Iterator[tuple[TrainingInputs, AdaptedModel]]:
+        """The model of the round on every device, its trained role active; unloaded at exit.
+
+        Yields:
+            these inputs with ``copies``, and the model on the first device.
+        """
+        plan = self.plan
+        with ExitStack() as stack:
+            ready = []
+            for base in (self.base, *self.more_bases):
+                model = stack.enter_context(adapted(base, plan.lora, ROLES[plan.stage]))
+                own = self if base is self.base else replace(self, base=base, more_bases=())
+                own.load(model)
+                model.use(plan.trained_input)
+                ready.append((own, model))
+            yield replace(self, copies=tuple(ready[1:])), ready[0][1]
 
     def load(self, model: AdaptedModel) -> None:
         """Copy each role's LoRA tensors, and the heads that belong to the stage, into ``model``."""

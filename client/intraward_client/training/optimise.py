@@ -53,7 +53,9 @@ def optimise(
             for each in range(1 if inputs.private else inputs.plan.training.epochs):
                 figures = PassFigures(len(records))
                 checked = each == 0 and not inputs.private
-                engine.step(units, _watched(inputs, model, losses, experience, figures, checked), filler)
+                devices = inputs.on_devices(model)
+                watched = [_watched(*each, losses, experience, figures, checked) for each in devices]
+                engine.step(units, watched, filler)
                 if not inputs.private and tells_to_stop(figures, inputs.plan.training):
                     break
             inputs.track(step, step_figures(experience.rows(range(len(records) * group_of(inputs))), figures))

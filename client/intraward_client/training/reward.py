@@ -9,7 +9,6 @@ records rank more than two.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import combinations
 
 import torch
@@ -41,7 +40,7 @@ TIE = 0.5
 
 def train_reward(inputs: TrainingInputs, model: AdaptedModel, noise: NoiseSource, progress: Progress) -> bool:
     """Train the loaded reward adapter and its score head on comparisons."""
-    return run_steps(inputs, model, noise, partial(losses, inputs, model), progress)
+    return run_steps(inputs, model, noise, losses, progress)
 
 
 def losses(inputs: TrainingInputs, model: AdaptedModel, records: Sequence[Comparison]) -> RowLosses:

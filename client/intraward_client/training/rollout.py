@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from torch.nn.functional import pad
 
 from intraward_client.privacy.engine import padded
 from intraward_client.privacy.noise import NoiseSource
+from intraward_client.privacy.replicas import in_turn
 from intraward_client.store.datasets import PromptRecord
 from intraward_client.training.buckets import bucket_order
 from intraward_client.training.inputs import FILLERS, PUBLIC_UNIT, TrainingInputs
@@ -58,6 +60,10 @@ class Experience:
         """Some rows, in the order of ``index``."""
         chosen = torch.tensor(list(index), dtype=torch.long, device=self.ids.device)
         return Experience(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def on(self, device: torch.device) -> Experience:
+        """The same on ``device``."""
+        return Experience(*(getattr(self, field.name).to(device) for field in fields(self)))
 
     def tokens(self, first: int, count: int) -> int:
         """Tokens of the longest of ``count`` rows."""
@@ -105,7 +111,7 @@ def _states(model: AdaptedModel, ids: Tensor, attention: Tensor, new_tokens: int
 
 def chosen_rows(inputs: TrainingInputs, experience: Experience, index: Sequence[int]) -> Experience:
     """Some rows for a forward pass: as wide as they need, or of the plan's shape where they are patients'."""
-    rows = experience.rows(index)
+    rows = experience.rows(index).on(inputs.base.device)
     return rows if inputs.private else rows.trimmed()
 
 
@@ -163,6 +169,13 @@ def roll_out(
     return Experience(ids, attention, mask, logprobs, values, advantages, returns, scores, kl, rollout.ended)
 
 
+def _roll_out_in_time(
+    inputs: TrainingInputs, model: AdaptedModel, given: tuple[Sequence[str], Tensor]
+) -> Experience:
+    inputs.in_time()
+    return roll_out(inputs, model, *given)
+
+
 def collect(
     inputs: TrainingInputs,
     model: AdaptedModel,
@@ -181,14 +194,15 @@ def collect(
     fillers = [PromptRecord(PUBLIC_UNIT, f"filler-{place}", ".") for place in range(count - len(records))]
     order = bucket_order(inputs, [*records, *fillers])
     records = [[*records, *fillers][place] for place in order]
-    parts = []
+    passes = []
     for part in batches(len(records), spec.micro_batch):
-        inputs.in_time()
         named = [(record.prompt, f"{record.unit}/{record.prompt_id}") for record in records[part]]
         answers = [(prompt, name, member) for prompt, name in named for member in range(group)]
         named_draws = [f"{name}/{member}" if group > 1 else name for _, name, member in answers]
         drawn = [noise.uniforms("rollout", step, own, spec.max_completion_tokens) for own in named_draws]
-        parts.append(roll_out(inputs, model, [prompt for prompt, *_ in answers], torch.stack(drawn)))
+        passes.append(([prompt for prompt, *_ in answers], torch.stack(drawn)))
+    work = [partial(_roll_out_in_time, *device) for device in inputs.on_devices(model)]
+    parts = [part.on(inputs.base.device) for part in in_turn(work, passes)]
     if inputs.private:
         return join(inputs.base, parts, spec.max_prompt_tokens, spec.max_completion_tokens)
     standing = sorted(range(len(order)), key=order.__getitem__)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from intraward_client.privacy.engine import LossRows, PrivateEngine, PublicEngine, RowLosses
+from intraward_client.privacy.engine import PrivateEngine, PublicEngine, RowLosses
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.privacy.optimizer import OptimizerSettings
 from intraward_client.privacy.sampler import PatientSampler
@@ -20,6 +21,8 @@ from intraward_shared.stages import ON_POLICY
 Row = TypeVar("Row")
 Progress = Callable[[float], None] | None
 """Told the share of steps done; for the operator's terminal only."""
+StageLosses = Callable[[TrainingInputs, AdaptedModel, Sequence[Any]], RowLosses]
+"""Losses of a stage's records, a function of them alone."""
 
 
 def step_count(inputs: TrainingInputs) -> int:
@@ -68,33 +71,37 @@ def open_engine(
     """
     plan = inputs.plan
     parameters = model.parameters_of(plan.trained_input, inputs.trained)
+    copies = [(each, each.parameters_of(plan.trained_input, inputs.trained)) for _, each in inputs.copies]
     settings = OptimizerSettings.of(plan.training, optimizer_steps(inputs))
     micro_batch = plan.training.micro_batch
     if plan.mechanism is None:
-        return PublicEngine(model, parameters, settings, micro_batch)
+        return PublicEngine(model, parameters, settings, micro_batch, copies=copies)
     passes = plan.training.micro_batches
-    return PrivateEngine(model, parameters, plan.mechanism, noise, settings, micro_batch, passes=passes)
+    return PrivateEngine(
+        model, parameters, plan.mechanism, noise, settings, micro_batch, passes=passes, copies=copies
+    )
 
 
 class _StepFigures:
     """Losses of a step's forward passes, and their means over its own records for the ward's curves.
 
-    The engine asks for the step's records first and for fillers after them. What is noted here goes to
+    In a pass the step's own records stand first and the filler behind them. What is noted here goes to
     ``TrainingInputs.track`` alone.
     """
 
-    def __init__(self, inputs: TrainingInputs, losses: LossRows[Any], records: int) -> None:
-        self._inputs, self._losses, self._left = inputs, losses, records
+    def __init__(self, inputs: TrainingInputs, losses: StageLosses) -> None:
+        self._inputs, self._losses = inputs, losses
         self._noted: dict[str, list[Tensor]] = {}
 
-    def losses_of(self, records: Sequence[Any]) -> RowLosses:
-        """The stage's losses, in time."""
-        self._inputs.in_time()
-        found = self._losses(records)
-        own = min(len(records), self._left)
-        self._left -= own
+    def losses_of(self, inputs: TrainingInputs, model: AdaptedModel, records: Sequence[Any]) -> RowLosses:
+        """The stage's losses on one device, in time."""
+        inputs.in_time()
+        found = self._losses(inputs, model, records)
+        filler = FILLERS[inputs.plan.stage]
+        own = sum(record is not filler for record in records)
         for name, values in {"loss": found.losses, **found.figures}.items():
-            self._noted.setdefault(name, []).append(values.detach()[:own].float())
+            noted = values.detach()[:own].float().to(self._inputs.base.device)
+            self._noted.setdefault(name, []).append(noted)
         return found
 
     def means(self) -> dict[str, float]:
@@ -105,7 +112,7 @@ class _StepFigures:
 
 
 def run_steps(
-    inputs: TrainingInputs, model: AdaptedModel, noise: NoiseSource, losses: LossRows[Any], progress: Progress
+    inputs: TrainingInputs, model: AdaptedModel, noise: NoiseSource, losses: StageLosses, progress: Progress
 ) -> bool:
     """All steps of a round whose loss is a function of records alone (every stage but PPO).
 
@@ -116,8 +123,9 @@ def run_steps(
     with open_engine(inputs, model, noise) as engine:
         for done, drawn in enumerate(draw_batches(inputs, noise), start=1):
             batch = bucketed(inputs, drawn)
-            figures = _StepFigures(inputs, losses, sum(map(len, batch)))
-            engine.step(batch, figures.losses_of, FILLERS[inputs.plan.stage])
+            figures = _StepFigures(inputs, losses)
+            by_device = [partial(figures.losses_of, *device) for device in inputs.on_devices(model)]
+            engine.step(batch, by_device, FILLERS[inputs.plan.stage])
             inputs.track(done - 1, figures.means())
             if progress is not None:
                 progress(done / step_count(inputs))

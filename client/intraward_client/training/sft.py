@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 
@@ -19,7 +18,7 @@ from intraward_shared.modeling import AdaptedModel
 
 def train_sft(inputs: TrainingInputs, model: AdaptedModel, noise: NoiseSource, progress: Progress) -> bool:
     """Train the loaded policy on (prompt, completion) records; one record is one row."""
-    return run_steps(inputs, model, noise, partial(losses, inputs, model), progress)
+    return run_steps(inputs, model, noise, losses, progress)
 
 
 def losses(inputs: TrainingInputs, model: AdaptedModel, records: Sequence[SftRecord]) -> RowLosses:

@@ -52,11 +52,9 @@ def train(
     """
     inputs.check(noise)
     role = inputs.plan.trained_input
-    with adapted(inputs.base, inputs.plan.lora, ROLES[inputs.plan.stage]) as model:
-        inputs.load(model)
-        model.use(role)
+    with inputs.loaded() as (ready, model):
         before = model.state(role, inputs.trained)
-        flagged = _run(inputs, model, noise, progress)
+        flagged = _run(ready, model, noise, progress)
         after = model.state(role, inputs.trained)
     return LocalUpdate(inputs.plan.digest, difference(after, before), flagged, inputs.left_out)
 
