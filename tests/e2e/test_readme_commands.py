@@ -7,6 +7,7 @@ targets. A line for which nothing is written here fails: whoever documents a com
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ from tests.boundary.pages import Command, commands, subcommand_of
 from tests.boundary.sources import ROOT
 from tests.e2e.consortium import enrolls, inspects, joins, provisions, superlink_listens
 from tests.e2e.desk import ALIVE_SECONDS, SITE, Desk, public_key
+from tests.e2e.label_desk import station_serves
 from tests.e2e.study_rows import lay_study
 
 from intraward_client.config import load_policy
@@ -231,6 +233,13 @@ def ward_serves(desk: Desk, line: str) -> bool:
     return desk.start(desk.words(line), desk.ward_answers)
 
 
+def with_password(desk: Desk, line: str) -> bool:
+    """A password comes as one line of standard input."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", io.StringIO("four unrelated words\n"))
+        return desk.call(desk.words(line)) == 0
+
+
 def gateway_waits(desk: Desk, line: str) -> bool:
     """The gateway waits for a SuperLink that is not there."""
     words = [*desk.words(line), "--runtime-port", str(free_port())]
@@ -294,6 +303,12 @@ RECIPES: dict[str, Recipe] = {
     "intraward-client keys rotate": passes,
     "intraward-client flags add": passes,
     "intraward-client flags report": passes,
+    "intraward-client label user add": with_password,
+    "intraward-client label user reset": with_password,
+    "intraward-client label user list": passes,
+    "intraward-client label user disable": passes,
+    "intraward-client label serve": station_serves,
+    "intraward-client label verify": passes,
     "intraward-client pause": passes,
     "intraward-client resume": passes,
     "intraward-client trail": passes,

@@ -1,0 +1,61 @@
+"""The label station on the desk: its socket answers, or its address does with TLS."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from tests.e2e.desk import Desk
+
+from intraward_client.home import SiteHome
+from intraward_simulation.processes import free_port
+
+HOST = "localhost"
+
+
+def station_serves(desk: Desk, line: str) -> bool:
+    """The station answers where the line says, and without a session there is only the login."""
+    words = desk.words(line)
+    if "--listen" not in words:
+        return desk.start(words, lambda: _answers(socket=SiteHome(desk.root / "site").label_socket))
+    port = free_port()
+    make_certificate(desk.root)
+    words[words.index("--listen") + 1] = f"127.0.0.1:{port}"
+    return desk.start(words, lambda: _answers(address=f"https://{HOST}:{port}", folder=desk.root))
+
+
+def make_certificate(folder: Path) -> None:
+    """``station.crt`` and ``station.key`` for this machine, for a day."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "station.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "station.key").write_bytes(private)
+
+
+def _answers(socket: Path | None = None, address: str = "", folder: Path | None = None) -> bool:
+    trust = ssl.create_default_context(cafile=str(folder / "station.crt")) if folder is not None else True
+    transport = httpx.HTTPTransport(uds=str(socket) if socket is not None else None, verify=trust)
+    with httpx.Client(transport=transport, base_url=address or "http://station") as client:
+        try:
+            return client.get("/health").text == "ok" and client.get("/task").headers["location"] == "/login"
+        except httpx.TransportError:
+            return False
