@@ -95,11 +95,13 @@ def forget(
 
     Example: intraward-client forget P-1002 --home /srv/intraward
     """
+    from intraward_client.labeling.exports import forget_exports
     from intraward_client.store.vault import Vault
 
     site = SiteHome(home)
     with closing(Vault.open(site.vault, site.vault_keys)) as vault:
         known = vault.forget(patient)
+    forget_exports(site)
     _forget_at_station(site)
     shutil.rmtree(site.curves, ignore_errors=True)  # figures of batches that the patient was in
     note = "" if known else "; nothing was known of this patient, and later imports will leave them out"

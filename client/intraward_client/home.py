@@ -122,13 +122,18 @@ class SiteHome:
 
     @property
     def label_book(self) -> Path:
-        """The label station's database, where it is SQLite; what people said of an item is encrypted in it."""
+        """The label station's database, where it is SQLite; what people said of an item is encrypted."""
         return self.root / "label.db"
 
     @property
     def label_socket(self) -> Path:
         """The label station's Unix-domain socket, in a folder that only it and the proxy may enter."""
         return self.root / "label" / "station.sock"
+
+    @property
+    def exports(self) -> Path:
+        """Judgments in other tools' files, for use inside the hospital; forgetting a patient empties it."""
+        return self.root / "exports"
 
     @property
     def leave_statement(self) -> Path:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from intraward_client.home import SiteHome
+from intraward_client.labeling import data_cli
 from intraward_client.labeling.terms import Role
 from intraward_shared.command import out, show
 from intraward_shared.errors import LabelError
@@ -25,6 +26,7 @@ user = typer.Typer(
     help="Accounts of the label station.\n\nExample: intraward-client label user list --home /srv/intraward",
 )
 app.add_typer(user, name="user")
+app.add_typer(data_cli.app)
 
 Home = Annotated[Path, typer.Option("--home", help="The site's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]

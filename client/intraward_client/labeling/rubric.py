@@ -17,6 +17,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from intraward_client.labeling.judgment import KINDS, MUCH, Kind, Vote
+from intraward_client.store.rankings import UNACCEPTABLE
 from intraward_shared.config import Strict, load_toml
 from intraward_shared.errors import ConfigError, ContractError
 from intraward_shared.scalars import Name
@@ -85,6 +86,13 @@ def load_rubric(path: Path) -> Rubric:
         ("failures", [failure.key for failure in rubric.failures]),
     ):
         _once(path, table, keys)
+        if UNACCEPTABLE in keys:
+            raise ConfigError(
+                path,
+                table,
+                f"{UNACCEPTABLE!r} is what raters say of all answers",
+                remedy="give it another key",
+            )
     both = {criterion.key for criterion in rubric.criteria} & {failure.key for failure in rubric.failures}
     if both:
         raise ConfigError(

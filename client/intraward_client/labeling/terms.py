@@ -37,6 +37,7 @@ class LabelingTerms(Strict):
         rubrics: rubric files that take the place of the shipped ones; together one for each kind of item.
         consensus: share of an item's votes that must say the same; below it the item trains nothing.
         panel: seniors who judge blind what raters and one more rater left open.
+        gold_weights: votes weigh by what their rater got right on gold items; all alike if not.
         random_share, disagreement_scale: with which chance a prompt is taken for labelling at least, and the
             disagreement of a reward ensemble from which it is always taken (``labeling.selection``).
         overlap, safety_overlap: first judgments of an item, and of one where safety is at stake.
@@ -57,6 +58,7 @@ class LabelingTerms(Strict):
     safety_overlap: int = Field(default=3, ge=1, le=9)
     consensus: float = Field(default=0.66, gt=0.5, le=1)
     panel: int = Field(default=1, ge=1, le=9)
+    gold_weights: bool = False
     random_share: float = Field(default=0.2, gt=0, le=1)
     disagreement_scale: float = Field(default=0.15, gt=0, le=0.5)
     gold_share: float = Field(default=0.08, ge=0, le=0.5)

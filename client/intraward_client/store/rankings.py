@@ -19,7 +19,7 @@ from intraward_client.deid.note import DeidentifiedNote
 from intraward_client.store.consent import consenting
 from intraward_client.store.datasets import AnswerMarks, PairRecord, RankingRecord, TrainingTable, narrowed
 from intraward_client.store.preferences import decode_marks, encode_marks, preference_table
-from intraward_client.store.schema import candidates, demonstrations, prompts, rankings
+from intraward_client.store.schema import candidates, demonstrations, patients, prompts, rankings
 from intraward_client.store.vault import Vault
 from intraward_shared.errors import VaultError
 
@@ -76,22 +76,33 @@ def drop_ranking(vault: Vault, name: str) -> bool:
 
 
 def add_ranking(
-    vault: Vault, name: str, prompt: DeidentifiedNote, answers: Sequence[DeidentifiedNote], ranking: Ranking
+    vault: Vault,
+    name: str,
+    prompt: DeidentifiedNote,
+    answers: Sequence[DeidentifiedNote],
+    ranking: Ranking,
+    unit: str = "",
 ) -> bool:
     """Store an imported ranking; False when it was there before or its patient was forgotten.
 
+    Args:
+        unit: of the patient, where the file names no patient because this site exported it.
+
     Raises:
-        VaultError: the texts are of two patients.
+        VaultError: the texts are of two patients, or nobody here has this unit.
     """
     if len({note.patient_id for note in (prompt, *answers)}) != 1:
         raise VaultError("a row names two patients", remedy="give each row one patient")
-    unit, row_id = vault.unit_of(prompt.patient_id), vault.tag(_KIND, name)
+    row_id, owner = vault.tag(_KIND, name), unit or vault.unit_of(prompt.patient_id)
     with vault.transaction() as connection:
         there = connection.execute(select(rankings.c.unit).where(rankings.c.row_id == row_id)).first()
-        if there is not None or vault.is_forgotten(connection, unit):
+        if there is not None or vault.is_forgotten(connection, owner):
             return False
-        vault.admit_unit(connection, unit)
-        _insert(vault, connection, row_id, unit, prompt.text, [note.text for note in answers], ranking)
+        known = select(patients.c.unit).where(patients.c.unit == unit)
+        if unit and connection.execute(known).first() is None:
+            raise VaultError("a unit is no patient of this site", remedy="name the patient in the file")
+        vault.admit_unit(connection, owner)
+        _insert(vault, connection, row_id, owner, prompt.text, [note.text for note in answers], ranking)
     return True
 
 
