@@ -1,8 +1,10 @@
-"""The label station on the desk: its socket answers, or its address does with TLS."""
+"""The label station on the desk: its socket answers, or its address does with TLS; what goes in and out."""
 
 from __future__ import annotations
 
+import json
 import ssl
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +14,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tests.e2e.desk import Desk
 
+from intraward_client.deid.note import DeidReceipt, seal_note
+from intraward_client.desksocket import desk as serves_desk
 from intraward_client.home import SiteHome
+from intraward_client.store.notes import store_outcomes
+from intraward_client.store.vault import Vault
+from intraward_client.ward import Ward
 from intraward_simulation.processes import free_port
 
 HOST = "localhost"
@@ -27,6 +34,32 @@ def station_serves(desk: Desk, line: str) -> bool:
     make_certificate(desk.root)
     words[words.index("--listen") + 1] = f"127.0.0.1:{port}"
     return desk.start(words, lambda: _answers(address=f"https://{HOST}:{port}", folder=desk.root))
+
+
+def prepares(desk: Desk, line: str) -> bool:
+    """The ward, running or started for it, answers a question of a note with the release in use."""
+    home = SiteHome(desk.root / "site")
+    install = "intraward-client adapter install release/ --ancestors adapters/ --home /srv/intraward"
+    receipt = DeidReceipt("safe-harbor", "0" * 64, "0" * 64, {})
+    with closing(Vault.open(home.vault, home.vault_keys)) as vault:
+        store_outcomes(vault, [seal_note("asked", "P-1009", "Question: may I run?", receipt)])
+    short = ["--max-prompt-tokens", "8", "--max-new-tokens", "8"]
+    with ExitStack() as running:
+        if not home.desk_socket.exists():
+            running.enter_context(serves_desk(running.enter_context(closing(Ward(home)))))
+        return desk.call(desk.words(install)) == 0 and desk.call([*desk.words(line), *short]) == 0
+
+
+def imports_project(desk: Desk, line: str) -> bool:
+    """A project of one task that two people judged alike."""
+    said = {"type": "ranker", "from_name": "ranking", "value": {"ranker": {"rank-1": ["b"], "rank-2": ["a"]}}}
+    answers = [{"id": "a", "body": "Run on."}, {"id": "b", "body": "Rest, and see your doctor if it swells."}]
+    task = {
+        "data": {"prompt": "May I run?", "patient": "P-1010", "answers": answers},
+        "annotations": [{"completed_by": rater, "result": [said]} for rater in (1, 2)],
+    }
+    (desk.root / "project.json").write_text(json.dumps([task]), encoding="utf-8")
+    return desk.call(desk.words(line)) == 0
 
 
 def make_certificate(folder: Path) -> None:

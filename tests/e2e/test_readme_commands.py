@@ -26,7 +26,7 @@ from tests.boundary.pages import Command, commands, subcommand_of
 from tests.boundary.sources import ROOT
 from tests.e2e.consortium import enrolls, inspects, joins, provisions, superlink_listens
 from tests.e2e.desk import ALIVE_SECONDS, SITE, Desk, public_key
-from tests.e2e.label_desk import station_serves
+from tests.e2e.label_desk import imports_project, prepares, station_serves
 from tests.e2e.study_rows import lay_study
 
 from intraward_client.config import load_policy
@@ -309,6 +309,11 @@ RECIPES: dict[str, Recipe] = {
     "intraward-client label user disable": passes,
     "intraward-client label serve": station_serves,
     "intraward-client label verify": passes,
+    "intraward-client label prepare": prepares,
+    "intraward-client label collect": passes,
+    "intraward-client label agreement": passes,
+    "intraward-client label export": passes,
+    "intraward-client label import": imports_project,
     "intraward-client pause": passes,
     "intraward-client resume": passes,
     "intraward-client trail": passes,
