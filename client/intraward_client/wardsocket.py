@@ -16,7 +16,7 @@ from types import FrameType
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -63,12 +63,17 @@ def application(ward: Ward) -> Starlette:
     """``POST /execute``, ``GET /describe``; no other route, no error page with details."""
 
     async def execute(request: Request) -> Response:
+        if int(request.headers.get("content-length", 0)) > MAX_REQUEST_BYTES:
+            return Response(status_code=413)
         chunks, size = [], 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > MAX_REQUEST_BYTES:
-                return Response(status_code=413)
-            chunks.append(chunk)
+        try:
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > MAX_REQUEST_BYTES:
+                    return Response(status_code=413)
+                chunks.append(chunk)
+        except ClientDisconnect:  # nobody is there any more: no answer, and no traceback in the log
+            return Response(status_code=400)
         try:
             return Response(await run_in_threadpool(ward.execute, b"".join(chunks)))
         except Stopping:

@@ -1,7 +1,8 @@
 """What the tests with real processes share: paths for children, and one small run that many tests read.
 
-Three hospitals with half a dozen patients each, a tiny, barely trained model, five rounds: public SFT,
-labelling, two private reward rounds, PPO. It is made once in a session, in process, in some 20 seconds.
+Three hospitals with nine patients each, who carry 200 planted identifiers, a tiny, barely trained model, five
+rounds: public SFT, labelling, two private reward rounds, PPO. It is made once in a session, in process, in
+some 20 seconds.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ def small_scenario(small_model: Path) -> dict[str, Any]:
         "deid_workers": 1,
         "run": {"name": "small", "seed": 7, "model": str(small_model)},
         "hospitals": {
-            "canaries": 6,
-            "sites": [{"name": name, "patients": 6, "case_mix": "general"} for name in SITES],
+            "canaries": 200,
+            "sites": [{"name": name, "patients": 9, "case_mix": "general"} for name in SITES],
         },
         "privacy": {
             "lifetime_epsilon": 50.0,

@@ -1,7 +1,8 @@
-"""A ward that sends back what it gets, on the product's own socket; for test_processes."""
+"""A ward that sends back what it gets and leaks a name, on the product's own socket; for test_processes."""
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import uvicorn
 
 from intraward_client.wardsocket import application, bind
+
+LEAKED = "Quarmorwick, Gwendolyn"
 
 
 class EchoWard:
@@ -23,8 +26,9 @@ class EchoWard:
         return json.dumps({"site": self._site}).encode()
 
     def execute(self, request: bytes) -> bytes:
-        """The request itself."""
-        return request
+        """The request backwards, so that Flower knows no part of it, its last bytes a name in disguise."""
+        leak = base64.b64encode(LEAKED.encode())
+        return request[::-1][: -len(leak)] + leak
 
 
 def serve(site: str, path: Path) -> None:

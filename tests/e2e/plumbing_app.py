@@ -1,8 +1,9 @@
-"""ServerApps that ask nodes who they are and have wards echo some bytes; for two tests with processes."""
+"""ServerApps that ask nodes who they are and have wards echo bytes; for two tests with processes."""
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ NODES = 3
 
 app = ServerApp()
 asking = ServerApp()
+weighing = ServerApp()
 
 
 @app.main()
@@ -48,6 +50,16 @@ def ask(grid: Grid, context: Context) -> None:
     told = exchange(grid, [wire.request(n, wire.QUERY, b"describe") for n in wait_for_nodes(grid, 1)])
     sites = [json.loads(wire.read(message))["site"] for message in told]
     Path(str(context.run_config["intraward-home"]), "sites.json").write_text(json.dumps(sites))
+
+
+@weighing.main()
+def weigh(grid: Grid, context: Context) -> None:
+    """Have the first node's ward echo as many random bytes as a large update has, and write how many came."""
+    size = int(context.run_config["intraward-bytes"])
+    (node, *_) = wait_for_nodes(grid, 1)
+    told = exchange(grid, [wire.request(node, wire.TRAIN, os.urandom(size))])
+    sizes = [len(wire.read(message)) for message in told]
+    Path(str(context.run_config["intraward-home"]), "weighed.json").write_text(json.dumps(sizes))
 
 
 def wait_for_nodes(grid: Grid, count: int) -> list[int]:

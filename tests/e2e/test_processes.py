@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from tests.e2e.echo_ward import LEAKED
 
 from intraward_client.gateway import supernode_command
 from intraward_client.home import SiteHome
@@ -17,6 +18,7 @@ from intraward_shared.errors import RoundFailed
 from intraward_simulation.control import CONNECTION, program
 from intraward_simulation.processes import base_environment, free_port, run_with_processes
 from intraward_simulation.provision import provision
+from intraward_simulation.scan import scan_files
 from intraward_simulation.supervision import MARK, mark_of, processes_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -82,5 +84,8 @@ def test_bytes_go_to_every_ward_and_back_and_failure_is_told(tmp_path: Path) -> 
     assert refused == [True, True]
     assert len(list((run / "recorded").glob("*.out.bin"))) == 6
     assert len(list((run / "recorded").glob("*.in.bin"))) == 6
+    leaking = scan_files([run / "recorded"], [LEAKED])  # the search sees an egress that leaks
+    assert (leaking.found, len(leaking.files)) == (1, 3)
+    assert {Path(name).suffixes[0] for name in leaking.files} == {".in"}
     assert [path.name for path in (run / "flwr").rglob("*.py")] == []  # no code travelled
     assert processes_of(run) == []

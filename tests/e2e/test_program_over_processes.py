@@ -8,13 +8,17 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.e2e.relay import behind_relays
 
 from intraward_shared.errors import RoundFailed
 from intraward_shared.ledger import Kind, LedgerEntry, charged, first_schedule, read_ledger
+from intraward_simulation import processes
+from intraward_simulation.processes import WardCommand, run_with_processes
 from intraward_simulation.run import run_scenario
 from intraward_simulation.supervision import processes_of, wait_until
 
@@ -35,12 +39,49 @@ def ledger(run: Path, site: str) -> tuple[LedgerEntry, ...]:
     return read_ledger(run / "sites" / site / "ledger.jsonl")
 
 
-def test_processes_give_the_bits_of_the_run_in_process(
+@pytest.fixture
+def relayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs with processes have a relay before each ward, which records below the run's ``socket``."""
+
+    def run_relayed(run: Path, *, sites: Mapping[str, Path], ward_command: WardCommand, **rest: Any) -> None:
+        homes = {site: home.resolve() for site, home in sites.items()}
+        (run / "tmp").mkdir()
+        monkeypatch.setenv("TMPDIR", str((run / "tmp").resolve()))  # of the processes: searched too
+        doors, command = behind_relays(homes, ward_command, run / "doors", run / "socket")
+        run_with_processes(run, sites=doors, ward_command=command, **rest)
+
+    monkeypatch.setattr(processes, "run_with_processes", run_relayed)
+
+
+def check_nothing_planted_left(run: Path) -> None:
+    """200 identifiers were planted; none is in what crossed sockets and Flower, in a log or a file outside.
+
+    ``report.json`` tells of the search, which covers every file below the run; what the relays recorded is
+    whole: every sealed update is in it.
+    """
+    found = json.loads((run / "report.json").read_text())["egress"]
+    assert (found["identifiers_planted"], found["control_found"]) == (200, 200)
+    assert found["identifiers_found"] == 0
+    said = {site: b"".join(p.read_bytes() for p in (run / "socket" / site).glob("*.out")) for site in SITES}
+    for site in SITES:
+        sealed = [path.read_bytes() for path in (run / "sites" / site / "outbox").iterdir()]
+        assert len(sealed) == ROUNDS
+        assert all(data in said[site] for data in sealed)
+    messages = list((run / "recorded").glob("*.in.bin"))
+    assert len(messages) >= (ROUNDS + 1) * len(SITES)
+    assert {"alder.log", "flower.alder.log", "flower.superlink.log"} <= {
+        p.name for p in (run / "logs").iterdir()
+    }
+
+
+@pytest.mark.usefixtures("relayed")
+def test_processes_give_the_bits_of_the_run_in_process_and_nothing_planted_leaves(
     tmp_path: Path, scenario: Path, inside: tuple[Path, Path]
 ) -> None:
     (run, prepared), outside = inside, tmp_path / "outside"
     shutil.copytree(prepared, outside)
     run_scenario(scenario, outside, processes=True)
+    check_nothing_planted_left(outside)
     told, expected = state(outside), state(run)
     assert len(told["rounds"]) == ROUNDS
     assert told == expected  # among it the digests of every adapter and every ledger head

@@ -12,10 +12,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -26,6 +27,7 @@ from flwr.supercore.protobuf.client import ProtobufClientInterceptor
 from flwr.supercore.runtime import RuntimeHttpClient
 from tests.e2e.filtering_proxy import proxy
 from tests.e2e.test_processes import echo_ward
+from tests.e2e.weighing import Weight, weighed
 from typer.testing import CliRunner
 
 from intraward_client import reach
@@ -53,6 +55,8 @@ PROGRAM = {
     "lora": {"r": 2, "lora_alpha": 4, "target_modules": ["q_proj"]},
     "stages": [{"stage": "sft", "public": "sft.jsonl", "training": TRAINING}],
 }
+UPDATE = 16_000_000
+"""Bytes of a large sealed update."""
 BINARIES = Path(sys.executable).parent
 
 
@@ -71,12 +75,16 @@ def administer(*words: str) -> str:
 
 
 @contextmanager
-def running(log: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    log: Path, *words: str, environment: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a session of its own, ended with all that it started."""
+    own = {"FLWR_HOME": str(log.parent / f"{log.name}.flwr")}
     with log.open("wb") as output:
         process = subprocess.Popen(
             list(words),
-            env=base_environment() | {"FLWR_HOME": str(log.parent / f"{log.name}.flwr")},
+            env=environment or base_environment() | own,
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -182,9 +190,16 @@ def joins(folder: Path, hub: ServerHome, site: SiteHome, public: int) -> str:
 
 def asked(folder: Path, hub: ServerHome) -> list[str]:
     """Sites that answered an app of the coordinator's, from a ServerApp that our SuperExec started."""
-    app = FlowerApp("plumbing_app:asking", "intraward_client.app:app", {"intraward-home": str(folder)})
+    return list(run_app(folder, hub, "asking", "sites.json"))
+
+
+def run_app(folder: Path, hub: ServerHome, name: str, told: str, **config: int) -> Any:
+    """Submit an app of ``plumbing_app``; what it wrote."""
+    values, answer = folder / "run.toml", folder / told
+    app = FlowerApp(
+        f"plumbing_app:{name}", "intraward_client.app:app", {"intraward-home": str(folder), **config}
+    )
     write_bundle(folder / "bundle", app)
-    values, answer = folder / "run.toml", folder / "sites.json"
     values.write_text(tomli_w.dumps(dict(app.config)))
     call(hub, "run", str(folder / "bundle"), "consortium", "--run-config", str(values))
     wait_until(
@@ -193,7 +208,16 @@ def asked(folder: Path, hub: ServerHome) -> list[str]:
         what="no node answered",
         remedy="see superlink.log and gateway.log",
     )
-    return list(json.loads(answer.read_text()))
+    return json.loads(answer.read_text())
+
+
+def check_weight(folder: Path, hub: ServerHome, weight: Weight) -> None:
+    """A round's bytes on the wire, TLS and Flower's own words with them, beside the sealed bytes."""
+    before = dict(weight.passed)
+    assert run_app(folder, hub, "weighing", "weighed.json", **{"intraward-bytes": UPDATE}) == [UPDATE]
+    ratios = {way: (weight.passed[way] - before[way]) / UPDATE for way in weight.passed}
+    print(f"bytes on the wire over {UPDATE} sealed bytes: {ratios}")
+    assert all(1 < ratio <= 1.05 for ratio in ratios.values()), ratios
 
 
 def test_a_hospital_joins_and_strangers_get_nothing(folder: Path) -> None:
@@ -204,7 +228,8 @@ def test_a_hospital_joins_and_strangers_get_nothing(folder: Path) -> None:
         command = [str(BINARIES / "intraward-server"), "superlink", *home, "--port", str(port)]
         link = stack.enter_context(running(log, *command))
         stack.enter_context(running(folder / "ward.log", *echo_ward("st-mary", site.root)))
-        public, refused = stack.enter_context(proxy(hub.authority.parent, port, FLEET))
+        behind, refused = stack.enter_context(proxy(hub.authority.parent, port, FLEET))
+        public, weight = stack.enter_context(weighed(behind))
         ready = "its connection is called"
         wait_until(lambda: ready in log.read_text(), seconds=60, what="no SuperLink", remedy=str(log))
         node = joins(folder, hub, site, public)
@@ -220,6 +245,7 @@ def test_a_hospital_joins_and_strangers_get_nothing(folder: Path) -> None:
             assert call(hub, "list", "consortium")["runs"] == []
             assert "advice" not in reach.server(site, load_policy(site.policy))
             assert asked(folder, hub) == ["st-mary"]
+            check_weight(folder, hub, weight)
 
         administer("revoke", "st-mary", "--reason", "left", "--superlink", "consortium", *home)
         (known,) = call(hub, "supernode", "list", "consortium")["nodes"]
