@@ -134,7 +134,8 @@ def crowd_bt(votes: Sequence[Vote]) -> tuple[CrowdRater, ...]:
     """Every rater's eta, by expectation-maximisation over all strict comparisons.
 
     A comparison is right with probability eta and turned round otherwise; answers have Bradley-Terry scores
-    with a standard normal prior, eta a Beta(4, 1) prior, which is also where it starts.
+    with a standard normal prior, eta a Beta(4, 1) prior, which is also where it starts. Where only two or
+    three people see an item, disagreement is as well explained by close answers: then eta says little.
     """
     found = [
         (vote.rater, (vote.item_id, best), (vote.item_id, worst))
