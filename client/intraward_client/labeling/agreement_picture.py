@@ -28,7 +28,7 @@ def draw_agreement(report: Report, site: str, target: Path) -> None:
         axes.grid(axis="y", visible=False)
         for limit, name in ((TENTATIVE, "tentative"), (RELIABLE, "reliable")):
             axes.axvline(limit, color=FAINT, linewidth=0.8, linestyle="--")
-            axes.text(limit, -0.9, name, color=FAINT, fontsize=8, ha="center")
+            axes.text(limit, -0.9, name, color=FAINT, fontsize=8, ha="center", backgroundcolor="white")
         for row, (question, alpha) in enumerate(told):
             colour = _COLOURS[question.verdict]
             if alpha.interval is not None:

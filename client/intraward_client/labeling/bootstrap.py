@@ -42,8 +42,8 @@ def interval(
     generator, even = np.random.default_rng(_SEED), np.full(len(names), 1 / len(names))
     found = np.concatenate(
         [
-            statistic(generator.multinomial(len(names), even, size=min(_AT_ONCE, draws - done)) @ by_item)
-            for done in range(0, draws, _AT_ONCE)
+            statistic(generator.multinomial(len(names), even, size=some).astype(float) @ by_item)
+            for some in _parts(draws)
         ]
     )
     found = found[~np.isnan(found)]
@@ -51,6 +51,10 @@ def interval(
         return None
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def _parts(draws: int) -> list[int]:
+    return [min(_AT_ONCE, draws - done) for done in range(0, draws, _AT_ONCE)]
 
 
 def wilson(successes: int, trials: int, level: float = 0.95) -> Interval:

@@ -10,6 +10,7 @@ from typing import Any
 import krippendorff
 import numpy as np
 import pytest
+from scipy.stats import kendalltau
 from sklearn.metrics import cohen_kappa_score
 
 from intraward_client.labeling.agreement import PREFERENCE, position_bias, report
@@ -98,6 +99,14 @@ def test_kendall_w_with_and_without_ties() -> None:
     assert kendall_w(np.array([[1.0, 1, 1], [1, 1, 1]])) is None
     assert kendall_tau(np.array([1.0, 2, 3]), np.array([1.0, 3, 2])) == pytest.approx(1 / 3)
     assert kendall_tau(np.array([1.0, 1, 1]), np.array([1.0, 3, 2])) is None
+
+
+def test_kendall_tau_equals_scipy() -> None:
+    generator = np.random.default_rng(8)
+    for _ in range(50):
+        one, other = generator.integers(1, 4, (2, 5)).astype(float)
+        found, expected = kendall_tau(one, other), kendalltau(one, other).statistic
+        assert (found is None and np.isnan(expected)) or found == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("level", ["nominal", "ordinal", "interval"])
