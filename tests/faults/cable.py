@@ -8,43 +8,46 @@ import threading
 
 
 class Cable:
-    """A loopback port that leads to another one until it is cut, and again once it is mended."""
+    """A loopback port that leads to another one until it is cut, and again once it is mended.
+
+    A cut cable refuses: a line that drops connections in the TLS handshake makes Flower's SuperNode
+    (1.41) give up without ending, which no unit can see.
+    """
 
     def __init__(self, upstream: int) -> None:
-        self._upstream, self._cut = upstream, False
+        self._upstream = upstream
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener: socket.socket | None = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._serve_on(self._listener)
 
     def cut(self) -> None:
-        """Every connection breaks, and no new one gets through."""
+        """Every connection breaks, and new ones are refused."""
         with self._lock:
-            self._cut = True
+            if self._listener is not None:
+                _end(self._listener)
+                self._listener.close()
+                self._listener = None
             for each in self._open:
-                with contextlib.suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
+                _end(each)
 
     def mend(self) -> None:
         """New connections get through."""
-        self._cut = False
+        with self._lock:
+            if self._listener is None:
+                self._listener = socket.create_server(("127.0.0.1", self.port))
+                self._serve_on(self._listener)
 
-    def close(self) -> None:
-        """Cut it for good."""
-        self.cut()
-        self._listener.close()
+    def _serve_on(self, listener: socket.socket) -> None:
+        threading.Thread(target=self._serve, args=(listener,), daemon=True).start()
 
-    def _serve(self) -> None:
+    def _serve(self, listener: socket.socket) -> None:
         while True:
             try:
-                near, _ = self._listener.accept()
+                near, _ = listener.accept()
             except OSError:
                 return
-            with self._lock:
-                if self._cut:
-                    near.close()
-                    continue
             try:
                 far = socket.create_connection(("127.0.0.1", self._upstream), 5)
             except OSError:
@@ -60,7 +63,11 @@ class Cable:
             while data := source.recv(65_536):
                 target.sendall(data)
         for each in (source, target):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+            _end(each)
         with self._lock:
             self._open.discard(source)
+
+
+def _end(each: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        each.shutdown(socket.SHUT_RDWR)

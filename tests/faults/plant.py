@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,7 +48,7 @@ MECHANISM = {
     "nominal_batch": 4,
     "max_records_per_unit": 2,
 }
-WAIT_SECONDS = 240.0
+WAIT_SECONDS, RESTART_SECONDS = 300.0, 3.0
 
 
 def program(model: Path, rounds: int) -> dict[str, Any]:
@@ -86,6 +87,9 @@ class Plant:
         self.port, self._processes = free_port(), dict[str, subprocess.Popen[bytes]]()
         self._runtime = {site: free_port() for site in SITES}
         self.cables = {site: Cable(self.port) for site in SITES}
+        self._kept, self._down, self._ending = set[str](), set[str](), threading.Event()
+        self._keeper = threading.Thread(target=self._keep_gateways, daemon=True)
+        self._keeper.start()
         roots = os.pathsep.join([*map(str, ROOTS), os.environ.get("PYTHONPATH", "")])
         self.environment = base_environment() | {"PYTHONPATH": roots}
         self.environment.pop("FLWR_HOME", None)
@@ -114,6 +118,8 @@ class Plant:
         command = (str(BINARIES / "intraward-server"), "superlink", "--home", str(self.hub.root))
         self.run(SUPERLINK, *command, "--port", str(self.port))
         self.until(lambda: self.log(SUPERLINK).count(ready) > before, "the SuperLink is ready")
+        for cable in self.cables.values():
+            cable.mend()
 
     def ward(self, site: str) -> None:
         """Start a site's ward; ``await_ward`` waits for it."""
@@ -129,17 +135,21 @@ class Plant:
         command = (str(BINARIES / "intraward-client"), "gateway", "--home", str(self.homes[site].root))
         port = ("--runtime-port", str(self._runtime[site]))
         self.run(f"gateway.{site}", *command, *port, FLWR_HOME=str(self.folder / f"flwr.{site}"))
+        self._kept.add(site)
 
     def gateway_again(self, site: str) -> None:
-        """Start a dead gateway until it gets in, as its unit does: its place is held for a minute."""
-        joined = "SuperNode ID"
-        name, before = f"gateway.{site}", self.log(f"gateway.{site}").count(joined)
-        while self.log(name).count(joined) == before:
-            self.gateway(site)
-            self.until(
-                lambda: self.ended(name) is not None or self.log(name).count(joined) > before,
-                "it joins or ends",
-            )
+        """Let a dead gateway be started again, and wait until it got in: its place is held for a minute."""
+        joined, log = "SuperNode ID", f"gateway.{site}"
+        before = self.log(log).count(joined)
+        self._down.discard(site)
+        self.until(lambda: self.log(log).count(joined) > before, f"{site}'s gateway gets in again")
+
+    def _keep_gateways(self) -> None:
+        """Start gateways that ended by themselves again, as their unit does: a broken handshake ends one."""
+        while not self._ending.wait(RESTART_SECONDS):
+            for site in self._kept - self._down:
+                if self.ended(f"gateway.{site}") is not None:
+                    self.gateway(site)
 
     def second_gateway(self, site: str) -> int:
         """Exit code of another gateway with the site's node key, and what it was told."""
@@ -175,9 +185,16 @@ class Plant:
         self._processes[name].send_signal(signal.SIGKILL)
         self._processes[name].wait(30)
 
+    def kill_gateway(self, site: str) -> None:
+        """SIGKILL of a gateway, which is not started again before ``gateway_again``."""
+        self._down.add(site)
+        self.kill(f"gateway.{site}")
+
     def kill_superlink(self) -> None:
         """SIGKILL of the SuperLink's process; what it had started ends by itself, the ServerApp too."""
         family = self.children(SUPERLINK)
+        for cable in self.cables.values():
+            cable.cut()
         self.kill(SUPERLINK)
         self.until(lambda: all(map(_gone, family)), "what the SuperLink had started ends")
 
@@ -237,8 +254,10 @@ class Plant:
 
     def end(self) -> None:
         """End everything, and what it started."""
+        self._ending.set()
+        self._keeper.join()
         for cable in self.cables.values():
-            cable.close()
+            cable.cut()
         families = [child for name in self._processes for child in self.children(name)]
         for process in self._processes.values():
             process.terminate()

@@ -27,7 +27,7 @@ Act = Callable[[Plant], None]
 
 def gateway_killed(plant: Plant, phase: Phase, number: int) -> Seen:
     """SIGKILL of the hospital's gateway; it is started again."""
-    return _story(plant, phase, number, lambda p: p.kill(f"gateway.{SITE}"), lambda p: p.gateway_again(SITE))
+    return _story(plant, phase, number, lambda p: p.kill_gateway(SITE), lambda p: p.gateway_again(SITE))
 
 
 def two_gateways(plant: Plant, phase: Phase, number: int) -> Seen:

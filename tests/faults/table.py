@@ -257,7 +257,6 @@ SECTIONS = {
 FAULTS = tuple(fault for section in SECTIONS.values() for fault in section)
 COVERING = {
     ("ward_killed", Phase.TRAINING),
-    ("ward_killed", Phase.SEALED),
     ("disk_full", Phase.TRAINING),
     ("disk_full", Phase.SEALED),
     ("disk_read_only", Phase.BEFORE_RESERVE),
@@ -270,6 +269,7 @@ COVERING = {
     ("replayed", Phase.UPLOADED),
     ("not_a_number", Phase.TRAINING),
     ("huge", Phase.UPLOADED),
+    ("wrong_shape", Phase.TRAINING),
 }
 """The cells of one hospital that ``make e2e`` runs; with real processes it runs ``test_resume``."""
 
