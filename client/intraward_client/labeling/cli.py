@@ -52,6 +52,7 @@ def serve(
     site = SiteHome(home)
     lan = lan_of(listen, certificate, key) if listen is not None else None
     with open_station(site) as station:
+        station.free_text.ready()
         out.print(f"label station of {station.site}: {f'https://{listen}' if lan else site.label_socket}")
         serve(station, site, lan)
 

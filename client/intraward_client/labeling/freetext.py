@@ -43,6 +43,15 @@ class FreeText:
         self._make, self._lock = make, threading.Lock()
         self._made: Cleaner | None = None
 
+    def ready(self) -> None:
+        """Make the de-identifier now, so that an unfit one is told at start and the first rater does not wait.
+
+        Raises:
+            DeidError: it is not fit to run.
+        """
+        with self._lock:
+            self._made = self._made or self._make()
+
     def clean(self, vote: Vote, unit: str) -> Cleaned:
         """The vote with its free text de-identified; a text that is held back is left out."""
         kept: list[str] = []

@@ -8,6 +8,7 @@ request.
 
 from __future__ import annotations
 
+import logging
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,7 @@ def serve(station: Station, home: SiteHome, lan: Lan | None = None) -> None:
             remedy="leave --listen out, or set labeling.login to 'password'",
         )
     app = create_app(station)
+    _log_plainly()
     quiet = {"log_level": "warning", "access_log": False, "lifespan": "off", "server_header": False}
     if lan is not None:
         config = uvicorn.Config(
@@ -94,3 +96,11 @@ def serve(station: Station, home: SiteHome, lan: Lan | None = None) -> None:
         uvicorn.Server(config).run(sockets=[listener])
     finally:
         home.label_socket.unlink(missing_ok=True)
+
+
+def _log_plainly() -> None:
+    """What the station itself logs (the kind and place of an error, never its text) is printed as it is."""
+    log, handler = logging.getLogger("intraward.label"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.propagate = False

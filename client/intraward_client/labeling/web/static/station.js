@@ -109,9 +109,11 @@
   document.addEventListener("selectionchange", () => {
     const selection = document.getSelection();
     if (!selection || selection.isCollapsed || !selection.rangeCount) return;
-    const range = selection.getRangeAt(0);
-    const holder = range.startContainer.parentElement && range.startContainer.parentElement.closest("[data-text]");
-    if (!holder || !holder.contains(range.endContainer) || holder.querySelector("em")) { passage = null; return; }
+    const range = selection.getRangeAt(0).cloneRange();
+    const node = range.startContainer;
+    const holder = (node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement)?.closest("[data-text]");
+    if (!holder || holder.querySelector("em")) { passage = null; return; }
+    if (!holder.contains(range.endContainer)) range.setEnd(holder, holder.childNodes.length); /* a triple click goes beyond */
     const before = document.createRange();
     before.setStart(holder, 0);
     before.setEnd(range.startContainer, range.startOffset);
