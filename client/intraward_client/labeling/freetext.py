@@ -44,7 +44,7 @@ class FreeText:
         self._made: Cleaner | None = None
 
     def ready(self) -> None:
-        """Make the de-identifier now, so that an unfit one is told at start and the first rater does not wait.
+        """Make the de-identifier now: an unfit one is told at start, and the first rater does not wait.
 
         Raises:
             DeidError: it is not fit to run.
