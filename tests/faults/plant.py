@@ -60,6 +60,7 @@ def program(model: Path, rounds: int) -> dict[str, Any]:
             "seed": 5,
             "quorum": len(SITES),
             "round_deadline_s": 600.0,
+            "join_deadline_s": 600.0,
             "poll_s": 0.2,
             "resends": 30,
             "resend_s": 5.0,
