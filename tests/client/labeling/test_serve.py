@@ -1,4 +1,4 @@
-"""The station's commands, and where it may listen: a socket, or TLS; the proxy's login on the socket alone."""
+"""The station's commands, and where it may listen: a socket, or TLS; the proxy's login on a socket alone."""
 
 from __future__ import annotations
 
