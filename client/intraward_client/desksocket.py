@@ -56,7 +56,7 @@ def desk(ward: Ward) -> Iterator[None]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.chmod(0o700)
     listener = bind(path)
-    config = uvicorn.Config(application(ward), log_level="warning", access_log=False, lifespan="off")
+    config = uvicorn.Config(application(ward), log_config=None, access_log=False, lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -171,3 +171,18 @@ def test_the_wards_second_socket(site: SiteHome) -> None:
         assert not site.desk_socket.exists()
     with pytest.raises(ConfigError, match="does not answer"):
         ask(site.desk_socket, {"kind": "answer"})
+
+
+def test_the_command_asks_the_running_ward(site: SiteHome, call: Any) -> None:
+    short = ("--max-prompt-tokens", 4, "--max-new-tokens", 4, "--home", site.root)
+    with closing(Ward(site)) as ward, desk(ward):
+        code, told = call("label", "prepare", "--answers", 3, "--kind", "safety", *short, "--json")
+        made = json.loads(told)
+        assert code == 0 and made["answered"] == 11 and made["items"] + made["alike"] == 11
+        code, told = call("label", "prepare", *short)
+        assert code == 0 and "0 prompts answered" in told
+        code, told = call("label", "prepare", "--adapter", "abcdef0", *short)
+        assert code == 1 and "no installed adapter" in told
+    with open_book(site) as book:
+        assert {item.kind for item in book.items()} == {"safety"} and len(book.items()) == made["items"]
+    assert call("label", "prepare", *short)[0] == 1
