@@ -24,9 +24,13 @@ _ITEMS, _RATERS, _JUDGMENTS, _PACE = 10_000, 50, 8, 3.0
 """Items, raters, judgments of each, and seconds between two of a rater."""
 
 
+_ENTRY = threading.Lock()
+
+
 def _rater(site: LabelSite, name: str, times: list[float], errors: list[int], judgments: int) -> None:
     with site.client() as client:
-        log_in(client, name, PASSWORD)
+        with _ENTRY:  # argon2 is slow on purpose; fifty people do not log in within one second
+            log_in(client, name, PASSWORD)
         for _ in range(judgments):
             page = _timed(lambda: client.get("/task"), times)
             task = assignment(page.text) if page.status_code == 200 else ""

@@ -23,7 +23,7 @@ from intraward_client.store.vault import Vault
 from intraward_shared.config import parse
 from intraward_simulation.processes import base_environment, free_port
 
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0
 POLICY = {
     "site": "st-mary",
     "privacy": {

@@ -9,9 +9,10 @@ while the book could not be reached.
 from __future__ import annotations
 
 import json
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,7 @@ class Book:
     ) -> None:
         self.engine, self.sealer, self.terms, self.clock = engine, sealer, terms, clock
         self.key = sealer.derive(events.PURPOSE)
+        self._writer = threading.Lock()
 
     def __repr__(self) -> str:
         return "Book(<redacted>)"
@@ -69,9 +71,11 @@ class Book:
         """A transaction that only reads."""
         return database.reading(self.engine)
 
-    def writing(self) -> AbstractContextManager[Connection]:
-        """A transaction that is the only one to write."""
-        return database.writing(self.engine)
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is the only one to write; threads of this process wait in turn."""
+        with self._writer, database.writing(self.engine) as connection:
+            yield connection
 
     def tell(
         self,
