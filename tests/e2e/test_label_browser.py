@@ -116,7 +116,7 @@ def test_the_whole_way_of_a_labeller(visit: Callable[..., Page], site: LabelSite
     accessible(page, "course")
     page.click("text=To the first item")
     for known in load_course(None).items:
-        page.wait_for_selector("#judgment")
+        page.wait_for_selector("#help-open")  # shown once the keys are bound
         if known is load_course(None).items[0]:
             accessible(page, "course-item")
         answers = [page.inner_text(f'[data-text="{place}"]').strip() for place in (0, 1)]
@@ -141,7 +141,7 @@ def test_the_whole_way_of_a_labeller(visit: Callable[..., Page], site: LabelSite
     page.click("text=Start judging")
     keystrokes = []
     for number in range(11):
-        page.wait_for_selector("#judgment")
+        page.wait_for_selector("#help-open")  # shown once the keys are bound
         if number == 0:
             accessible(page, "task")
         keys = ["3", "1", "2"] if page.locator("#judgment").get_attribute("data-answers") == "3" else ["1"]
@@ -220,7 +220,7 @@ def test_a_senior_adjudicates_blind_and_sees_agreement(visit: Callable[..., Page
     page.keyboard.press("e")
     page.wait_for_url("**/task?saved=skip")
     for _ in range(3):
-        page.wait_for_selector("#judgment")
+        page.wait_for_selector("#help-open")  # shown once the keys are bound
         before = page.get_attribute("#judgment", "action")
         page.keyboard.press("2")
         page.keyboard.press("Enter")
