@@ -177,7 +177,7 @@ def on_stopped(desk: Desk, line: str) -> bool:
 
 def leaves(desk: Desk, line: str) -> bool:
     """A copy of the site, because others go on with this one."""
-    shutil.copytree(desk.root / "site", desk.root / "leaver")
+    shutil.copytree(desk.root / "site", desk.root / "leaver", ignore=shutil.ignore_patterns("*.sock"))
     return desk.call(desk.words(line.replace("/srv/intraward", str(desk.root / "leaver")))) == 0
 
 
