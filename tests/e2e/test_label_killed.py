@@ -35,7 +35,7 @@ def _work(site: LabelSite, name: str, acknowledged: list[tuple[str, str]], stop:
                 task = assignment(page.text)
                 if not task:
                     return
-                form = {"csrf": token(page.text), "choice": "0", "action": "submit"}
+                form = {"csrf": token(page.text), "choice": "tie", "action": "submit"}
                 if client.post(f"/task/{task}", data=form).status_code == 303:
                     acknowledged.append((name, task))
             except httpx.TransportError:
