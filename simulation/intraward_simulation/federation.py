@@ -11,6 +11,8 @@ import uuid
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
@@ -20,6 +22,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from intraward_client.app import make_app
 from intraward_client.gateway import WardPort
+from intraward_shared import wire
 
 _RUN_ID = 1
 _SERVER_NODE = 1
@@ -52,6 +55,9 @@ class PlainGrid(Grid):
 class InProcessGrid(PlainGrid):
     """Runs one ClientApp per ward, one message at a time, in the order in which replies are pulled.
 
+    Requests wait in files without a name, as a SuperLink keeps them outside the ServerApp: what the
+    coordinator holds in memory does not grow with the number of sites.
+
     Args:
         wards: site name to ward; nodes are numbered in the order of the names.
     """
@@ -65,7 +71,7 @@ class InProcessGrid(PlainGrid):
                 run_id=_RUN_ID, node_id=node, node_config={"site": name}, state=RecordDict(), run_config={}
             )
             self._apps[node] = (make_app(partial(_always, wards[name])), context)
-        self._pending: dict[str, Message] = {}
+        self._pending: dict[str, tuple[int, str, IO[bytes]]] = {}
         self._run: Run | None = None
 
     def set_run(self, run: Run) -> None:
@@ -86,16 +92,22 @@ class InProcessGrid(PlainGrid):
         names = []
         for message in messages:
             name = uuid.uuid4().hex
-            message.metadata.__dict__["_message_id"] = name
-            self._pending[name] = message
+            waiting = TemporaryFile()  # noqa: SIM115 -- closed when it is answered
+            waiting.write(wire.read(message))
+            self._pending[name] = (message.metadata.dst_node_id, message.metadata.message_type, waiting)
             names.append(name)
         return names
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Execute and answer those of the messages that were not answered yet."""
-        return [self._execute(self._pending.pop(name)) for name in message_ids if name in self._pending]
+        return [self._execute(name) for name in message_ids if name in self._pending]
 
-    def _execute(self, message: Message) -> Message:
+    def _execute(self, name: str) -> Message:
+        node, kind, waiting = self._pending.pop(name)
+        with waiting:
+            waiting.seek(0)
+            message = wire.request(node, kind, waiting.read())
+        message.metadata.__dict__["_message_id"] = name
         app, context = self._apps[message.metadata.dst_node_id]
         try:
             answer = app(message, context)

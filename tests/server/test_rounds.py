@@ -84,8 +84,8 @@ class SlowGrid(InProcessGrid):
         return super().pull_messages(names)
 
     def _is_ready(self, name: str) -> bool:
-        told = self._pending[name].metadata
-        return told.message_type != self._kind or self._late[told.dst_node_id] <= self._clock.now
+        node, kind, _ = self._pending[name]
+        return kind != self._kind or self._late[node] <= self._clock.now
 
 
 def _ok(update: bytes) -> bytes:

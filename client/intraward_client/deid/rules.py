@@ -1,10 +1,10 @@
 """The recognizer of the rule pack: expressions with a cue, searched where their cue stands, failing closed.
 
 Keeps rule 2 of DESIGN.md. Presidio's own `PatternRecognizer` logs a warning and goes on when a pattern
-times out (60 seconds by default), which lets the note pass unread; this one raises. Expressions are case-
-sensitive (names need it), compiled once, when first asked, and may use ``\\K`` to drop the cue from the
-span. An expression is asked only in the lines that hold the literals it needs (``literals``); if it may run
-over the end of a line, with the line before and the three behind: cue, blank line, value, its second line.
+times out (60 seconds by default), which lets the note pass unread; this one raises. Expressions are
+case-sensitive (names need it), compiled once, and may use ``\\K`` to drop the cue from the span. An
+expression is asked only in the lines that hold the literals it needs (``literals``); if it may run over the
+end of a line, with the line before and the three behind: cue, blank line, value, its second line.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property, reduce
+from functools import cache, reduce
 from operator import and_
 
 import regex
@@ -37,15 +37,12 @@ class Rule:
 
 
 class _Search:
-    """A rule and where it is asked; compiled when a text first holds its literals."""
+    """A rule, compiled, and where it is asked."""
 
     def __init__(self, rule: Rule) -> None:
-        self.entity, self._source = rule.entity, rule.expression
+        self.entity = rule.entity
+        self.expression = regex.compile(factor(rule.expression), flags=regex.MULTILINE)
         self.needs, self.crosses = required(rule.expression), crosses_lines(rule.expression)
-
-    @cached_property
-    def expression(self) -> regex.Pattern[str]:
-        return regex.compile(factor(self._source), flags=regex.MULTILINE)
 
 
 _search = cache(_Search)
