@@ -5,13 +5,14 @@
 #   make test      fast tests, with the coverage gate of the four rooms that guard privacy (WORKERS=2)
 #   make e2e       slow tests and tests that start real processes
 #   make faults    every fault at every phase of a round, then deploy/FAULTS.md; about an hour (WORKERS=2)
+#   make exhaustive  thousands of cases and many seeds of what the tests show with few
 #   make bench     timings and studies over seeds
 #   make demo      three hospitals train one model, and a report (MODEL=tiny or MODEL=smollm2)
 #   make clean     remove what runs and tools left; .venv stays
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: install lint test e2e faults bench demo clean
+.PHONY: install lint test e2e faults exhaustive bench demo clean
 
 PYTHON ?= python3
 MODEL ?= tiny
@@ -54,7 +55,7 @@ lint: install
 	$(BIN)/lint-imports
 
 test: install
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow and not e2e and not bench and not gpu and not faults' \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow and not e2e and not bench and not gpu and not faults and not exhaustive' \
 		--cov --cov-report=
 	@for room in $(GATED); do \
 		echo "coverage of $$room (floor $(COVERAGE_FLOOR) %)"; \
@@ -63,7 +64,10 @@ test: install
 	done
 
 e2e: install
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m '(slow or e2e) and not bench and not gpu and not faults'
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m '(slow or e2e) and not bench and not gpu and not faults and not exhaustive'
+
+exhaustive: install
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m exhaustive
 
 # The page is written from the table, and only after every row of it was seen to hold.
 faults: install

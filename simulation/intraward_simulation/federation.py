@@ -100,14 +100,18 @@ class InProcessGrid(PlainGrid):
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Execute and answer those of the messages that were not answered yet."""
-        return [self._execute(name) for name in message_ids if name in self._pending]
+        return [self._execute(self._next(name)) for name in message_ids if name in self._pending]
 
-    def _execute(self, name: str) -> Message:
+    def _next(self, name: str) -> Message:
+        """A waiting message, which waits no more."""
         node, kind, waiting = self._pending.pop(name)
         with waiting:
             waiting.seek(0)
             message = wire.request(node, kind, waiting.read())
         message.metadata.__dict__["_message_id"] = name
+        return message
+
+    def _execute(self, message: Message) -> Message:
         app, context = self._apps[message.metadata.dst_node_id]
         try:
             answer = app(message, context)

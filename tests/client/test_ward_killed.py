@@ -26,7 +26,7 @@ from intraward_shared.ledger_head import read_head
 from intraward_shared.protocol import open_update
 from intraward_shared.signing import SigningKey, digest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.exhaustive
 KILLS = 60
 Killed = Callable[[Path, float | str | None], float]
 

@@ -49,5 +49,6 @@ def test_nothing_is_claimed_that_may_not_be(page: Path) -> None:
 def test_units_that_are_named_exist() -> None:
     known = {path.stem for path in UNITS} | {"intraward-server", "intraward-client"}
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
-    named = set(re.findall(r"\bintraward-(?:ward|gateway|label|superlink|coordinator|proxy|serverapp)\b", text))
+    units = "ward|gateway|label|superlink|coordinator|proxy|serverapp"
+    named = set(re.findall(rf"\bintraward-(?:{units})\b", text))
     assert named <= known and {path.stem for path in UNITS} <= named

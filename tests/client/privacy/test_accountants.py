@@ -94,7 +94,7 @@ def test_more_steps_less_noise_and_a_higher_rate_never_cost_less(
         assert all(accountant([other], DELTA) >= before - SLACK for other in worse)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @FEW
 @given(events=st.lists(USUAL, min_size=1, max_size=3))
 def test_the_tight_accountants_agree_and_rdp_is_never_below_them(events: list[Mechanism]) -> None:

@@ -198,14 +198,14 @@ def test_some_neighbours_under_every_term_of_a_reward(stage: Stage, rewarded_of:
     assert 0.99 * BOUND < max(moves) <= BOUND * (1 + 1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("stage", ON_POLICY)
 def test_many_neighbours_under_every_term_of_a_reward(stage: Stage, rewarded_of: Any) -> None:
     moves = [move for trial in range(2, 14) for move in moves_of_rewards(stage, trial, rewarded_of)]
     assert len(moves) == 72 and max(moves) <= BOUND * (1 + 1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("stage", "chosen"), CHOSEN)
 def test_a_thousand_neighbours(stage: Stage, chosen: dict[str, Any], inputs_of: Any) -> None:
     trials = 30 if chosen else 100

@@ -27,7 +27,7 @@ from intraward_shared.stages import ON_POLICY, Stage
 STAGES = (
     Stage.SFT,
     Stage.PPO,
-    *(pytest.param(stage, marks=pytest.mark.slow) for stage in (Stage.REWARD, Stage.DPO, Stage.RLOO)),
+    *(pytest.param(stage, marks=pytest.mark.exhaustive) for stage in (Stage.REWARD, Stage.DPO, Stage.RLOO)),
 )
 BOUND = 0.5
 terms = Mechanism(

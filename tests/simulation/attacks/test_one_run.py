@@ -20,7 +20,7 @@ def test_a_sampler_that_draws_too_many_is_seen() -> None:
     assert max(bounds_of(honest.model_copy(update={"sample_rate": 0.5}), 1).values()) > 1.0
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_twenty_of_twenty_seeds_at_claim_1() -> None:
     """The reach row: <= the claim in 20 of 20 seeds, and above it when the noise is cut to a tenth."""
     result = run_one_run()

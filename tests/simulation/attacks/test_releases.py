@@ -61,7 +61,7 @@ def test_secrets_are_exposed_after_some_steps_without_privacy_and_less_with_it()
     assert on["secrets_generated"] == 0.0
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_membership_over_three_seeds() -> None:
     """The reach row: AUC >= 0.90 with privacy off, <= 0.75 at epsilon 8; and TPR <= e^eps FPR + delta."""
     result = membership.run_membership()
@@ -70,7 +70,7 @@ def test_membership_over_three_seeds() -> None:
     assert all(found[seed, "off"] >= 0.90 and found[seed, "on"] <= 0.75 for seed in result.seeds)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_bound_on_rates_has_force_against_a_claim_of_2() -> None:
     """With privacy off the rates refute epsilon 2; with it they do not. At 8 nothing could be refuted."""
     result = membership.run_membership((2.0,), (1,))
@@ -78,7 +78,7 @@ def test_the_bound_on_rates_has_force_against_a_claim_of_2() -> None:
     assert result.passed and refuted["on"] <= 2.0 < refuted["off"]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_inversion_over_three_seeds_of_five_notes() -> None:
     """The reach row: token recovery >= 0.80 with privacy off, <= 0.05 on."""
     result = inversion.run_inversion()
