@@ -82,7 +82,10 @@ def verify(
 def add_user(
     name: Name,
     role: Annotated[str, typer.Option(help=f"One of {', '.join(get_args(Role))}.")] = "labeller",
-    specialty: Annotated[list[str] | None, typer.Option(help="Their field; repeat for more.")] = None,
+    specialty: Annotated[
+        list[str] | None,
+        typer.Option(help="Their field; repeat for more. Items of a field go to nobody else."),
+    ] = None,
     home: Home = Path("site"),
 ) -> None:
     """Make an account; the password is asked for, or read as one line from standard input.
@@ -98,7 +101,10 @@ def add_user(
     with open_book(SiteHome(home)) as book, book.writing() as connection:
         made = accounts.add(connection, name, role, hashed, tuple(specialty or ()), time.time())  # type: ignore[arg-type]
         book.tell(connection, _actor(), "user-added", made.name, role=role)
-    out.print(f"account [bold]{made.name}[/] made; its first page is the course")
+    out.print(
+        f"account [bold]{made.name}[/] made"
+        + ("; its first page is the course" if role in ("labeller", "senior") else "")
+    )
 
 
 @user.command("list")
@@ -124,7 +130,7 @@ def list_users(home: Home = Path("site"), as_json: Json = False) -> None:
     ]
     lines = [
         f"{row['name']:<24} {row['role']:<9} {'disabled' if row['disabled'] else 'active':<9} "
-        f"{', '.join(row['specialties']) or 'any field'}"
+        f"{', '.join(row['specialties']) or 'no specialty'}"
         for row in rows
     ]
     show({"users": rows}, as_json=as_json, text="\n".join(lines) or "no account yet: label user add")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
@@ -157,7 +158,7 @@ def undo(book: Book, account: Account) -> tuple[str, Vote]:
         connection.execute(
             update(assignments)
             .where(assignments.c.assignment_id == row.assignment_id)
-            .values(state="open", closed=None, given=now)
+            .values(state="open", closed=None, given=math.nextafter(now, math.inf))  # before what began now
         )
         reopened = update(items).where(
             items.c.item_id == row.item_id, items.c.state.in_((AGREED, ADJUDICATION, HELD))

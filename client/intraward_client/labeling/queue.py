@@ -251,7 +251,8 @@ def _open_turn(connection: Connection, user_id: int, stages: tuple[Stage, ...]) 
     query = _turns().where(
         assignments.c.user_id == user_id, assignments.c.state == "open", assignments.c.stage.in_(stages)
     )
-    row = connection.execute(query.order_by(assignments.c.given).limit(1)).first()
+    latest = assignments.c.given.desc()  # one that was taken back stands before the one begun since
+    row = connection.execute(query.order_by(latest).limit(1)).first()
     return _turn(row) if row is not None else None
 
 

@@ -14,6 +14,7 @@ from tests.client.labeling.stations import PASSWORD, fill_vault, make_station
 from intraward_client.labeling import accounts
 from intraward_client.labeling.book import QUARANTINED, Book
 from intraward_client.labeling.course import load_course
+from intraward_client.labeling.freetext import FreeText
 from intraward_client.labeling.judgment import Item
 from intraward_client.labeling.order import shown_order
 from intraward_client.store.prompts import candidates_of
@@ -102,7 +103,8 @@ def test_judging_keeps_what_was_said_in_the_items_own_order(
         ({"choice": "0", "strength": "3"}, "needs a reason"),
         ({"choice": "0", "flag-1-harmful": "1"}, "needs a reason"),
         ({"action": "skip"}, "why you skip"),
-        ({"choice": "0", "rationale": "x" * 20_001}, "longer than 20,000"),
+        ({"choice": "0", "rationale": "x" * 50_000 + "END"}, "longer than 20,000"),
+        ({"rank-0": "\u00b2", "rank-1": "1"}, "which answer is better"),
     ],
 )
 def test_what_is_missing_is_told_and_nothing_is_lost(
@@ -113,7 +115,20 @@ def test_what_is_missing_is_told_and_nothing_is_lost(
     sent = {"csrf": csrf(page), "action": "submit", "correction": "Rather rest.", **form}
     answer = client.post(f"/task/{assignment(page)}", data=sent)
     assert answer.status_code == 422 and said in html.unescape(answer.text)
-    assert "Rather rest." in answer.text and "Rather rest." in client.get("/task").text and book.votes() == ()
+    for shown in (answer.text, client.get("/task").text):
+        assert "Rather rest." in shown and form.get("rationale", "")[-9:] in shown
+    assert book.votes() == ()
+
+
+def test_a_judgment_with_a_reason_that_is_sent_twice_is_saved_once(
+    enter: Enter, items: dict[str, Item], book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FreeText, "_one", lambda *_: "Clearer.")
+    client = enter("ann")
+    page = client.get("/task").text
+    sent = {"csrf": csrf(page), "action": "submit", "choice": "0", "rationale": "Clearer."}
+    answers = [client.post(f"/task/{assignment(page)}", data=sent) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [303, 303] and len(book.votes()) == 1
 
 
 def test_drafts_come_back_and_undo_fills_the_form_again(

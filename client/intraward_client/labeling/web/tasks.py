@@ -6,6 +6,7 @@ or field holds a model, an adapter, a site or an answer's id.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from fastapi import Request, Response
@@ -76,7 +77,8 @@ def judge(request: Request, name: str, form: Form) -> Response:
         judging.save_draft(station.book, session.account, turn, draft_fields(form))
         return page(station, request, turn, texts, draft_fields(form), wrong=error, status=422)
     if vote.rationale or vote.correction:  # cleaning may fail; what was typed is kept then
-        judging.save_draft(station.book, session.account, turn, draft_fields(form))
+        with suppress(Gone):  # sent a second time: `submit` knows
+            judging.save_draft(station.book, session.account, turn, draft_fields(form))
     judging.submit(station.book, station.free_text, session.account, turn, vote)
     settle(station.book, station.rubrics, turn.item.item_id)
     if turn.stage == "adjudication" and vote.judged:

@@ -23,6 +23,7 @@ LONGEST_TEXT = 20_000
 """Characters of a rationale or correction; what the de-identifier reads at once."""
 _SPAN = re.compile(r"(\d{1,7})-(\d{1,7})")
 _TIE = "tie"
+_RANKS = ("1", "2", "3", "4")
 KEPT = re.compile(
     r"(?:choice|strength|unacceptable|rationale|correction|rank-\d|(?:rate|flag|span)-\d-[a-z0-9_-]+)"
 )
@@ -30,9 +31,9 @@ KEPT = re.compile(
 
 
 def draft_fields(form: FormData) -> dict[str, str]:
-    """What of a form is worth keeping as a draft."""
+    """What of a form is worth keeping as a draft: whole, however long a text is."""
     return {
-        name: value[:LONGEST_TEXT]
+        name: value
         for name, value in form.items()
         if isinstance(value, str) and value and KEPT.fullmatch(name)
     }
@@ -117,7 +118,7 @@ def _ranks(form: FormData, count: int) -> list[int]:
     given = [field(form, f"rank-{place}") for place in range(count)]
     if field(form, "unacceptable") == "1" and not any(given):
         return [1] * count
-    if not all(value.isdigit() and 1 <= int(value) <= count for value in given):
+    if not all(value in _RANKS[:count] for value in given):
         raise ContractError(
             "Please say which answer is better." if count == 2 else "Please give every answer a rank.",
             remedy="Press a number key, or use the buttons. Equal is an answer too.",
