@@ -182,7 +182,9 @@ def leaves(desk: Desk, line: str) -> bool:
 
 
 def dry(desk: Desk, line: str) -> bool:
-    """There is no SuperLink here: what would be run is shown instead."""
+    """There is no SuperLink here: what would be run is shown instead; --resume wants a program that began."""
+    if "--resume" in line:
+        line = line.replace("/srv/coordinator", desk.server_copy("begun", stopped=True))
     words = desk.words(line)
     return desk.call(words if "--dry-run" in words else [*words, "--dry-run"]) == 0
 
