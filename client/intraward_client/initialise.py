@@ -76,6 +76,11 @@ def initialise(
         if isinstance(error, LedgerError):  # its remedy is for a site that is there
             remedy = "no site was made; mend it, then run init again"
             raise LedgerError(error.message, remedy=remedy) from None
+        if isinstance(error, OSError):
+            why = error.strerror or type(error).__name__
+            raise ConfigError(
+                root, "", f"the site cannot be made here: {why}", remedy="make room, then run init again"
+            ) from None
         raise
     return SiteHome(root)
 

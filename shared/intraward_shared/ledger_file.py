@@ -7,6 +7,7 @@ overspends it). Everything else that is wrong is refused and named. POSIX only, 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -42,7 +43,12 @@ class LedgerFile:
         """
         try:
             handle = os.open(path, os.O_RDWR | os.O_APPEND)
-        except OSError:
+        except OSError as error:
+            if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+                raise LedgerError(
+                    f"{path}: the ledger cannot be written; without it nothing is trained",
+                    remedy="mount its disk writable, or mend the file's rights; the ledger was not looked at",
+                ) from None
             raise LedgerError(
                 f"{path}: no ledger can be opened; without it nothing is trained",
                 remedy="restore the newest ledger; a new site would forget what is spent",

@@ -88,6 +88,11 @@ class Vault:
             vault._check_version()
             vault._settle_keys()
         except SQLAlchemyError:
+            if not os.access(path.parent, os.W_OK):
+                raise VaultError(
+                    f"{path.parent}: the vault's folder cannot be written",
+                    remedy="mount its disk writable, or mend its rights; the vault was not looked at",
+                ) from None
             raise VaultError("the file is not a vault, or is damaged", remedy=_TAMPERED) from None
         return vault
 
