@@ -30,10 +30,10 @@ IMAGES = {"ward": "intraward-client", "gateway": "intraward-client", "server": "
 
 def test_units_start_real_commands() -> None:
     started = [(path.name, shlex.split(unit(path)["Service"]["ExecStart"][0])) for path in UNITS]
-    assert len(started) == 5
+    assert len(started) == 6
     faults = {name: fault(words) for name, words in started if not words[0].endswith("nginx")}
     assert faults == dict.fromkeys(faults, "")
-    assert len(faults) == 4
+    assert len(faults) == 5
 
 
 def test_images_start_real_commands() -> None:
