@@ -54,6 +54,7 @@ def test_a_text_without_a_token_has_no_entities() -> None:
     assert next(engine.read(["", "Maria Delgado"])).entities == []
 
 
+@pytest.mark.exhaustive
 def test_rules_find_the_same_where_their_literals_stand(
     texts: tuple[str, ...], deidentifier: Deidentifier
 ) -> None:
@@ -92,6 +93,7 @@ def test_factoring(expression: str, factored: str) -> None:
     assert factor(expression) == factored
 
 
+@pytest.mark.exhaustive
 def test_factored_rules_are_whole() -> None:
     for rule in PACK:
         assert regex.compile(factor(rule.expression), flags=regex.MULTILINE).groups >= 0

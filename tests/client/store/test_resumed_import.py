@@ -66,7 +66,9 @@ def resume(folder: Path, kind: Kind) -> intake.ImportReport:
         return intake.run_import(folder / "rows.jsonl", vault, engine, kind=kind)
 
 
-@pytest.mark.parametrize(("kind", "last"), [("notes", 13), ("preferences", 25)])
+@pytest.mark.parametrize(
+    ("kind", "last"), [("notes", 13), pytest.param("preferences", 25, marks=pytest.mark.exhaustive)]
+)
 def test_a_killed_import_goes_on_to_the_same_vault(tmp_path: Path, kind: Kind, last: int) -> None:
     whole, torn = lay(tmp_path / "whole", kind), lay(tmp_path / "torn", kind)
     resume(whole, kind)

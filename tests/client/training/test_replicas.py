@@ -62,6 +62,7 @@ def test_patients_rows_give_the_same_bytes_on_one_device_and_on_three(
     assert encode(train(on_three(one), noise()).tensors) == encode(train(one, noise()).tensors)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("stage", STAGES)
 def test_public_rows_give_the_same_update_but_for_the_order_of_sums(
     stage: Stage, inputs_of: Any, record_of: Any
