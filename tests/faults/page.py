@@ -12,7 +12,8 @@ HEAD = """# Faults
 
 What comes of a fault at each phase of a round. Made from the table of `tests/faults/table.py` by `make
 faults`, which runs the rows with real parts; do not edit it. **Not every cell was seen yet**: SIGKILL of
-SuperLink, of ServerApp and of `start` were run at some of their phases only. Every row ends in one of three ways:
+SuperLink, of ServerApp and of `start` were run at some of their phases only.
+Every row ends in one of three ways:
 
 - **same**: the very bytes that were sealed come again, for one charge;
 - **abort**: the attempt is given up in the ledger and its charge stays (nothing, where nothing was charged
