@@ -100,7 +100,7 @@ def test_a_failed_init_leaves_neither_site_nor_head(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", fail)
-        with pytest.raises(OSError):
+        with pytest.raises(ConfigError, match="cannot be made here"):
             make_site(0, head=head)
     assert not head.exists()
     make_site(0, head=head)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from intraward_client.deid.items import batches
 from intraward_client.deid.note import DeidentifiedNote, DeidReceipt, Quarantined, seal_note
 from intraward_client.deid.raw import RawNote, ingest, reveal
+from intraward_client.memory import keep_memory_private
 from intraward_shared.errors import DeidError
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def _start(settings: dict[str, object], secret: bytes) -> None:
     from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
 
     global _engine
+    keep_memory_private()  # a child inherits only the limit on core files
     _engine = Deidentifier(DeidSettings.model_validate(settings), secret)
     gc.collect()
     gc.freeze()  # model and rules stay for good: looking through them again and again cost 8 % of the time

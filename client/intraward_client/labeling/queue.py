@@ -25,6 +25,8 @@ from intraward_client.labeling.order import shown_order
 from intraward_client.labeling.schema import assignments, items, votes
 
 EXPIRES_SECONDS = 24 * 3600.0
+MANY = 100
+"""From here on a page says "more than": counting ten thousand items cost more than all else on it."""
 _DAY = 86400.0
 _OWN: tuple[Stage, ...] = ("first", "repeat", "gold")
 
@@ -144,12 +146,11 @@ def fatigue(book: Book, account: Account) -> Day:
 
 
 def waiting(book: Book, account: Account) -> int:
-    """How many items a rater could still be given now, first judgments alone."""
-    query = _candidates("first", account, book.clock(), book.terms.repeat_after_days).limit(None)
+    """How many items a rater could still be given now, first judgments alone; never more than `MANY` + 1."""
+    query = _candidates("first", account, book.clock(), book.terms.repeat_after_days)
+    some = query.order_by(None).limit(MANY + 1).subquery()
     with book.reading() as connection:
-        return int(
-            connection.execute(select(func.count()).select_from(query.order_by(None).subquery())).scalar_one()
-        )
+        return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
 
 
 def _stages(book: Book, connection: Connection, account: Account) -> tuple[Stage, ...]:
