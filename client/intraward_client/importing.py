@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from intraward_client.config import SitePolicy
-from intraward_client.deid.deidentifier import Deidentifier, DeidSettings, Stronger
+from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
+from intraward_client.deid.engine import Stronger
 from intraward_client.grade import check_grade
 from intraward_client.home import SiteHome
 from intraward_client.planted import marks_of, planted

@@ -18,14 +18,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Literal, NamedTuple
-
-import dp_accounting
-from dp_accounting.pld import PLDAccountant
-from dp_accounting.rdp import RdpAccountant, compute_epsilon
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from intraward_shared.errors import LedgerError
 from intraward_shared.protocol import Mechanism
+
+if TYPE_CHECKING:  # it takes SciPy's signal tools with it, over a second of every command's start
+    import dp_accounting
 
 Neighbouring = Literal["add_remove", "replace_one"]
 
@@ -142,6 +141,9 @@ def check_noise(groups: Iterable[Group]) -> None:
 def _pld(groups: tuple[Group, ...], delta: float, neighbouring: Neighbouring) -> float:
     if not groups:
         return 0.0
+    import dp_accounting
+    from dp_accounting.pld import PLDAccountant
+
     relation = dp_accounting.NeighboringRelation
     chosen = relation.REPLACE_ONE if neighbouring == "replace_one" else relation.ADD_OR_REMOVE_ONE
     accountant = PLDAccountant(chosen, PLD_INTERVAL)
@@ -157,6 +159,8 @@ def _pld(groups: tuple[Group, ...], delta: float, neighbouring: Neighbouring) ->
 
 
 def _event(group: Group) -> dp_accounting.DpEvent:
+    import dp_accounting
+
     gaussian = dp_accounting.GaussianDpEvent(group.noise_multiplier)
     step = dp_accounting.PoissonSampledDpEvent(group.sample_rate, gaussian)
     return dp_accounting.SelfComposedDpEvent(step, group.steps)
@@ -167,6 +171,8 @@ def _renyi_step(sample_rate: float, noise_multiplier: float) -> tuple[float, ...
     """Renyi divergence of one step at each of ``ORDERS``; infinite if the series does not converge."""
     if noise_multiplier < LEAST_NOISE:  # dp-accounting divides by its square
         return (math.inf,) * len(ORDERS)
+    from dp_accounting.rdp import RdpAccountant
+
     accountant = RdpAccountant(list(ORDERS))
     accountant.compose(_event(Group(sample_rate, noise_multiplier, 1)))
     return tuple(max(0.0, float(value)) for value in accountant.rdp)
@@ -184,5 +190,7 @@ def _renyi(groups: tuple[Group, ...]) -> tuple[float, ...]:
 def _converted(orders: tuple[float, ...], renyi: tuple[float, ...], delta: float) -> float:
     if not any(renyi):
         return 0.0
+    from dp_accounting.rdp import compute_epsilon
+
     epsilon, _ = compute_epsilon(orders, renyi, delta)
     return float(epsilon)

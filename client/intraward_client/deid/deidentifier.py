@@ -14,48 +14,37 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import Literal
 
 from pydantic import Field
 
 from intraward_client.deid import residue
-from intraward_client.deid.detection import Detector, Seen
+from intraward_client.deid.detection import Seen
 from intraward_client.deid.echoes import Echoes
+from intraward_client.deid.engine import Engine, Stronger, load_parts
 from intraward_client.deid.intake_checks import normalise, reason_to_refuse
 from intraward_client.deid.items import batches, items_of
 from intraward_client.deid.known import KnownIdentifiers
-from intraward_client.deid.libraries import AnonymizerEngine, AnonymizerSpan, OperatorConfig
-from intraward_client.deid.model import BATCH, MODEL_NAME, MODEL_SHA256, load_engine
+from intraward_client.deid.libraries import AnonymizerSpan, OperatorConfig
+from intraward_client.deid.model import BATCH, MODEL_NAME, MODEL_SHA256, check_model
 from intraward_client.deid.note import DeidentifiedNote, DeidReceipt, Quarantined, seal_note
 from intraward_client.deid.offsets import original_spans
 from intraward_client.deid.people import SurrogateClash, header_names
 from intraward_client.deid.pins import check_pack
 from intraward_client.deid.raw import RawNote, ingest, reveal
-from intraward_client.deid.recognizers import REQUIRED, build_analyzer, pack_digest
+from intraward_client.deid.recognizers import pack_digest
 from intraward_client.deid.ruling import NO_RULING, Examined, Ruling, reason_of
 from intraward_client.deid.selftest import check_canaries, check_detectors
 from intraward_client.deid.silence import silence
 from intraward_client.deid.spans import Span, unite
-from intraward_client.deid.surrogates import OPERATOR, Item, PatientKey, SurrogateOperator
+from intraward_client.deid.surrogates import OPERATOR, Item, PatientKey
 from intraward_shared.config import Strict
 from intraward_shared.errors import DeidError
-
-if TYPE_CHECKING:
-    from intraward_client.deid.stronger import Gliner
-    from intraward_client.deid.tokenclassifier import TokenClassifier
 
 Outcome = DeidentifiedNote | Quarantined
 Progress = Callable[[int, int], None]
 _MIN_SECRET = 16
-
-
-class Stronger(Strict):
-    """A recognizer beside the small model: its folder, pin and what its labels are (``deid.stronger``)."""
-
-    path: str
-    sha256: str
-    labels: dict[str, str] = Field(default_factory=dict)
 
 
 class DeidSettings(Strict):
@@ -92,14 +81,10 @@ class Deidentifier:
         if len(secret) < _MIN_SECRET:
             raise DeidError("the de-identification secret is too short", remedy="use 16 random bytes or more")
         self._settings, self._secret = settings, secret
-        engine, self._words = load_engine(settings.model, settings.model_sha256)
-        self._analyzer = build_analyzer(engine, self._words)
-        self._detector = Detector(engine, self._analyzer, self._words)
-        self._stronger = self._load_stronger()
-        self._anonymizer = AnonymizerEngine()  # type: ignore[no-untyped-call]
-        self._anonymizer.add_anonymizer(SurrogateOperator)
+        check_model(settings.model, settings.model_sha256)
         self._pack_sha256 = pack_digest()
-        silence()
+        if settings.stronger is not None:
+            _ = self._engine  # its folder is checked as it is loaded
 
     def __repr__(self) -> str:
         return f"Deidentifier(profile={self._settings.profile!r})"
@@ -131,15 +116,21 @@ class Deidentifier:
         stronger = self._settings.stronger
         return self._settings.model_sha256 + (f"+{stronger.sha256}" if stronger else "")
 
-    def _load_stronger(self) -> TokenClassifier | Gliner | None:
-        if self._settings.stronger is None:
-            return None
-        from intraward_client.deid.stronger import load_stronger
+    @cached_property
+    def _engine(self) -> Engine:
+        """Loaded when a text of this process's own needs it; whoever leaves all to workers never does."""
+        silence()
+        given = self._settings
+        return load_parts(given.model, given.model_sha256, given.stronger)
 
-        given = self._settings.stronger
-        found = load_stronger(Path(given.path), given.sha256, given.labels, REQUIRED)
-        self._analyzer.registry.add_recognizer(found)
-        return found
+    def ready(self, workers: int = 1) -> None:
+        """`self_test`, where this process is the one that works; each of several workers tests itself.
+
+        Raises:
+            DeidError: this engine is not fit to run.
+        """
+        if workers == 1:
+            self.self_test()
 
     def self_test(self) -> None:
         """Refuse to run when a detector is absent, a canary survives, or a clinical phrase does not.
@@ -148,7 +139,7 @@ class Deidentifier:
             DeidError: with the entity type or canary class that failed, never its text.
         """
         check_pack(self._pack_sha256)
-        check_detectors(self._analyzer, self._stronger, self._settings.timeout_seconds)
+        check_detectors(self._engine.analyzer, self._engine.stronger, self._settings.timeout_seconds)
         check_canaries(self.deidentify_text, self._left)
 
     def deidentify(self, raw: RawNote) -> Outcome:
@@ -171,7 +162,7 @@ class Deidentifier:
         """
         plains = [normalise(reveal(note)[0]) for note in item]
         _, identifiers, echoes = self._header(item)
-        spans = self._detector.spans([self._alone(plain) for plain in plains], identifiers)
+        spans = self._engine.detector.spans([self._alone(plain) for plain in plains], identifiers)
         return tuple(
             Examined(
                 plain, own, tuple(residue.findings(plain, _places(own), echoes, self._settings.canaries))
@@ -200,11 +191,11 @@ class Deidentifier:
         """De-identify ``notes`` in order, taking them a few at a time.
 
         Args:
-            workers: more than one uses that many processes, one engine each.
+            workers: more than one uses that many processes, one engine each, tested as it starts.
             progress: told notes done and ``total`` (the length of ``notes``, where it has one).
         """
         expected = total if total is not None else len(notes) if isinstance(notes, Sequence) else 0
-        outcomes = self._outcomes(iter(notes), workers if expected != 1 else 1)
+        outcomes = self._outcomes(iter(notes), workers)
         for done, outcome in enumerate(outcomes, start=1):
             if progress is not None:
                 progress(done, max(done, expected))
@@ -221,14 +212,15 @@ class Deidentifier:
 
     def find(self, text: str, known: Mapping[str, str] | None = None) -> tuple[Span, ...]:
         """Non-overlapping spans ``(start, end, class)`` in ``text``; for the evaluation."""
-        return self._detector.spans([self._alone(text)], KnownIdentifiers(known or {}, self._words))[0]
+        identifiers = KnownIdentifiers(known or {}, self._engine.words)
+        return self._engine.detector.spans([self._alone(text)], identifiers)[0]
 
     def _read(self, texts: Sequence[str]) -> list[Seen | None]:
         """What the model finds in each text; None where it must be read alone, and its error be its own."""
         started = time.monotonic()
         try:
             plains = [self._fit(text) for text in texts]
-            found = iter(self._detector.look([plain for plain in plains if plain is not None]))
+            found = iter(self._engine.detector.look([plain for plain in plains if plain is not None]))
             read = [None if plain is None else next(found) for plain in plains]
         except Exception:
             return [None] * len(texts)
@@ -237,7 +229,7 @@ class Deidentifier:
 
     def _fit(self, text: str) -> str | None:
         plain = normalise(text)
-        return None if reason_to_refuse(plain, self._settings.max_chars, self._words) else plain
+        return None if reason_to_refuse(plain, self._settings.max_chars, self._engine.words) else plain
 
     def _run(
         self, item: Sequence[RawNote], read: Sequence[Seen | None], ruling: Ruling = NO_RULING
@@ -262,7 +254,7 @@ class Deidentifier:
         seen = [one or self._alone(self._checked(text)) for one, text in zip(read, texts, strict=True)]
         plains = [one.plain for one in seen]
         known, identifiers, echoes = self._header(item)
-        spans = self._detector.spans(seen, identifiers)
+        spans = self._engine.detector.spans(seen, identifiers)
         if ruling.marks:
             marked = zip(spans, ruling.marks, plains, strict=True)
             spans = [tuple(unite((*own, *more), plain)) for own, more, plain in marked]
@@ -287,17 +279,17 @@ class Deidentifier:
         """Known identifiers of an item's patient, for both looks."""
         known = {key: normalise(value) for note in item for key, value in reveal(note)[1].items()}
         patient_id = item[0].patient_id
-        identifiers = KnownIdentifiers(known, self._words, patient_id)
-        return known, identifiers, Echoes(known, self._words, patient_id)
+        identifiers = KnownIdentifiers(known, self._engine.words, patient_id)
+        return known, identifiers, Echoes(known, self._engine.words, patient_id)
 
     def _checked(self, text: str) -> str:
         plain = normalise(text)
-        if reason := reason_to_refuse(plain, self._settings.max_chars, self._words):
+        if reason := reason_to_refuse(plain, self._settings.max_chars, self._engine.words):
             raise _HeldBack(reason)
         return plain
 
     def _alone(self, plain: str) -> Seen:
-        return self._detector.look([plain])[0]
+        return self._engine.detector.look([plain])[0]
 
     def _receipt(self, spans: Sequence[Span]) -> DeidReceipt:
         counts = dict(sorted(Counter(kind for _, _, kind in spans).items()))
@@ -334,7 +326,7 @@ class Deidentifier:
         }
         replaced = []
         for text, own in zip(texts, spans, strict=True):
-            result = self._anonymizer.anonymize(
+            result = self._engine.anonymizer.anonymize(
                 text,
                 [AnonymizerSpan(kind, start, end, 1.0) for start, end, kind in own],
                 operators={kind: OperatorConfig(OPERATOR, {**given, "kind": kind}) for *_, kind in own},

@@ -89,7 +89,7 @@ def deidentify_file(
     targets = [output, quarantine_path(output), *([spans] if spans is not None else [])]
     _check_targets(source, targets)
     rows, digest = survey(source)
-    deidentifier.self_test()
+    deidentifier.ready(workers)
     run = hashlib.sha256(f"{digest} {deidentifier.fingerprint()} {spans is not None}".encode()).hexdigest()
     journal, finished = Journal.open(journal_path(output), run), False
     try:
@@ -101,7 +101,7 @@ def deidentify_file(
         report = _publish(journal, targets, resumed)
         finished = True
     finally:
-        if keep and not finished:
+        if keep and not finished and journal.rows:
             journal.close()
         else:
             journal.remove()

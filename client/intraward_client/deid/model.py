@@ -127,15 +127,25 @@ class LeanSpacyEngine(SpacyNlpEngine):
         )
 
 
+def check_model(name: str, sha256: str) -> Path:
+    """The model's directory, its files checked against ``sha256``.
+
+    Raises:
+        DeidError: the model is missing, or its files are not the pinned ones.
+    """
+    directory = model_directory(name)
+    if model_digest(directory) != sha256:
+        raise DeidError("the spaCy model's files are not the pinned ones", remedy=_REMEDY)
+    return directory
+
+
 def load_engine(name: str, sha256: str) -> tuple[LeanSpacyEngine, frozenset[str]]:
     """Check the model's files against ``sha256`` and load engine and word list.
 
     Raises:
         DeidError: the model is missing, its files are not the pinned ones, or it has no ner.
     """
-    directory = model_directory(name)
-    if model_digest(directory) != sha256:
-        raise DeidError("the spaCy model's files are not the pinned ones", remedy=_REMEDY)
+    directory = check_model(name, sha256)
     engine = LeanSpacyEngine(directory)
     engine.load()
     return engine, english_words(directory)

@@ -29,8 +29,11 @@ _AHEAD = 4
 """Chunks under way for each worker: enough that none waits, few enough that memory stays bounded."""
 _Plain = tuple[str, str, str, dict[str, str], str]
 _Spans = tuple[tuple[int, int, str], ...]
+_Refusal = tuple[str, str]
 _Answer = tuple[str, str, str, tuple[str, str, str, dict[str, int]] | None, _Spans]
 _engine: Deidentifier | None = None
+_refusal: _Refusal = ("a de-identification worker has no engine", "run again")
+"""Why this worker does not work, where it has no engine: message and remedy."""
 
 
 def deidentify_in_pool(
@@ -39,19 +42,19 @@ def deidentify_in_pool(
     """Outcomes in the order of ``notes``; a few chunks per worker are under way.
 
     Raises:
-        DeidError: a worker could not start, or died.
+        DeidError: a worker failed its self-test, could not start, or died.
     """
     context = multiprocessing.get_context("spawn")
     started = (settings.model_dump(), secret)
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=started) as pool:
-        waiting: deque[Future[list[_Answer]]] = deque()
+        waiting: deque[Future[list[_Answer] | _Refusal]] = deque()
         try:
             for chunk in batches(notes, _CHUNK):
                 waiting.append(pool.submit(_work, [_plain(note) for note in chunk]))
                 if len(waiting) >= _AHEAD * workers:
-                    yield from map(_outcome, waiting.popleft().result())
+                    yield from _outcomes(waiting.popleft().result())
             while waiting:
-                yield from map(_outcome, waiting.popleft().result())
+                yield from _outcomes(waiting.popleft().result())
         except BrokenProcessPool:
             raise DeidError(
                 "a de-identification worker died",
@@ -67,6 +70,13 @@ def _plain(note: RawNote) -> _Plain:
     return note.note_id, note.patient_id, text, dict(known), note.item
 
 
+def _outcomes(answers: list[_Answer] | _Refusal) -> Iterator[DeidentifiedNote | Quarantined]:
+    if isinstance(answers, tuple):
+        message, remedy = answers
+        raise DeidError(message, remedy=remedy)
+    return map(_outcome, answers)
+
+
 def _outcome(answer: _Answer) -> DeidentifiedNote | Quarantined:
     note_id, patient_id, text, receipt, spans = answer
     if receipt is None:
@@ -77,16 +87,23 @@ def _outcome(answer: _Answer) -> DeidentifiedNote | Quarantined:
 def _start(settings: dict[str, object], secret: bytes) -> None:
     from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
 
-    global _engine
+    global _engine, _refusal
     keep_memory_private()  # a child inherits only the limit on core files
-    _engine = Deidentifier(DeidSettings.model_validate(settings), secret)
+    try:
+        engine = Deidentifier(DeidSettings.model_validate(settings), secret)
+        engine.self_test()
+    except DeidError as error:
+        _refusal = (error.message, error.remedy)
+        return
     gc.collect()
     gc.freeze()  # model and rules stay for good: looking through them again and again cost 8 % of the time
+    _engine = engine
 
 
-def _work(plain: list[_Plain]) -> list[_Answer]:
+def _work(plain: list[_Plain]) -> list[_Answer] | _Refusal:
+    """Outcomes as plain tuples; why there are none where the worker is not fit to run."""
     if _engine is None:
-        raise DeidError("a de-identification worker has no engine")
+        return _refusal
     answers: list[_Answer] = []
     for outcome in _engine.deidentify_batch([ingest(*row) for row in plain]):
         note_id, patient_id = outcome.note_id, outcome.patient_id

@@ -73,7 +73,7 @@ def run_import(
     digest, kind = source.digest(), source.kind
     new = _New(vault, kind)
     rows, todo, texts, refused = _survey(source, new)
-    deidentifier.self_test()
+    deidentifier.ready(workers)
     waiting: deque[RawRow] = deque()
     notes = _texts(filter(new, source.rows()), waiting)
     outcomes = deidentifier.deidentify_many(notes, workers, progress, texts)

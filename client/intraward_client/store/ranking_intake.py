@@ -51,7 +51,7 @@ def take_rankings(
     left: Counter[str] = Counter()
     if not rows:
         return 0, left
-    deidentifier.self_test()
+    deidentifier.ready(workers)
     notes = [note for row in rows for note in _raw(row)]
     outcomes = deidentifier.deidentify_many(iter(notes), workers, progress, len(notes))
     stored = 0

@@ -95,7 +95,7 @@ def test_plain_markup_is_read_through_with_offsets_of_the_original(deidentifier:
 def test_english_notes_are_not_taken_for_markup_or_another_language(
     deidentifier: Deidentifier, text: str
 ) -> None:
-    assert reason_to_refuse(normalise(text), 20_000, deidentifier._words) is None
+    assert reason_to_refuse(normalise(text), 20_000, deidentifier._engine.words) is None
 
 
 @pytest.mark.parametrize(

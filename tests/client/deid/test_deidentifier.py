@@ -115,10 +115,10 @@ def test_errors_and_timeouts_quarantine_without_text(
         raise TimeoutError
 
     with caplog.at_level(logging.DEBUG):
-        monkeypatch.setattr(deidentifier._detector, "of_view", fail)
+        monkeypatch.setattr(deidentifier._engine.detector, "of_view", fail)
         outcome = deidentifier.deidentify_text("Zebulon has a cough", "p", {})
         assert isinstance(outcome, Quarantined) and outcome.reason == "error"
-        monkeypatch.setattr(deidentifier._detector, "of_view", stall)
+        monkeypatch.setattr(deidentifier._engine.detector, "of_view", stall)
         outcome = deidentifier.deidentify_text("Zebulon has a cough", "p", {})
         assert isinstance(outcome, Quarantined) and outcome.reason == "timeout"
     assert "Zebulon" not in caplog.text + repr(outcome)
@@ -127,7 +127,7 @@ def test_errors_and_timeouts_quarantine_without_text(
 def test_second_look_catches_what_detection_missed(
     deidentifier: Deidentifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deidentifier._detector, "of_view", lambda *_rest: [])
+    monkeypatch.setattr(deidentifier._engine.detector, "of_view", lambda *_rest: [])
     for given, reason in (
         ("SSN given as 947-49-5527", "residue:ssn"),
         ("code 12345678", "residue:digits"),

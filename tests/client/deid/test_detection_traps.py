@@ -101,7 +101,7 @@ def test_names_found_once_are_found_everywhere(deidentifier: Deidentifier) -> No
 
 
 def test_mentions_do_not_spread_to_english_words(deidentifier: Deidentifier) -> None:
-    kinds = word_kinds(deidentifier._words)
+    kinds = word_kinds(deidentifier._engine.words)
     text = "Rose was seen. Rose petals. Rose called."
     assert [text[a:b] for a, b, _ in other_mentions(text, [(0, 4, "NAME")], kinds)] == ["Rose", "Rose"]
 
@@ -113,7 +113,7 @@ def test_wrapped_lines_keep_every_offset() -> None:
 
 
 def test_shouted_and_small_texts_get_their_capitals_back(deidentifier: Deidentifier) -> None:
-    kinds = word_kinds(deidentifier._words)
+    kinds = word_kinds(deidentifier._engine.words)
     shouted = "SEEN WITH OTTOLINE VARGA AT LAKEMONT GENERAL HOSPITAL ON MAY 3RD"
     assert "Ottoline Varga at Lakemont General Hospital" in recase(shouted, kinds)
     assert recase("The dose was raised.", kinds) == "The dose was raised."
@@ -121,7 +121,7 @@ def test_shouted_and_small_texts_get_their_capitals_back(deidentifier: Deidentif
 
 
 def test_kinds_of_words(deidentifier: Deidentifier) -> None:
-    kinds = word_kinds(deidentifier._words)
+    kinds = word_kinds(deidentifier._engine.words)
     assert kinds.of("Maria") is Kind.GIVEN and kinds.of("Ramírez") is Kind.FAMILY
     assert kinds.of("Rose") is Kind.WORD_GIVEN and kinds.of("lisinopril") is Kind.CLINICAL
     assert kinds.of("walking") is Kind.WORD and kinds.of("Qwexzal") is Kind.UNKNOWN
@@ -130,7 +130,7 @@ def test_kinds_of_words(deidentifier: Deidentifier) -> None:
 def test_a_name_is_cut_at_its_edges(deidentifier: Deidentifier) -> None:
     text = "Dr Ottoline Varga MD\nDOB"
     result = RecognizerResult("PERSON", 0, len(text), 0.9)
-    assert list(settle([result], text, deidentifier._words)) == [(3, 17, "PERSON")]
+    assert list(settle([result], text, deidentifier._engine.words)) == [(3, 17, "PERSON")]
 
 
 def test_every_list_names_its_origin_and_is_covered_by_the_digest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +145,7 @@ def test_every_list_names_its_origin_and_is_covered_by_the_digest(monkeypatch: p
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(alphabet=string.ascii_letters + string.digits + " .,:/-()'\n<>@#é", max_size=120))
 def test_reading_copy_never_moves_an_offset(deidentifier: Deidentifier, text: str) -> None:
-    assert len(recase(text, word_kinds(deidentifier._words))) == len(text)
+    assert len(recase(text, word_kinds(deidentifier._engine.words))) == len(text)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -44,7 +44,7 @@ def test_the_decoder_finds_what_spacy_finds(texts: tuple[str, ...]) -> None:
 
 def test_sentences_that_name_nobody_are_blank_to_the_model(deidentifier: Deidentifier) -> None:
     text = "History of COPD on tiotropium. Seen by Ottoline today; lungs clear.\nMild, 3.5 cm. Rose agreed.\n"
-    shown = spared(text, word_kinds(deidentifier._words))
+    shown = spared(text, word_kinds(deidentifier._engine.words))
     assert len(shown) == len(text) and shown.count("\n") == 2
     assert shown.split() == ["Seen", "by", "Ottoline", "today;", "Rose", "agreed."]
 
@@ -58,7 +58,7 @@ def test_a_text_without_a_token_has_no_entities() -> None:
 def test_rules_find_the_same_where_their_literals_stand(
     texts: tuple[str, ...], deidentifier: Deidentifier
 ) -> None:
-    read = [recase(text, word_kinds(deidentifier._words)) for text in texts]
+    read = [recase(text, word_kinds(deidentifier._engine.words)) for text in texts]
     recognizer = RuleRecognizer(PACK)
     found = [
         {(one.entity_type, one.start, one.end) for one in recognizer.analyze(text, _ENTITIES)}

@@ -14,7 +14,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import BertConfig, BertForTokenClassification, PreTrainedTokenizerFast
 
 from intraward_client.deid import stronger
-from intraward_client.deid.deidentifier import Deidentifier, DeidSettings, Stronger
+from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
+from intraward_client.deid.engine import Stronger
 from intraward_client.deid.note import DeidentifiedNote, Quarantined
 from intraward_client.deid.raw import ingest
 from intraward_client.deid.recognizers import REQUIRED
@@ -86,6 +87,11 @@ def copy(folder: Path, tmp_path: Path) -> Callable[..., Path]:
         return made
 
     return make
+
+
+def _classifiers(engine: Deidentifier) -> list[TokenClassifier]:
+    every = engine._engine.analyzer.registry.recognizers
+    return [one for one in every if isinstance(one, TokenClassifier)]
 
 
 def load(folder: Path, **labels: str) -> Any:
@@ -182,7 +188,7 @@ def test_a_failing_model_quarantines_and_never_says_nothing_found(
     engine = Deidentifier(
         DeidSettings(stronger=Stronger(path=str(folder), sha256=inspect(folder).sha256)), SECRET
     )
-    (classifier,) = [one for one in engine._analyzer.registry.recognizers if isinstance(one, TokenClassifier)]
+    (classifier,) = _classifiers(engine)
     with torch.no_grad():
         classifier._model.classifier.bias.fill_(float("nan"))
     outcome = engine.deidentify_text("we asked zorblax", "p", {})
@@ -198,7 +204,7 @@ def test_a_model_that_finds_no_name_fails_the_self_test(tmp_path: Path) -> None:
     (lazy / "config.json").write_text(json.dumps(config | {"id2label": {"0": "PATIENT", "1": "O", "2": "O"}}))
     table = Stronger(path=str(lazy), sha256=inspect(lazy).sha256)
     engine = Deidentifier(DeidSettings(stronger=table), SECRET)
-    (classifier,) = [one for one in engine._analyzer.registry.recognizers if isinstance(one, TokenClassifier)]
+    (classifier,) = _classifiers(engine)
     with torch.no_grad():
         classifier._model.classifier.bias.copy_(torch.tensor([-9.0, 9.0, 0.0]))
     with pytest.raises(DeidError, match="finds no names"):

@@ -52,7 +52,7 @@ def text_of(outcome: DeidentifiedNote | Quarantined) -> str:
 
 
 def analyzer_of(deidentifier: Deidentifier) -> AnalyzerEngine:
-    analyzer: AnalyzerEngine = deidentifier._analyzer
+    analyzer: AnalyzerEngine = deidentifier._engine.analyzer
     return analyzer
 
 
@@ -212,8 +212,8 @@ def test_trap_4_an_exception_with_text_leaves_a_code_only(
     note = ingest("n", "p", f"Dr. {MARKER} saw a cough")
     for target, name in (
         (analyzer_of(deidentifier), "analyze"),
-        (deidentifier._anonymizer, "anonymize"),
-        (deidentifier._detector, "look"),
+        (deidentifier._engine.anonymizer, "anonymize"),
+        (deidentifier._engine.detector, "look"),
     ):
         whole = getattr(target, name)
         calls = iter([fail, whole] if name == "look" else [fail] * 3)
