@@ -51,12 +51,16 @@ def budget(
         return
     from intraward_client.privacy.picture import draw
     from intraward_client.privacy.statement import statement
+    from intraward_client.privacy.week import week_of
 
     if plot is not None:
         check_format(plot)
     entries, cap, refused = _ledger(SiteHome(home))
     with bar("accounting", quiet=as_json) as tell:
         value = statement(entries, cap)
+        terms = load_policy(SiteHome(home).policy).privacy
+        weekly = terms.weekly_epsilon
+        value["week"] = week_of(entries, weekly, terms.delta, datetime.now(UTC)) if weekly else None
         value |= {"locked": refused is not None, "locked_because": refused.message if refused else None}
         tell(0.6)
         if plot is not None:
@@ -149,6 +153,8 @@ def _statement_text(value: dict[str, Any]) -> str:
     lines += [f"  [bold]total[/]    {total}", f"  cap              {value['cap']:7.3f}   ({meaning})"]
     held = "" if value["gated"] == value["spent"] else f"   (the gate counts {value['gated']:.3f}, see below)"
     lines.append(f"  [bold]left[/]             {value['left']:7.3f}{held}")
+    if week := value["week"]:
+        lines.append(f"  this week        {week['spent']:7.3f} of {week['cap']:g}   (privacy.weekly_epsilon)")
     return "\n".join([*lines, *_forecast_lines(value["forecast"], burned=bool(value["stages"]))])
 
 

@@ -116,12 +116,15 @@ def status(home: Home = Path("site"), as_json: Json = False) -> None:
     """
     from intraward_client.participation import participation
     from intraward_client.reach import endings
+    from intraward_client.slot import instant
     from intraward_client.ward import site_status
 
     site = SiteHome(home)
     value: dict[str, Any] = dict(site_status(site))
     value["participation"] = participation(site, _public_key(site)).state.value
     lines = [f"{key}: {item or 'no request yet'}" for key, item in value.items()]
+    if value["last_time"] and instant(value["last_time"]) > datetime.now(UTC):
+        lines.append("the last answer is ready and leaves at that time, its slot")
     value |= {"warnings": warnings(endings(site, load_policy(site.policy)), datetime.now(UTC))}
     lines += [f"[yellow]warning[/] {told}" for told in value["warnings"]]
     show(value, as_json=as_json, text="\n".join(lines))

@@ -200,7 +200,8 @@ def _advice(policy: SitePolicy, program: ProgramConfig, home: SiteHome, *, enrol
     missing = sorted({stage.stage.value for stage in program.stages} - {s.value for s in policy.stages})
     if missing:
         found.append(f"your policy takes no part in: {', '.join(missing)}")
-    found.append(f"what it would cost: intraward-client budget plan {home.consortium / PROGRAM} --home DIR")
+    command = f"intraward-client budget plan {home.consortium / PROGRAM} --home {home.root}"
+    found.append(f"what it would cost: {command}")
     return found
 
 

@@ -8,10 +8,12 @@ coordinator signed it. Nothing here sends or changes anything.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from intraward_client.home import SiteHome
+from intraward_client.slot import instant
 from intraward_shared.errors import ContractError, IntrawardError
 from intraward_shared.ledger_chain import policy_entry, read_ledger
 from intraward_shared.ledger_entry import Kind, LedgerEntry
@@ -105,13 +107,15 @@ def _asked_by(home: SiteHome, plan: str) -> str | None:
     return public
 
 
-def as_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """The listing for a person: two lines an update."""
+def as_lines(rows: Sequence[dict[str, Any]], now: datetime) -> list[str]:
+    """The listing for a person, by the site's clock: two lines an update."""
     lines = []
     for row in rows:
         size = f"{row['bytes']} bytes, sha256 {row['sha256'][:16]}…" if row["bytes"] else "its file is gone"
         to = f"coordinator {key_id(row['coordinator'])}" if row["coordinator"] else "coordinator not recorded"
         when = f"released {row['released']}" if row["released"] else "sealed, NOT released: it has not left"
+        if row["released"] and instant(row["released"]) > now:
+            when = f"ready, leaves at its slot {row['released']}"
         retries = f", {row['attempts']} attempts" if row["attempts"] > 1 else ""
         cost = f"epsilon {row['epsilon']:.3f} alone{retries}" if row["epsilon"] else "free"
         stamp = "  simulated, not private" if row["simulated"] else ""

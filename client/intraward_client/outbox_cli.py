@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -26,5 +27,5 @@ def outbox(home: Home = Path("site"), as_json: Json = False) -> None:
     Example: intraward-client outbox --home /srv/intraward
     """
     rows = listing(SiteHome(home))
-    text = "\n".join(as_lines(rows)).replace("[", "\\[")
+    text = "\n".join(as_lines(rows, datetime.now(UTC))).replace("[", "\\[")
     show({"updates": rows}, as_json=as_json, text=text or "nothing has left")

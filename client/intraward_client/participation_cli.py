@@ -72,7 +72,8 @@ def leave(reason: Reason = "", home: Home = Path("site"), as_json: Json = False)
         str(site.adapters): "released adapters: yours to keep and use",
         str(site.signing_key): "signs for this site: destroy it when nobody asks for a signature any more",
     }
-    destroy = [f"shred -u {site.vault_keys}/*", f"rm -r {site.vault}* {site.outbox} {site.curves}"]
+    gone = [f"{site.vault}*", *(str(path) for path in (site.outbox, site.curves) if path.exists())]
+    destroy = [f"shred -u {site.vault_keys}/*", f"rm -r {' '.join(gone)}"]
     value = {"statement": str(site.leave_statement), **statement.model_dump(mode="json")}
     lines = [
         f"site {statement.site} has left; every plan is refused from now on",

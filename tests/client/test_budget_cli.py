@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from intraward_client.privacy.budget import Budget, prv_epsilon, tight_epsilon
 from intraward_client.privacy.forecast import forecast, paid_rounds
 from intraward_client.privacy.picture import charges_of, draw, thinned
 from intraward_client.privacy.planning import most_that_fit
+from intraward_client.privacy.week import charged_lately, week_of
+from intraward_client.slot import instant
 from intraward_shared.errors import BudgetExhausted
 from intraward_shared.gate import Book
 from intraward_shared.ledger import Ledger
@@ -225,6 +228,21 @@ def test_a_schedule_that_a_week_does_not_hold_is_said_beforehand(
 ) -> None:
     code, out, _ = call("budget", "plan", write_program(tmp_path), "--home", site(weekly_epsilon=0.1))
     assert code == 1 and "would refuse it" in out and "privacy.weekly_epsilon" in out
+
+
+def test_the_week_is_told_where_the_policy_has_one(call: Any, site: Any, spend: Any) -> None:
+    home = site(weekly_epsilon=5.0)
+    spend(home)
+    entries = read_ledger(home / "ledger.jsonl")
+    at = instant(TIME)
+    whole = week_of(entries, 5.0, 1e-5, at)
+    assert whole["spent"] == tight_epsilon(charged_lately(entries, at), 1e-5) > 0
+    assert whole["left"] == 5.0 - whole["spent"]
+    assert week_of(entries, 5.0, 1e-5, at + timedelta(days=8))["left"] == 5.0
+    _, out, _ = call("budget", "--home", home, "--json")
+    assert json.loads(out)["week"]["cap"] == 5.0
+    _, out, _ = call("budget", "--home", home)
+    assert "this week" in out and "of 5 " in out
 
 
 @pytest.mark.parametrize(

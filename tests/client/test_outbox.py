@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 import intraward_client.ward as ward_module
 from intraward_client.home import SiteHome
-from intraward_client.outbox import listing
+from intraward_client.outbox import as_lines, listing
 from intraward_client.slot import SlotClock
 from intraward_client.ward import Ward
 from intraward_shared.errors import ContractError
@@ -48,6 +48,14 @@ def test_each_update_with_time_receiver_size_digest_and_cost(make_site: Any, rou
     mechanism = rounds().plan.mechanism
     assert {row["epsilon"] for row in rows} == {events_to_epsilon([mechanism], 1e-5)}
     assert rows[0]["epsilon"] < rows[0]["epsilon_replace_one"]
+
+
+def test_what_waits_for_its_slot_is_not_told_as_gone(make_site: Any, rounds: Any) -> None:
+    home = make_site()
+    ask(home, rounds().bytes_by())
+    early, late = (" ".join(as_lines(listing(home), now)) for now in (NOW - timedelta(hours=1), NOW))
+    assert "leaves at its slot 2030-01-01T00:00:00Z" in early and "released" not in early
+    assert "released 2030-01-01T00:00:00Z" in late
 
 
 def test_every_attempt_counts(make_site: Any, rounds: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,12 @@ def check_week(
         )
 
 
+def week_of(entries: Sequence[LedgerEntry], cap: float, delta: float, now: datetime) -> dict[str, float]:
+    """``cap``, ``spent`` and ``left``: epsilon of what was charged in the seven days up to ``now``."""
+    spent = tight_epsilon(charged_lately(entries, now), delta)
+    return {"cap": cap, "spent": spent, "left": max(0.0, cap - spent)}
+
+
 def fits_week(events: Sequence[Mechanism], cap: float, delta: float) -> bool:
     """Whether the charges of one week, taken together, stay within the cap."""
     return rdp_epsilon(events, delta) <= HOPELESS * cap + 1 and tight_epsilon(events, delta) <= cap
