@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from intraward_shared.pages import charts, numerals
 from intraward_simulation import figures, wording
 from intraward_simulation.report_data import ReportData
 from intraward_simulation.wording import Tone
@@ -30,7 +31,7 @@ class Card:
     @property
     def measured(self) -> bool:
         """Whether there is a figure at all."""
-        return self.value != wording.MISSING
+        return self.value != numerals.MISSING
 
 
 def cards(data: ReportData) -> tuple[Card, ...]:
@@ -39,7 +40,7 @@ def cards(data: ReportData) -> tuple[Card, ...]:
 
 
 def _missing(heading: str, detail: str) -> Card:
-    return Card(heading, wording.MISSING, "", detail, "", "plain")
+    return Card(heading, numerals.MISSING, "", detail, "", "plain")
 
 
 def _reward_model(data: ReportData) -> Card:
@@ -50,20 +51,20 @@ def _reward_model(data: ReportData) -> Card:
     verdict, tone = _compare_accuracy(data)
     pairs = "" if facts.pairs is None else f" on {facts.pairs:,} held-out pairs"
     spread = (
-        f"95 % interval {wording.between(facts.accuracy_interval, share=True)}"
+        f"95 % interval {numerals.between(facts.accuracy_interval, share=True)}"
         if facts.accuracy_interval
         else ""
     )
     return Card(
         heading,
-        wording.percent(facts.accuracy),
-        f"against {wording.percent(base)} by length alone"
+        numerals.percent(facts.accuracy),
+        f"against {numerals.percent(base)} by length alone"
         if base is not None
         else "length baseline not measured",
         f"{spread}{pairs}".strip(),
         verdict,
         tone,
-        figures.gauge(facts.accuracy, full=1.0, reference=base, interval=facts.accuracy_interval),
+        charts.gauge(facts.accuracy, full=1.0, reference=base, interval=facts.accuracy_interval),
     )
 
 
@@ -90,12 +91,12 @@ def _policy(data: ReportData) -> Card:
     if facts.reward_rl is None or facts.reward_sft is None:
         return _missing(heading, "No policy was trained by RL, or its reward is not known.")
     verdict, tone = _judge_gain(facts.reward_rl - facts.reward_sft, facts.reward_gain_interval)
-    detail = f"change {wording.signed(facts.reward_rl - facts.reward_sft)}"
+    detail = f"change {numerals.signed(facts.reward_rl - facts.reward_sft)}"
     if facts.reward_gain_interval is not None:
-        detail += f" (95 % interval {wording.between(facts.reward_gain_interval)})"
+        detail += f" (95 % interval {numerals.between(facts.reward_gain_interval)})"
     if facts.win_rate is not None:
-        detail += f"; preferred to SFT in {wording.percent(facts.win_rate, 0)}"
-        detail += _in_brackets(wording.between(facts.win_rate_interval, share=True))
+        detail += f"; preferred to SFT in {numerals.percent(facts.win_rate, 0)}"
+        detail += _in_brackets(numerals.between(facts.win_rate_interval, share=True))
     low, high = sorted((facts.reward_sft, facts.reward_rl))
     start, full = (
         min(0.0, low - 0.2 * (high - low)),
@@ -103,12 +104,12 @@ def _policy(data: ReportData) -> Card:
     )
     return Card(
         heading,
-        wording.decimal(facts.reward_rl),
-        f"against {wording.decimal(facts.reward_sft)} after SFT",
+        numerals.decimal(facts.reward_rl),
+        f"against {numerals.decimal(facts.reward_sft)} after SFT",
         detail,
         verdict,
         tone,
-        figures.gauge(facts.reward_rl, full=full, start=start, reference=facts.reward_sft),
+        charts.gauge(facts.reward_rl, full=full, start=start, reference=facts.reward_sft),
     )
 
 
@@ -139,15 +140,15 @@ def _privacy(data: ReportData) -> Card:
         return _missing(heading, "No ledger holds a mechanism with a finite epsilon.")
     over = any((one.total or 0) > one.cap for one in data.privacy.sites)
     apart = data.privacy.accountants_differ_by
-    agree = "" if apart is None else f"; both accountants agree within {wording.epsilon(apart, 4)}"
+    agree = "" if apart is None else f"; both accountants agree within {numerals.epsilon(apart, 4)}"
     return Card(
         heading,
-        f"ε {wording.epsilon(site.total)}",
-        f"of a cap of {wording.cap(site.cap)} per {data.privacy.unit}",
-        f"δ {wording.small(site.delta)}, {data.privacy.adjacency}{agree}",
+        f"ε {numerals.epsilon(site.total)}",
+        f"of a cap of {numerals.cap(site.cap)} per {data.privacy.unit}",
+        f"δ {numerals.small(site.delta)}, {data.privacy.adjacency}{agree}",
         "over the cap" if over else "within the cap",
         "bad" if over else "good",
-        figures.gauge(site.total, full=max(site.cap * 1.15, site.total), reference=site.cap, bad=over),
+        charts.gauge(site.total, full=max(site.cap * 1.15, site.total), reference=site.cap, bad=over),
     )
 
 
@@ -155,7 +156,7 @@ def _identifiers(data: ReportData) -> Card:
     facts, heading = data.egress, "Identifiers found outside"
     if facts.identifiers_found is None or facts.identifiers_planted is None:
         return _missing(heading, "No identifiers were planted, so nothing could be looked for.")
-    scanned = "" if facts.scanned_bytes is None else f"{wording.size(facts.scanned_bytes)} searched"
+    scanned = "" if facts.scanned_bytes is None else f"{numerals.size(facts.scanned_bytes)} searched"
     control = (
         ""
         if facts.control_found is None

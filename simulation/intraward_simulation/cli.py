@@ -255,7 +255,7 @@ def _run_study(
 
 def summary(figures: dict[str, Any], page: Path) -> str:
     """The figures of a run in a few lines for the terminal."""
-    from intraward_simulation import wording
+    from intraward_shared.pages import numerals
 
     reward, policy, privacy = figures["reward_model"], figures["policy"], figures["privacy"]
     egress, ledger = figures["egress"], figures["ledger"]
@@ -270,7 +270,7 @@ def summary(figures: dict[str, Any], page: Path) -> str:
         f"{egress['scanned_bytes'] or 0:,} bytes searched",
     )
     found = f"{egress['identifiers_found']} of {egress['identifiers_planted']} planted identifiers found"
-    longer, total = number(reward["length_baseline"]), wording.epsilon(privacy["max_epsilon"])
+    longer, total = number(reward["length_baseline"]), numerals.epsilon(privacy["max_epsilon"])
     before, after = number(policy["reward_sft"], 2), number(policy["reward_rl"], 2)
     gold = figures["evaluation"].get("policy_judge") == "gold"
     judged = "true reward" if gold else "reward by the released reward model"

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from intraward_simulation import svg, wording
+from intraward_shared.pages import numerals, svg
+from intraward_simulation import wording
 from intraward_simulation.report_data import ReportData, SiteFacts
 
 WIDTH, MOST_LANES, MOST_SQUARES = 1080, 10, 9
@@ -88,7 +89,7 @@ def _ground(height: float) -> Markup:
 
 
 def _headings(data: ReportData) -> Markup:
-    size = wording.size(data.egress.bytes_per_round)
+    size = numerals.size(data.egress.bytes_per_round)
     columns = (
         (NOTES, "Notes come in", "names and all"),
         (DEID, "De-identified", "any doubt: held back"),
@@ -106,7 +107,7 @@ def _lane(row: Lane, y: float, pitch: float, most: int) -> Markup:
     kept = thick * row.kept_share
     patients = "" if row.patients is None else f"{row.patients:,} patients"
     top = y - thick / 2
-    notes = wording.MISSING if row.notes is None else f"{row.notes:,} notes"
+    notes = numerals.MISSING if row.notes is None else f"{row.notes:,} notes"
     out = [
         svg.tag("g", svg.tag("title", row.name), svg.text(NAME, y - 1, svg.shorten(row.name, 21), "b")),
         svg.text(NAME, y + 16, patients, "s m"),
@@ -119,7 +120,7 @@ def _lane(row: Lane, y: float, pitch: float, most: int) -> Markup:
     ]
     if row.released is not None:
         out.append(svg.text(VAULT - 8, top - 6, f"{row.released:,} kept", "s", "end"))
-    spent = "" if row.epsilon is None else f"ε {wording.epsilon(row.epsilon)}"
+    spent = "" if row.epsilon is None else f"ε {numerals.epsilon(row.epsilon)}"
     out.append(svg.text((VAULT + 62 + WALL) / 2, y - 8, spent, "s b tx-one", "middle"))
     out.append(svg.line(VAULT + 54, y, WALL, y, "thread"))
     return Markup("").join(out)
@@ -173,7 +174,7 @@ def _consortium(data: ReportData, middle: float, height: float) -> Markup:
     card = SERVER + 60
     last = data.lineage[-1] if data.lineage else None
     digest = "" if last is None else f"{last.digest[:10]}…"
-    name = "" if last is None else f"{wording.stage(last.stage)}, round {last.round}"
+    name = "" if last is None else f"{numerals.stage(last.stage)}, round {last.round}"
     back = height - 24
     return Markup("").join(
         [
@@ -212,13 +213,13 @@ def standing(data: ReportData) -> Markup:
             18, 30, f"Inside {len(data.run.sites)} hospital{'s' if len(data.run.sites) != 1 else ''}", "h"
         ),
         svg.rect(70, 64, 90, 66, "raw"),
-        svg.text(178, 88, wording.MISSING if notes is None else f"{notes:,} notes", "b"),
+        svg.text(178, 88, numerals.MISSING if notes is None else f"{notes:,} notes", "b"),
         svg.text(178, 106, "" if lane.patients is None else f"from {lane.patients:,} patients", "s m"),
         svg.rect(70, 130, 90 * share, 120, "clean"),
         svg.line(56, 130, 174, 130, "filter"),
         svg.text(178, 134, "De-identified", "b"),
         _held_standing(held, share),
-        svg.text(178, 226, wording.MISSING if kept is None else f"{kept:,} kept", "b"),
+        svg.text(178, 226, numerals.MISSING if kept is None else f"{kept:,} kept", "b"),
         svg.rect(58, 244, 114, 62, "vault", 6),
         svg.path("M109 272v-4a6 6 0 0 1 12 0v4", "lock"),
         svg.rect(106, 272, 18, 12, "lockbody", 2),
@@ -246,13 +247,13 @@ def _standing_outside(data: ReportData) -> Markup:
         out.append(svg.path(f"M{x:.1f} 306V390C{x:.1f} 430 115 420 115 452", "thread"))
         out += [svg.rect(x - 3.5, y, 7, 7, "seal", 1.5) for y in (384, 398)]
     last = data.lineage[-1] if data.lineage else None
-    name = "" if last is None else f"{wording.stage(last.stage)}, round {last.round}, {last.digest[:8]}…"
+    name = "" if last is None else f"{numerals.stage(last.stage)}, round {last.round}, {last.digest[:8]}…"
     site = wording.nearest_to_cap(data)
-    spent = "" if site is None else f"at most ε {wording.epsilon(site.total)} of {wording.cap(site.cap)}"
+    spent = "" if site is None else f"at most ε {numerals.epsilon(site.total)} of {numerals.cap(site.cap)}"
     out += [
         svg.text(186, 340, spent, "s b tx-one"),
         svg.text(186, 402, "Sealed updates", "b"),
-        svg.text(186, 420, f"{wording.size(data.egress.bytes_per_round)} a site and round", "s m"),
+        svg.text(186, 420, f"{numerals.size(data.egress.bytes_per_round)} a site and round", "s m"),
         svg.circle(115, 484, 32, "server"),
         svg.text(115, 489, "mean", "b", "middle"),
         svg.path("M83 484H46Q38 484 38 476V388", "back"),
@@ -271,8 +272,8 @@ def _spoken(data: ReportData) -> str:
     """The picture in words."""
     deid, egress = data.deid, data.egress
     return (
-        f"{wording.hospitals(len(data.run.sites))}: notes in {wording.whole(deid.notes)}, "
-        f"held back {wording.whole(deid.quarantined)}, kept in vaults {wording.whole(deid.released)}. "
-        f"Sealed updates of {wording.size(egress.bytes_per_round)} for each site and round cross the wall "
+        f"{wording.hospitals(len(data.run.sites))}: notes in {numerals.whole(deid.notes)}, "
+        f"held back {numerals.whole(deid.quarantined)}, kept in vaults {numerals.whole(deid.released)}. "
+        f"Sealed updates of {numerals.size(egress.bytes_per_round)} for each site and round cross the wall "
         "to the coordinator, who averages them into a signed adapter and sends it back."
     )

@@ -20,9 +20,10 @@ from pydantic import JsonValue
 from intraward_server.statistics import Z95
 from intraward_shared.config import parse
 from intraward_shared.errors import InputError
+from intraward_shared.pages import FOLDER, charts, numerals
+from intraward_shared.pages.charts import Reference, Series
 from intraward_simulation import figures, picture, wording
 from intraward_simulation.cards import cards
-from intraward_simulation.figures import Reference, Series
 from intraward_simulation.report_data import GoldPoint, ReportData
 
 PAGE, FIGURES = "report.html", "report.json"
@@ -94,28 +95,28 @@ def _learning(data: ReportData) -> dict[str, Markup | None]:
     base, sft = data.reward_model.length_baseline, data.policy.reward_sft
     points = data.curves.ppo
     return {
-        "reward": figures.line_chart(
+        "reward": charts.line_chart(
             "Accuracy of the reward model on held-out pairs after each round",
             [Series("reward model", tuple((p.round, p.accuracy) for p in data.curves.reward))],
             references=[] if base is None else [Reference("length alone", base)],
-            shown=wording.percent,
-            ticks=lambda value: wording.percent(value, 0),
+            shown=numerals.percent,
+            ticks=lambda value: numerals.percent(value, 0),
         ),
-        "policy": figures.line_chart(
+        "policy": charts.line_chart(
             "Gold score and the reward model's score of the policy after each round of RL",
             [
                 Series("gold score", tuple((p.round, p.gold_reward) for p in points)),
                 Series("reward model", tuple((p.round, p.proxy_reward) for p in points), "two"),
             ],
             references=[] if sft is None else [Reference("after SFT", sft)],
-            shown=wording.decimal,
-            ticks=wording.level,
+            shown=numerals.decimal,
+            ticks=numerals.level,
         ),
-        "kl": figures.line_chart(
+        "kl": charts.line_chart(
             "KL from the SFT policy after each round of RL",
             [Series("KL", tuple((p.round, p.kl) for p in points), "two")],
-            shown=wording.decimal,
-            ticks=wording.level,
+            shown=numerals.decimal,
+            ticks=numerals.level,
         ),
     }
 
@@ -125,16 +126,16 @@ def _gold(data: ReportData) -> list[tuple[int, Markup]]:
     facts, out = data.over_optimisation, []
     for iteration in sorted({point.iteration for point in facts.points}):
         own = [point for point in facts.points if point.iteration == iteration]
-        chart = figures.line_chart(
+        chart = charts.line_chart(
             f"Iteration {iteration}: gold score and reward model's score over KL from the SFT policy",
             [
                 Series("gold score", tuple((p.kl, p.gold) for p in own), errors=_bars(own)),
                 Series("reward model", tuple((p.kl, p.proxy) for p in own), "two"),
             ],
-            shown=wording.decimal,
-            ticks=wording.level,
+            shown=numerals.decimal,
+            ticks=numerals.level,
             x_label="KL from SFT (nats)",
-            x_shown=wording.level,
+            x_shown=numerals.level,
         )
         if chart is not None:
             out.append((iteration, chart))
@@ -154,7 +155,7 @@ def _spend(data: ReportData) -> list[Markup]:
 def _flatten(values: dict[str, JsonValue], above: str = "") -> Iterator[tuple[str, str]]:
     """Rows of further measurements; nested tables become ``outer, inner``."""
     for key, value in values.items():
-        name = f"{above}, {key.replace('_', ' ')}" if above else wording.label(key)
+        name = f"{above}, {key.replace('_', ' ')}" if above else numerals.label(key)
         if isinstance(value, dict):
             yield from _flatten(value, name)
         else:
@@ -163,28 +164,29 @@ def _flatten(values: dict[str, JsonValue], above: str = "") -> Iterator[tuple[st
 
 def _written(value: JsonValue) -> str:
     if value is None:
-        return wording.MISSING
+        return numerals.MISSING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(_written(one) for one in value)
     if isinstance(value, int):
-        return wording.whole(value)
-    return wording.decimal(value, 3) if isinstance(value, float) else str(value)
+        return numerals.whole(value)
+    return numerals.decimal(value, 3) if isinstance(value, float) else str(value)
 
 
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=jinja2.FileSystemLoader([Path(__file__).parent / "templates", FOLDER]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     for name in ("whole", "decimal", "percent", "between", "epsilon", "cap", "small", "size", "duration"):
-        environment.filters[name] = getattr(wording, name)
-    for name in ("label", "stage", "odds", "compare"):
-        environment.filters[name] = getattr(wording, name)
+        environment.filters[name] = getattr(numerals, name)
+    for name in ("label", "stage", "odds"):
+        environment.filters[name] = getattr(numerals, name)
+    environment.filters["compare"] = wording.compare
     return environment
 
 

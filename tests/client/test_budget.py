@@ -10,7 +10,7 @@ import pytest
 
 import intraward_client.privacy.budget as budget_module
 from intraward_client.privacy.budget import Budget, prv_epsilon, tight_epsilon
-from intraward_client.privacy.picture import charges_of, draw
+from intraward_client.privacy.picture import draw
 from intraward_client.privacy.statement import statement
 from intraward_shared.certificates import certify
 from intraward_shared.errors import BudgetExhausted, LedgerError
@@ -26,6 +26,7 @@ from intraward_shared.privacy import (
 )
 from intraward_shared.protocol import Mechanism, ProgramSchedule, RoundPlan, Slot, to_bytes
 from intraward_shared.signing import SigningKey, digest
+from intraward_shared.spending import charges_of
 from intraward_shared.stages import Stage
 
 TIME = "2030-01-01T00:00:00Z"

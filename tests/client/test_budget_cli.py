@@ -14,10 +14,9 @@ import tomli_w
 from tests.client.programs import SCHEDULE, TIME, mechanism, program_table
 
 from intraward_client import cli
-from intraward_client.privacy import picture
 from intraward_client.privacy.budget import Budget, prv_epsilon, tight_epsilon
 from intraward_client.privacy.forecast import forecast, paid_rounds
-from intraward_client.privacy.picture import charges_of, draw, thinned
+from intraward_client.privacy.picture import draw
 from intraward_client.privacy.planning import most_that_fit
 from intraward_client.privacy.week import charged_lately, week_of
 from intraward_client.slot import instant
@@ -28,6 +27,7 @@ from intraward_shared.ledger_chain import read_ledger
 from intraward_shared.privacy import events_to_epsilon
 from intraward_shared.protocol import Mechanism, RoundPlan, Slot, to_bytes
 from intraward_shared.signing import SigningKey, digest
+from intraward_shared.spending import charges_of, thinned
 from intraward_shared.stages import Stage
 
 KEY = SigningKey.from_seed(b"s" * 32)
@@ -307,9 +307,7 @@ def test_a_policy_with_delta_one_is_refused(call: Any, site: Any) -> None:
     assert code == 1 and "policy.toml" in told and "privacy.delta" in told
 
 
-def test_the_picture_shows_every_charge_with_its_outcome(
-    site: Any, spend: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_picture_shows_every_charge_with_its_outcome(site: Any, spend: Any, tmp_path: Path) -> None:
     home = site()
     spend(home, later=1)
     entries = read_ledger(home / "ledger.jsonl")
@@ -328,8 +326,7 @@ def test_the_picture_shows_every_charge_with_its_outcome(
     for name, magic in (("b.png", b"\x89PNG"), ("b.svg", b"<?xml")):
         assert draw(entries, 8.0, tmp_path / name) == 6
         assert (tmp_path / name).read_bytes().startswith(magic)
-    monkeypatch.setattr(picture, "MOST_BARS", 4)
-    assert [c.stage for c in thinned(charges, 1e-5)] == ["sft", "reward", "dpo"]
+    assert [c.stage for c in thinned(charges, 1e-5, most=4)] == ["sft", "reward", "dpo"]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["b.png", "b.svg", "site"]
 
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intraward_simulation import figures, picture, svg, wording
-from intraward_simulation.figures import Reference, Series
+from intraward_shared.pages import charts, numerals, svg
+from intraward_shared.pages.charts import Reference, Series
+from intraward_simulation import figures, picture, wording
 from intraward_simulation.report_data import ReportData, SiteSpend, StageSpend
 
 REAL = st.floats(-1e9, 1e9, allow_nan=False)
@@ -21,36 +22,36 @@ REAL = st.floats(-1e9, 1e9, allow_nan=False)
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
-        (wording.whole(1204), "1,204"),
-        (wording.whole(None), "not measured"),
-        (wording.decimal(-0.5), "\N{MINUS SIGN}0.50"),
-        (wording.decimal(-0.0001), "0"),
-        (wording.percent(0.905), "90.5 %"),
-        (wording.between((0.878, 0.927), share=True), "87.8 to 92.7 %"),
-        (wording.between(None), ""),
-        (wording.epsilon(6.4001), "6.41"),
-        (wording.epsilon(6.40), "6.40"),
-        (wording.epsilon(0.0), "0"),
-        (wording.epsilon(1e-9), "0.01"),
-        (wording.epsilon(None), "not measured"),
-        (wording.cap(8.0), "8"),
-        (wording.small(1e-5), "1e-5"),
-        (wording.small(2.5e-6), "2.5e-6"),
-        (wording.size(999), "999 bytes"),
-        (wording.size(92_416), "92.4 kB"),
-        (wording.size(999_600), "1.0 MB"),
-        (wording.size(4_812_004_213), "4.8 GB"),
-        (wording.duration(6.14), "6.1 s"),
-        (wording.duration(171.4), "2 min 51 s"),
-        (wording.duration(9000), "2 h 30 min"),
+        (numerals.whole(1204), "1,204"),
+        (numerals.whole(None), "not measured"),
+        (numerals.decimal(-0.5), "\N{MINUS SIGN}0.50"),
+        (numerals.decimal(-0.0001), "0"),
+        (numerals.percent(0.905), "90.5 %"),
+        (numerals.between((0.878, 0.927), share=True), "87.8 to 92.7 %"),
+        (numerals.between(None), ""),
+        (numerals.epsilon(6.4001), "6.41"),
+        (numerals.epsilon(6.40), "6.40"),
+        (numerals.epsilon(0.0), "0"),
+        (numerals.epsilon(1e-9), "0.01"),
+        (numerals.epsilon(None), "not measured"),
+        (numerals.cap(8.0), "8"),
+        (numerals.small(1e-5), "1e-5"),
+        (numerals.small(2.5e-6), "2.5e-6"),
+        (numerals.size(999), "999 bytes"),
+        (numerals.size(92_416), "92.4 kB"),
+        (numerals.size(999_600), "1.0 MB"),
+        (numerals.size(4_812_004_213), "4.8 GB"),
+        (numerals.duration(6.14), "6.1 s"),
+        (numerals.duration(171.4), "2 min 51 s"),
+        (numerals.duration(9000), "2 h 30 min"),
         (wording.hospitals(1), "One hospital"),
         (wording.hospitals(14), "14 hospitals"),
-        (wording.label("MEDICAL_RECORD_NUMBER"), "Medical record number"),
-        (wording.label("US_SSN"), "US SSN"),
-        (wording.odds(1.0), "2.8"),
-        (wording.odds(6.4084), "607"),
-        (wording.odds(8.0), "2,990"),
-        (wording.signed(1.12), "+1.12"),
+        (numerals.label("MEDICAL_RECORD_NUMBER"), "Medical record number"),
+        (numerals.label("US_SSN"), "US SSN"),
+        (numerals.odds(1.0), "2.8"),
+        (numerals.odds(6.4084), "607"),
+        (numerals.odds(8.0), "2,990"),
+        (numerals.signed(1.12), "+1.12"),
     ],
 )
 def test_figures_read_as_people_write_them(shown: str, expected: str) -> None:
@@ -59,8 +60,8 @@ def test_figures_read_as_people_write_them(shown: str, expected: str) -> None:
 
 @given(st.floats(0, 29), st.integers(1, 4))
 def test_epsilon_is_never_understated(value: float, digits: int) -> None:
-    assert float(wording.epsilon(value, digits).replace(",", "")) >= value - 1e-6
-    assert float(wording.odds(value).replace(",", "")) >= math.exp(value) * (1 - 1e-9)
+    assert float(numerals.epsilon(value, digits).replace(",", "")) >= value - 1e-6
+    assert float(numerals.odds(value).replace(",", "")) >= math.exp(value) * (1 - 1e-9)
 
 
 @given(REAL, REAL)
@@ -74,23 +75,23 @@ def test_ticks_cover_the_data(a: float, b: float) -> None:
 
 @given(st.lists(st.floats(0, 200), min_size=1, max_size=4))
 def test_labels_never_cover_each_other(places: list[float]) -> None:
-    moved = figures.spread(sorted(places), 34, 20, 193)
+    moved = charts.spread(sorted(places), 34, 20, 193)
     assert all(later - earlier >= 34 - 1e-9 for earlier, later in itertools.pairwise(moved))
     assert moved[-1] <= 193 + 1e-9
 
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.none() | REAL), max_size=60), REAL)
 def test_any_curve_stays_on_its_paper(points: list[tuple[int, float | None]], level: float) -> None:
-    chart = figures.line_chart(
+    chart = charts.line_chart(
         "a curve", [Series("s", tuple(sorted(points, key=lambda p: p[0])))],
-        references=[Reference("level", level)], shown=wording.decimal,
+        references=[Reference("level", level)], shown=numerals.decimal,
     )  # fmt: skip
     if chart is None:
         assert all(y is None for _, y in points)
         return
     root = ElementTree.fromstring(str(chart))
     for dot in root.iter("circle"):
-        assert -1 <= float(dot.attrib["cy"]) <= 251 and 0 <= float(dot.attrib["cx"]) <= figures.CHART_WIDTH
+        assert -1 <= float(dot.attrib["cy"]) <= 251 and 0 <= float(dot.attrib["cx"]) <= charts.CHART_WIDTH
 
 
 def test_bars_are_as_long_as_epsilon() -> None:

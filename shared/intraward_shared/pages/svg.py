@@ -1,4 +1,4 @@
-"""SVG by hand: elements, text, paths and the few chart marks that the report is drawn with.
+"""SVG by hand: elements, text, paths and the few marks that charts are drawn with.
 
 Colours are CSS classes only, so one drawing serves light, dark and print; a plotting library would
 bake them in. Every text and attribute is escaped here, so a hospital may be called ``<b>``.
