@@ -126,6 +126,11 @@ class SiteHome:
         return self.root / "label.db"
 
     @property
+    def label_lock(self) -> Path:
+        """Held by the label station that runs on this site."""
+        return self.root / "label.lock"
+
+    @property
     def label_socket(self) -> Path:
         """The label station's Unix-domain socket, in a folder that only it and the proxy may enter."""
         return self.root / "label" / "station.sock"

@@ -230,10 +230,10 @@ class Book:
     def forget(self, unit: str) -> bool:
         """Delete everything about a patient; False when there was nothing."""
         with self.writing() as connection:
-            found = delete_unit(connection, unit)
-            if found:
-                self.tell(connection, SYSTEM, "forget")
-        return found
+            gone = delete_unit(connection, unit)
+            if gone is not None:
+                self.tell(connection, SYSTEM, "forget", items=gone[0], votes=gone[1])
+        return gone is not None
 
     def reconcile(self) -> int:
         """Delete what belongs to patients who were forgotten meanwhile; returns how many."""
@@ -267,15 +267,14 @@ def item_of(row: Row[Any]) -> Item:
     )
 
 
-def delete_unit(connection: Connection, unit: str) -> bool:
-    """Delete every row about a patient, children before parents; whether there was one."""
+def delete_unit(connection: Connection, unit: str) -> tuple[int, int] | None:
+    """Delete every row about a patient, children before parents; items and votes, None if there were none."""
     own: Select[Any] = select(items.c.item_id).where(items.c.unit == unit)
     if connection.execute(own.limit(1)).first() is None:
-        return False
+        return None
     said = select(votes.c.vote_id).where(votes.c.unit == unit)
     connection.execute(delete(withdrawals).where(withdrawals.c.vote_id.in_(said)))
-    for table in (votes, drafts):
-        connection.execute(delete(table).where(table.c.unit == unit))
+    gone_votes = connection.execute(delete(votes).where(votes.c.unit == unit)).rowcount
+    connection.execute(delete(drafts).where(drafts.c.unit == unit))
     connection.execute(delete(assignments).where(assignments.c.item_id.in_(own)))
-    connection.execute(delete(items).where(items.c.unit == unit))
-    return True
+    return connection.execute(delete(items).where(items.c.unit == unit)).rowcount, gone_votes

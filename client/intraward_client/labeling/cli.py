@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
+from rich.markup import escape
 
 from intraward_client.home import SiteHome
 from intraward_client.labeling import data_cli
@@ -52,6 +53,7 @@ def serve(
     site = SiteHome(home)
     lan = lan_of(listen, certificate, key) if listen is not None else None
     with open_station(site) as station:
+        out.print("loading the de-identifier, which tests itself; a minute or two on a small machine")
         station.free_text.ready()
         out.print(f"label station of {station.site}: {f'https://{listen}' if lan else site.label_socket}")
         serve(station, site, lan)
@@ -65,17 +67,25 @@ def verify(
     home: Home = Path("site"),
     as_json: Json = False,
 ) -> None:
-    """Verify the chain of what people did at the station; exit code 1 names the first bad event.
+    """Verify the chain of what people did at the station, and hold votes, accounts and items against it.
+
+    Exit code 1 names the first bad event, or every row that is not as the events have it.
 
     Example: intraward-client label verify --home /srv/intraward
     """
     from intraward_client.labeling.events import check
     from intraward_client.labeling.opening import open_book
+    from intraward_client.labeling.verification import wrong_rows
 
     with open_book(SiteHome(home)) as book, book.reading() as connection:
         verdict = check(connection, book.key, head)
-    value = {"events": verdict.count, "head": verdict.head, "whole": True}
-    show(value, as_json=as_json, text=f"{verdict.count} events, whole\nhead {verdict.head}")
+        wrong = list(wrong_rows(connection))
+    value = {"events": verdict.count, "head": verdict.head, "whole": not wrong, "wrong": wrong}
+    told = "".join(f"\n[red]{escape(row)}[/]" for row in wrong)
+    rows = "the rows are not as the events have them:" if wrong else "the rows are as the events have them"
+    show(value, as_json=as_json, text=f"{verdict.count} events, whole; {rows}{told}\nhead {verdict.head}")
+    if wrong:
+        raise typer.Exit(1)
 
 
 @user.command("add")

@@ -154,13 +154,16 @@ def agreement(
 @app.command()
 def export(
     form: Annotated[Form, typer.Option("--format", help="Whose file format.")],
+    pseudonyms: Annotated[
+        bool, typer.Option("--pseudonyms/--names", help="Raters by keyed names, or by their accounts'.")
+    ] = True,
     home: Home = Path("site"),
     as_json: Json = False,
 ) -> None:
     """Write judgments into the site's exports folder as another tool's file, for use inside the hospital.
 
-    trl and kto hold what trains (label collect), labelstudio and argilla every vote. The file holds text of
-    patients: it must not leave. Forgetting any patient empties the folder.
+    trl and kto hold what trains (label collect), labelstudio and argilla every vote; labelstudio also how
+    long it took. The file holds text of patients: it must not leave. Forgetting a patient empties the folder.
 
     Example: intraward-client label export --format trl --home /srv/intraward
     """
@@ -170,7 +173,7 @@ def export(
 
     site = SiteHome(home)
     with open_book(site) as book, closing(Vault.open(site.vault, site.vault_keys)) as vault:
-        made = write(site, book, vault, form, _actor())
+        made = write(site, book, vault, form, _actor(), names=not pseudonyms)
     value = {"path": str(made.path), "rows": made.rows, "sha256": made.sha256}
     text = (
         f"{made.rows} rows in {made.path}\n[yellow]private[/]: text of patients, 0600; it must not leave the"
@@ -188,33 +191,45 @@ def import_project(
     answer: Annotated[
         list[str] | None, typer.Option(help="Label Studio: key of an answer in data, in order; repeat.")
     ] = None,
+    overlap: Annotated[
+        int | None,
+        typer.Option(min=1, max=9, help="Raters that a task must have; else the policy's overlap."),
+    ] = None,
     home: Home = Path("site"),
     as_json: Json = False,
 ) -> None:
     """Take a judged project of Label Studio or Argilla into the vault: de-identified, one row a task.
 
-    A task needs its patient, the privacy unit. What its raters do not agree on is left out and counted.
+    A task needs its patient, the privacy unit. It trains by the rule of label collect: enough first judgments
+    that agree, or a senior's. The rest is left out and counted, and so are items of this site's own book.
 
     Example: intraward-client label import project.json --format labelstudio --home /srv/intraward
     """
     from intraward_client.importing import make_deidentifier
     from intraward_client.labeling.formats.labelstudio import Names
-    from intraward_client.labeling.imports import bring, read_project
+    from intraward_client.labeling.imports import TOO_FEW, Rule, bring, read_project
+    from intraward_client.labeling.opening import own_items, rubrics_of
     from intraward_client.progress import counter
     from intraward_client.store.vault import Vault
 
     site = SiteHome(home)
     policy = load_policy(site.policy)
     tasks = read_project(file, form, Names(prompt, patient, tuple(answer or ())))
+    rule = Rule(policy.labeling, rubrics_of(policy.labeling), own_items(site, policy), overlap)
     with (
         closing(Vault.open(site.vault, site.vault_keys)) as vault,
         counter("importing judgments", "texts", quiet=as_json) as tell,
     ):
         cleaner = make_deidentifier(site, vault, policy)
-        found = bring(vault, cleaner, tasks, policy.labeling.consensus, policy.deid.workers, tell)
+        found = bring(vault, cleaner, tasks, rule, policy.deid.workers, tell)
     value = {"tasks": found.tasks, "rows": found.rows, "left_out": dict(found.left_out)}
+    value["comments_not_taken"] = found.comments
     text = f"{found.tasks} tasks: {found.rows} in the vault"
     text += "".join(f"\n  left out, {reason}: {count}" for reason, count in found.left_out.items())
+    if TOO_FEW in found.left_out:
+        text += "\n  where one person a task is enough for you: --overlap 1"
+    if found.comments:
+        text += f"\n  not taken: {found.comments} rationales and corrections"
     show(value, as_json=as_json, text=text)
 
 

@@ -2,8 +2,11 @@
 
 Rule 2 and section 6 of DESIGN.md. The file is read as a whole before anything is stored, and what is not
 known in it is refused by task and field. Every text passes the de-identifier; a task of which a text is held
-back is left out and counted by reason code. The votes of one task come to one row, by its own votes alone,
-and only above the policy's consensus. Rationales and corrections of a file are not taken.
+back is left out and counted by reason code. The votes of one task come to one row by the rule of `label
+collect` (``consensus.standing``): first votes and seniors' alone, the newest of each person, as many as the
+policy wants, agreed; skips, repeats and gold say nothing. An item of this site's own book, which `label
+export` wrote, is left to `label collect`: the book knows what was taken back since. Rationales and
+corrections of a file are not taken, and counted.
 """
 
 from __future__ import annotations
@@ -16,28 +19,69 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from intraward_client.deid.deidentifier import Deidentifier
-from intraward_client.labeling.consensus import judged, share
+from intraward_client.labeling.consensus import Standing, judged, standing
 from intraward_client.labeling.formats.argilla import read_records
 from intraward_client.labeling.formats.judged import REMEDY, JudgedTask
 from intraward_client.labeling.formats.labelstudio import Names, read_tasks
-from intraward_client.labeling.judgment import Vote
+from intraward_client.labeling.judgment import Kind
 from intraward_client.labeling.records import ranking_of
+from intraward_client.labeling.rubric import Rubric
+from intraward_client.labeling.terms import LabelingTerms
 from intraward_client.store.consent import OPTED_OUT, opted_out
 from intraward_client.store.ranking_intake import RawRanking, take_rankings
 from intraward_client.store.vault import Vault
 from intraward_shared.errors import InputError
 
 _MOST_BYTES = 1 << 30
-_NO_CONSENSUS, _UNJUDGED = "no-consensus", "unjudged"
+UNJUDGED, TOO_FEW, NO_CONSENSUS, OWN = "unjudged", "too-few-raters", "no-consensus", "own-item"
+"""Why a task is left out: nobody ranked it, fewer than are wanted, they disagree, the book has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When the votes of a task train.
+
+    Args:
+        terms: the hospital's; of another tool's tasks ``overlap`` says how many raters a task must have.
+        own: ids of the items in this site's book.
+    """
+
+    terms: LabelingTerms
+    rubrics: Mapping[Kind, Rubric]
+    own: frozenset[str] = frozenset()
+    overlap: int | None = None
+
+    def standing(self, task: JudgedTask) -> Standing:
+        """Where a task stands, by its own votes alone."""
+        return standing(task.votes, task.kind, self._terms(task), self.rubrics[task.kind].critical)
+
+    def unfit(self, task: JudgedTask) -> str | None:
+        """Why a task trains nothing, by code."""
+        if task.unit and task.task_id in self.own:
+            return OWN
+        found = self.standing(task)
+        if found.state == "agreed":
+            return None
+        if not found.deciding:
+            return UNJUDGED
+        terms = self._terms(task)
+        wanted = terms.safety_overlap if task.kind == "safety" else terms.overlap
+        return TOO_FEW if found.state == "open" and len(found.deciding) < wanted else NO_CONSENSUS
+
+    def _terms(self, task: JudgedTask) -> LabelingTerms:
+        if task.unit or self.overlap is None:
+            return self.terms
+        return self.terms.model_copy(update={"overlap": self.overlap, "safety_overlap": self.overlap})
 
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """Tasks in the file, rows stored, and by reason code what was left out."""
+    """Tasks in the file, rows stored, by reason code what was left out; free texts that were not taken."""
 
     tasks: int
     rows: int
     left_out: Mapping[str, int]
+    comments: int = 0
 
 
 def read_project(path: Path, form: str, names: Names | None = None) -> tuple[JudgedTask, ...]:
@@ -73,7 +117,7 @@ def bring(
     vault: Vault,
     deidentifier: Deidentifier,
     tasks: Sequence[JudgedTask],
-    consensus: float,
+    rule: Rule,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Brought:
@@ -87,35 +131,22 @@ def bring(
         out = opted_out(connection)
     ready = []
     for task in tasks:
-        reason = _unfit(task, consensus)
+        reason = rule.unfit(task)
         if (task.unit or vault.unit_of(task.patient)) in out:
             reason = OPTED_OUT
         if reason is None:
-            ready.append(_row(task))
+            ready.append(_row(task, rule.standing(task)))
         else:
             left[reason] += 1
     rows, held = take_rankings(vault, deidentifier, ready, workers, progress)
-    return Brought(len(tasks), rows, dict(sorted((left + held).items())))
+    comments = sum(
+        bool(text) for task in tasks for vote in task.votes for text in (vote.rationale, vote.correction)
+    )
+    return Brought(len(tasks), rows, dict(sorted((left + held).items())), comments)
 
 
-def deciding(votes: Sequence[Vote]) -> list[Vote]:
-    """The votes that count: a panel's if there are any, else the first ones; the last of each rater."""
-    for stage in ("adjudication", "first"):
-        found = {vote.rater: vote for vote in votes if vote.stage == stage and vote.judged}
-        if found:
-            return list(found.values())
-    return []
-
-
-def _unfit(task: JudgedTask, consensus: float) -> str | None:
-    votes = deciding(task.votes)
-    if not votes:
-        return _UNJUDGED
-    return None if share(votes) >= consensus else _NO_CONSENSUS
-
-
-def _row(task: JudgedTask) -> RawRanking:
-    ranking = ranking_of(judged(deciding(task.votes)))
+def _row(task: JudgedTask, found: Standing) -> RawRanking:
+    ranking = ranking_of(judged(found.deciding))
     return RawRanking(_name(task), task.patient, task.unit, task.prompt, task.answers, task.known, ranking)
 
 

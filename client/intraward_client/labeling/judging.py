@@ -166,13 +166,15 @@ def undo(book: Book, account: Account) -> tuple[str, Vote]:
         back = ADJUDICATION if row.stage == "adjudication" else OPEN
         if row.stage in ("first", "adjudication"):
             connection.execute(reopened.values(state=back))
-        if row.state == "skipped" and row.stage == "first":
+        said = decode_vote(
+            row.item_id, row.name, book.sealer.unseal(row.unit, content_of(row.vote_id), row.content)
+        )
+        if row.state == "skipped" and row.stage == "first" and not said.escalated:  # its place was given back
             connection.execute(
                 update(items).where(items.c.item_id == row.item_id).values(given=items.c.given + 1)
             )
         book.tell(connection, actor_of(account), "undo", row.item_id, stage=row.stage)
-    said = book.sealer.unseal(row.unit, content_of(row.vote_id), row.content)
-    return row.assignment_id, decode_vote(row.item_id, row.name, said)
+    return row.assignment_id, said
 
 
 def _close(connection: Connection, turn: Turn, account: Account, state: str, now: float) -> bool:

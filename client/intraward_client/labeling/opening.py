@@ -17,6 +17,7 @@ from intraward_client.labeling.judgment import Kind
 from intraward_client.labeling.rubric import Rubric, by_kind, shipped_rubrics
 from intraward_client.labeling.sealing import Sealer
 from intraward_client.labeling.settling import settle_all
+from intraward_client.labeling.sole import sole_on_database, sole_station
 from intraward_client.labeling.terms import LabelingTerms
 from intraward_client.planted import marks_of, planted
 from intraward_client.store.vault import Vault
@@ -65,17 +66,18 @@ def open_station(home: SiteHome) -> Iterator[Station]:
     """The station of a site, ready to serve: gold items in the queue, unsettled items settled.
 
     Raises:
-        ConfigError, VaultError, LabelError, DeidError: something of it cannot be opened or is not fit.
+        ConfigError, VaultError, LabelError, DeidError: something of it cannot be opened or is not fit, or
+            another station runs on this site or database.
     """
     from intraward_client.labeling.web.station import Station
 
     policy = load_policy(home.policy)
     rubrics, course = rubrics_of(policy.labeling), course_of(policy.labeling)
-    with closing(Vault.open(home.vault, home.vault_keys)) as vault:
+    with sole_station(home), closing(Vault.open(home.vault, home.vault_keys)) as vault:
         salt, canaries = vault.derive(_SALT), marks_of(planted(vault, policy.deid.canaries))
         sealer = Sealer(vault, gold_texts(course, salt))
         book = Book(open_engine(home, policy.labeling.database), sealer, policy.labeling)
-        with closing(book):
+        with closing(book), sole_on_database(book.engine):
             book.reconcile()
             book.add_items(gold_items(course, sealer.nobody, salt))
             settle_all(book, rubrics)
@@ -88,6 +90,18 @@ def open_station(home: SiteHome) -> Iterator[Station]:
                 canaries=canaries,
                 surrogates=policy.deid.replacement == "surrogates" or policy.deid.profile == "research",
             )
+
+
+def own_items(home: SiteHome, policy: SitePolicy) -> frozenset[str]:
+    """Ids of the items in the site's book; none where there is no book yet.
+
+    Raises:
+        LabelError: the database cannot be reached.
+    """
+    if not (policy.labeling.database or home.label_book.exists()):
+        return frozenset()
+    with open_book(home, policy) as book:
+        return frozenset(book.states())
 
 
 def forget_in_book(home: SiteHome, policy: SitePolicy) -> None:

@@ -20,9 +20,10 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, fun
 
 from intraward_client.labeling.accounts import Account
 from intraward_client.labeling.book import ADJUDICATION, AGREED, HELD, OPEN, Book, item_of
+from intraward_client.labeling.events import SYSTEM
 from intraward_client.labeling.judgment import Item, Stage
 from intraward_client.labeling.order import shown_order
-from intraward_client.labeling.schema import assignments, items, votes
+from intraward_client.labeling.schema import assignments, items, votes, withdrawals
 
 EXPIRES_SECONDS = 24 * 3600.0
 MANY = 100
@@ -103,11 +104,13 @@ def give_back(book: Book, turn: Turn, state: str) -> None:
             .where(assignments.c.assignment_id == turn.assignment_id)
             .values(state="ended", closed=book.clock())
         )
-        connection.execute(
+        changed = connection.execute(
             update(items)
             .where(items.c.item_id == turn.item.item_id, items.c.state.in_((OPEN, ADJUDICATION, AGREED)))
             .values(state=state)
         )
+        if changed.rowcount:
+            book.tell(connection, SYSTEM, state, turn.item.item_id, reason="not-shown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,7 @@ def fatigue(book: Book, account: Account) -> Day:
     query = (
         select(votes.c.time)
         .where(votes.c.user_id == account.user_id, votes.c.time > now - _DAY)
+        .where(~exists().where(withdrawals.c.vote_id == votes.c.vote_id))  # what was taken back is no work
         .order_by(votes.c.time.desc())
         .limit(book.terms.daily_cap)
     )

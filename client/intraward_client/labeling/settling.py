@@ -48,6 +48,6 @@ def _settle(book: Book, rubrics: Mapping[Kind, Rubric], connection: Connection, 
             .where(items.c.item_id == item_id)
             .values(state=found.state, wanted=max(found.wanted, row.wanted))
         )
-    if found.state not in (OPEN, row.state):
+    if found.state != row.state:
         book.tell(connection, SYSTEM, found.state, item_id)
     return found.state

@@ -130,6 +130,15 @@ def test_a_skipped_item_goes_to_somebody_else_and_an_escalated_one_to_a_senior(
     assert book.states()[second.item.item_id] == "adjudication"
 
 
+def test_an_escalation_taken_back_leaves_the_items_place_for_somebody_else(
+    book: Book, items: dict[str, Item], ann: Account
+) -> None:
+    turn = turn_for(book, ann)
+    say(book, ann, turn, ranks=(), skipped=judging.ESCALATED, escalated=True)
+    undo(book, ann)
+    assert turn_for(book, add_account(book, "bob")).item == turn.item
+
+
 def test_who_sees_the_patient_takes_the_item_from_everybody_at_once(
     book: Book, items: dict[str, Item], ann: Account
 ) -> None:

@@ -18,15 +18,15 @@ from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
 from intraward_client.deid.note import DeidentifiedNote, DeidReceipt, Quarantined, seal_note
 from intraward_client.home import SiteHome
 from intraward_client.labeling.book import Book
-from intraward_client.labeling.consensus import judged
 from intraward_client.labeling.events import Actor
 from intraward_client.labeling.exports import export, forget_exports
+from intraward_client.labeling.formats.judged import JudgedTask
 from intraward_client.labeling.freetext import FreeText
-from intraward_client.labeling.imports import bring, deciding, read_project
+from intraward_client.labeling.imports import Rule, bring, read_project
 from intraward_client.labeling.judging import submit, undo
 from intraward_client.labeling.judgment import Flag, Vote
 from intraward_client.labeling.queue import next_turn
-from intraward_client.labeling.records import collect, ranking_of
+from intraward_client.labeling.records import collect
 from intraward_client.labeling.rubric import shipped_rubrics
 from intraward_client.labeling.settling import settle
 from intraward_client.labeling.terms import LabelingTerms
@@ -45,6 +45,8 @@ ASKED = {
 ADMIN, RECEIPT = Actor("it", "command"), DeidReceipt("safe-harbor", "0" * 64, "0" * 64, {})
 RUBRICS = shipped_rubrics()
 _NUMBERS = count()
+NEVER: Any = None
+"""A de-identifier that is not asked: no text of the file may come so far."""
 
 
 class Cleans:
@@ -176,25 +178,59 @@ def test_who_opted_out_is_in_no_export(work: Work) -> None:
         assert "first pain" not in text and "second pain" in text
 
 
-@pytest.mark.slow
-def test_an_export_imported_again_is_the_same_judgment_once(work: Work) -> None:
+def rule(work: Work, *own: str, overlap: int | None = None) -> Rule:
+    return Rule(work.book.terms, RUBRICS, frozenset(own), overlap)
+
+
+def test_an_export_imported_again_is_left_to_collect(work: Work) -> None:
     work.judge(SAID)
-    work.collect()
-    before = comparison_table(work.vault).rows
-    path = export(work.home, work.book, work.vault, "labelstudio", ADMIN).path
+    path = export(work.home, work.book, work.vault, "labelstudio", ADMIN, names=True).path
     tasks = read_project(path, "labelstudio")
     votes = {task.task_id: task.votes for task in tasks}
-    assert {vote for each in votes.values() for vote in map(repr, each)} == {"Vote(<redacted>)"}
     kept: dict[str, tuple[Vote, ...]] = {}
     for vote in work.book.votes():
         kept[vote.item_id] = (*kept.get(vote.item_id, ()), vote)
     assert votes == kept
-    for item in work.items.values():
-        found = ranking_of(judged(deciding(votes[item.item_id])))
-        assert found.ranks == ranking_of(judged(kept[item.item_id])).ranks
-    cleaner = Deidentifier(DeidSettings(), bytes(32))
-    assert bring(work.vault, cleaner, tasks, 0.66).left_out == {"imported-before": 3}
-    assert comparison_table(work.vault).rows == before
+    own = rule(work, *work.book.states())
+    assert [own.unfit(task) for task in tasks] == ["own-item"] * 3
+    assert bring(work.vault, NEVER, tasks, own).left_out == {"own-item": 3}
+    assert comparison_table(work.vault).rows == ()
+
+
+@pytest.mark.parametrize("form", ["labelstudio", "argilla"])
+def test_an_export_that_the_book_lost_trains_by_the_same_rule(work: Work, form: Any) -> None:
+    late = work.items["p2"].item_id
+    gone = {"ranks": (1, 2), "strength": 1}
+    work.judge(SAID, "mira")
+    work.judge({**SAID, "p0": gone, "p2": {"skipped": "cannot-judge"}}, "omar")
+    by_item = {item.item_id: patient for patient, item in work.items.items()}
+    tasks = read_project(export(work.home, work.book, work.vault, form, ADMIN).path, form)
+    assert all(vote.rater.startswith("rater-") for task in tasks for vote in task.votes)
+    told = {by_item[task.task_id]: rule(work, overlap=1).unfit(task) for task in tasks}
+    assert told == {"p0": "no-consensus", "p1": None, "p2": "too-few-raters"}, late
+    assert work.collect().rows == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ([("a", "first", (1, 2)), ("b", "gold", (1, 2))], "too-few-raters"),
+        ([("a", "first", (1, 2)), ("a", "repeat", (1, 2))], "too-few-raters"),
+        ([("a", "first", (1, 2)), ("a", "first", (1, 2))], "too-few-raters"),
+        ([("a", "gold", (1, 2)), ("b", "gold", (1, 2))], "unjudged"),
+        ([("a", "first", (1, 2)), ("b", "first", (2, 1)), ("c", "adjudication", (2, 1))], None),
+        ([("a", "first", (1, 2)), ("b", "first", (1, 2))], None),
+    ],
+)
+def test_gold_repeats_and_what_a_person_said_before_say_nothing(
+    work: Work, said: list[tuple[str, Any, tuple[int, ...]]], told: str | None
+) -> None:
+    votes = tuple(Vote("t", rater, ranks=ranks, strength=1, stage=stage) for rater, stage, ranks in said)
+    assert rule(work).unfit(JudgedTask("t", "what now?", ("rest", "go"), votes, patient="P-1")) == told
+    seniors = [vote for vote in votes if vote.stage == "adjudication"]
+    assert not seniors or rule(work).standing(
+        JudgedTask("t", "what now?", ("rest", "go"), votes, patient="P-1")
+    ).deciding == tuple(seniors)
 
 
 @pytest.mark.slow
@@ -204,7 +240,7 @@ def test_a_unit_of_another_site_is_refused(work: Work, tmp_path: Path) -> None:
     (task, *_) = read_project(path, "labelstudio")
     foreign = replace(task, unit="f" * 32, task_id="x")
     with pytest.raises(VaultError, match="no patient of this site"):
-        bring(work.vault, Deidentifier(DeidSettings(), bytes(32)), [foreign], 0.66)
+        bring(work.vault, Deidentifier(DeidSettings(), bytes(32)), [foreign], rule(work))
 
 
 @pytest.mark.slow
@@ -248,7 +284,15 @@ def test_the_commands(make_site: Any, call: Any, tmp_path: Path) -> None:
         "b",
     )
     code, told = call("label", "import", file, *options, *where, "--json")
-    assert code == 0 and json.loads(told) == {"tasks": 1, "rows": 1, "left_out": {}}
+    assert code == 0 and json.loads(told)["left_out"] == {"too-few-raters": 1}
+    options = (*options, "--overlap", "1")
+    code, told = call("label", "import", file, *options, *where, "--json")
+    assert code == 0 and json.loads(told) == {
+        "tasks": 1,
+        "rows": 1,
+        "left_out": {},
+        "comments_not_taken": 0,
+    }
     with closing(Vault.open(work.home.vault, work.home.vault_keys)) as vault:
         row = next(row for row in comparison_table(vault).rows if row.unit == vault.unit_of("P-7"))
         assert isinstance(row, PairRecord) and row.chosen == "rest first"

@@ -2,7 +2,8 @@
 
 Out and in: a ranking question ``ranking`` over ``answer-a``, ..., with equal ranks for ties; rating questions
 ``criterion-a``; multi-label questions ``failures-a``; label and text questions for the rest. Passages
-of flags, time, stage and places have no place in Argilla and are left out. A vote is a user's responses.
+of flags, time and places have no place in Argilla and are left out. A vote is a user's responses, so
+of a user who judged an item again the first judgment alone goes out: a repeat tells of the rater.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from intraward_client.labeling.formats.judged import (
     JudgedTask,
     Said,
     check_answers,
+    kind_of,
     letter,
     whose,
 )
-from intraward_client.labeling.judgment import Flag, Vote
+from intraward_client.labeling.judgment import STAGES, Flag, Vote
 
 _BOOKS = ("status", "suggestions", "vectors", "_server_id", "inserted_at", "updated_at")
 _RESPONSE_BOOKS = ("status", "question_name", "_record", "id")
@@ -31,7 +33,7 @@ def write_records(tasks: Iterable[JudgedTask]) -> list[dict[str, Any]]:
     records = []
     for task in tasks:
         responses: dict[str, list[dict[str, Any]]] = {}
-        for vote in task.votes:
+        for vote in _one_each(task.votes):
             for question, value in _answers(vote).items():
                 responses.setdefault(question, []).append({"value": value, "user_id": vote.rater})
         texts = {f"answer-{LETTERS[n]}": text for n, text in enumerate(task.answers)}
@@ -40,7 +42,7 @@ def write_records(tasks: Iterable[JudgedTask]) -> list[dict[str, Any]]:
             {
                 "id": task.task_id,
                 "fields": {"prompt": task.prompt, **texts},
-                "metadata": owner,
+                "metadata": {**owner, "kind": task.kind},
                 "responses": responses,
                 "status": "completed" if task.votes else "pending",
             }
@@ -57,6 +59,11 @@ def read_records(file: str, value: object) -> tuple[JudgedTask, ...]:
     if not isinstance(value, list):
         raise Fields(file, "the file", {}).refuse("is not a list of records")
     return tuple(_record(file, number, one) for number, one in enumerate(value, start=1))
+
+
+def _one_each(votes: Iterable[Vote]) -> Iterable[Vote]:
+    """The newest vote of each user that was no repeat."""
+    return {vote.rater: vote for vote in votes if vote.stage != "repeat"}.values()
 
 
 def _answers(vote: Vote) -> dict[str, Any]:
@@ -80,6 +87,8 @@ def _answers(vote: Vote) -> dict[str, Any]:
             found[name] = text
     if vote.escalated:
         found["escalated"] = "yes"
+    if vote.stage != "first":
+        found["stage"] = vote.stage
     return found
 
 
@@ -95,6 +104,7 @@ def _record(file: str, number: int, value: object) -> JudgedTask:
     answers = check_answers(fields, texts)
     metadata = Fields(file, f"record {number}, metadata", place.take("metadata", dict, {}))
     patient, unit = whose(place, metadata)
+    kind = kind_of(place, metadata)
     metadata.done()
     said: dict[str, Said] = {}
     for question, responses in place.take("responses", dict, {}).items():
@@ -107,7 +117,7 @@ def _record(file: str, number: int, value: object) -> JudgedTask:
     place.skip(_BOOKS)
     place.done()
     votes = tuple(each.vote(place, task_id, len(answers)) for each in said.values())
-    return JudgedTask(task_id, prompt, answers, votes, patient, unit)
+    return JudgedTask(task_id, prompt, answers, votes, patient, unit, kind)
 
 
 def _read(response: Fields, said: Said, question: str, answers: int) -> None:
@@ -126,6 +136,8 @@ def _read(response: Fields, said: Said, question: str, answers: int) -> None:
         said.all_unacceptable = True
     elif question == "escalated" and response.take("value", str) == "yes":
         said.escalated = True
+    elif question == "stage" and (value := response.take("value", str)) in STAGES:
+        said.stage = value
     elif question in ("rationale", "correction", "skipped"):
         setattr(said, question, response.take("value", str, ""))
     elif stem == "failures":

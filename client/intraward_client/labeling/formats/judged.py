@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from intraward_client.labeling.judgment import FEWEST_ANSWERS, MOST_ANSWERS, Flag, Stage, Vote
+from intraward_client.labeling.judgment import FEWEST_ANSWERS, KINDS, MOST_ANSWERS, Flag, Kind, Stage, Vote
 from intraward_shared.errors import ContractError, InputError
 
 LETTERS = "abcd"
@@ -31,6 +31,7 @@ class JudgedTask:
     votes: tuple[Vote, ...] = ()
     patient: str = ""
     unit: str = ""
+    kind: Kind = "answers"
     known: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -112,6 +113,18 @@ def whose(place: Fields, data: Fields, patient: str = "patient") -> tuple[str, s
     if bool(str(named).strip()) == bool(unit):
         raise place.refuse(f"needs {patient!r}: whose prompt it is; without it there is no privacy unit")
     return str(named), unit
+
+
+def kind_of(place: Fields, data: Fields) -> Kind:
+    """What is judged; other tools' files do not say, and are of answers.
+
+    Raises:
+        InputError: it is no kind.
+    """
+    found: Kind = data.take("kind", str, "answers")
+    if found not in KINDS:
+        raise place.refuse(f"kind is none of {', '.join(KINDS)}")
+    return found
 
 
 @dataclass(slots=True)

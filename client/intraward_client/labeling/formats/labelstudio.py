@@ -19,6 +19,7 @@ from intraward_client.labeling.formats.judged import (
     JudgedTask,
     Said,
     check_answers,
+    kind_of,
     letter,
     whose,
 )
@@ -31,7 +32,7 @@ _TASK_BOOKS = (
     *("avg_lead_time", "draft_exists", "is_labeled", "overlap", "allow_skip", "annotators", "reviews"),
 )
 _ANNOTATION_BOOKS = (
-    *("id", "created_at", "updated_at", "draft_created_at", "ground_truth", "prediction", "import_id"),
+    *("id", "created_at", "updated_at", "draft_created_at", "prediction", "import_id"),
     *("last_action", "bulk_created", "task", "project", "updated_by", "parent_prediction", "unique_id"),
     *("parent_annotation", "last_created_by", "result_count", "created_username", "created_ago", "reviews"),
 )
@@ -53,6 +54,7 @@ def write_tasks(tasks: Iterable[JudgedTask]) -> list[dict[str, Any]]:
         {
             "data": {
                 "task": task.task_id,
+                "kind": task.kind,
                 "prompt": task.prompt,
                 "answers": [{"id": LETTERS[n], "body": text} for n, text in enumerate(task.answers)],
                 **({"patient": task.patient} if task.patient else {"unit": task.unit}),
@@ -129,7 +131,7 @@ def _task(file: str, number: int, value: object, names: Names) -> JudgedTask:
     ids, answers = _answers(file, number, data, names)
     check_answers(data, answers)
     patient, unit = whose(place, data, names.patient)
-    known = _known(data)
+    kind, known = kind_of(place, data), _known(data)
     data.done()
     votes = []
     for which, annotation in enumerate(place.take("annotations", list, []), start=1):
@@ -137,7 +139,7 @@ def _task(file: str, number: int, value: object, names: Names) -> JudgedTask:
         votes.append(_vote(Fields(file, where, annotation), task_id, ids))
     place.skip(_TASK_BOOKS)
     place.done()
-    return JudgedTask(task_id, prompt, answers, tuple(votes), patient, unit, known)
+    return JudgedTask(task_id, prompt, answers, tuple(votes), patient, unit, kind, known)
 
 
 def _known(data: Fields) -> dict[str, str]:
@@ -165,11 +167,13 @@ def _vote(place: Fields, task_id: str, ids: Sequence[str]) -> Vote:
     by = place.take("completed_by", (str, int, dict), "unnamed")
     by = by.get("email") or by.get("id") if isinstance(by, dict) else by
     said = Said(str(by), seconds=float(place.take("lead_time", (int, float), 0.0)))
-    cancelled = place.take("was_cancelled", bool, False)
+    cancelled, known = place.take("was_cancelled", bool, False), place.take("ground_truth", bool, False)
     for result in place.take("result", list, []):
         _read(Fields(place.file, f"{place.where}, result", result), said, ids)
     if cancelled and said.skipped is None:
         said.skipped = "skipped"
+    if known:
+        said.stage = "gold"  # Label Studio's known answer: measures people, is nobody's judgment
     place.skip(_ANNOTATION_BOOKS)
     place.done()
     return said.vote(place, task_id, len(ids))
