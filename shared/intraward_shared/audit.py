@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,18 +20,18 @@ import typer
 
 from intraward_shared.attack_results import read_attacks
 from intraward_shared.audit_adapter import trace, trace_text
+from intraward_shared.audit_page import headline, render
+from intraward_shared.audit_report import Accountant, asked, audit_report
 from intraward_shared.audit_verify import verify_ledgers, verify_text
-from intraward_shared.certificates import PrivacyCertificate, PrivacyReport, certify, privacy_report
+from intraward_shared.certificates import PrivacyCertificate, PrivacyReport, certify
 from intraward_shared.command import run, show
 from intraward_shared.errors import ConfigError
-from intraward_shared.ledger_chain import charged, read_ledger, stage_charges
+from intraward_shared.ledger_chain import read_ledger
 from intraward_shared.ledger_entry import LedgerEntry
 from intraward_shared.privacy import TOLERANCE
-from intraward_shared.protocol import Mechanism
 from intraward_shared.signed_adapter import read_signed_adapter
 
 ACCOUNTANTS = "intraward.accountants"
-Accountant = Callable[[Sequence[Mechanism], float], float]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,13 +46,18 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines
 SiteKeys = Annotated[
     list[str] | None, typer.Option("--site-key", metavar="SITE=HEX", help="A site's public key; repeat.")
 ]
+Receipts = Annotated[Path | None, typer.Option(help="Folder of the coordinator's receipts.")]
+Ancestors = Annotated[Path | None, typer.Option(help="The coordinator's adapters folder.")]
+WithOpacus = Annotated[
+    bool, typer.Option("--with-opacus", help="Beside PLD, the hospital's own accountant (Opacus PRV).")
+]
 
 
 @app.command()
 def verify(
     ledgers: Ledgers,
     site_key: SiteKeys = None,
-    receipts: Annotated[Path | None, typer.Option(help="Folder of the coordinator's receipts.")] = None,
+    receipts: Receipts = None,
     coordinator_key: Annotated[str | None, typer.Option(metavar="HEX", help="Who signed them.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -76,9 +81,7 @@ def verify(
 @app.command()
 def recompute(
     ledgers: Ledgers,
-    with_opacus: Annotated[
-        bool, typer.Option("--with-opacus", help="Beside PLD, the hospital's own accountant (Opacus PRV).")
-    ] = False,
+    with_opacus: WithOpacus = False,
     as_json: Json = False,
 ) -> None:
     """Recompute epsilon of each stage and of the whole from the events, and hold it against the cap.
@@ -99,34 +102,71 @@ def recompute(
 @app.command()
 def report(
     ledgers: Ledgers,
-    out: Annotated[Path, typer.Option(help="File to write, JSON.")],
+    out: Annotated[
+        Path, typer.Option(help="Page to write, .html; the figures go beside it, with .json in its place.")
+    ],
     attacks: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="FILE", help="Result of intraward-simulate attack, or a folder of them; repeat."
         ),
     ] = None,
+    site_key: SiteKeys = None,
+    receipts: Receipts = None,
+    coordinator_key: Annotated[
+        str | None, typer.Option(metavar="HEX", help="Who signed receipts and adapters.")
+    ] = None,
+    adapter: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="Signed adapter to trace; repeat.")
+    ] = None,
+    ancestors: Ancestors = None,
+    with_opacus: WithOpacus = False,
     as_json: Json = False,
 ) -> None:
-    """Write the privacy certificates of one or more sites, with what published attacks found.
+    """Write one page, and the same as JSON beside it, on what these sites spent and whether it checks.
 
-    A result that misses its gate is written too, and the exit code is 1.
+    What does not hold is written too, and the exit code is 1; of a ledger that is not whole nothing can be
+    said, and nothing is written.
 
-    Example: intraward-audit report ledger.jsonl --attacks attacks/ --out privacy_report.json
+    Example: intraward-audit report ledger.jsonl --attacks attacks/ --out privacy_report.html
     """
-    results = read_attacks(attacks or [])
-    told = privacy_report([read_ledger(path) for path in ledgers], results)
+    if (receipts is not None or adapter) and coordinator_key is None:
+        raise typer.BadParameter("--receipts and --adapter need --coordinator-key")
+    if coordinator_key is not None:
+        _check_key("--coordinator-key", coordinator_key)
+    if out.suffix not in (".html", ".json"):
+        raise typer.BadParameter("--out ends in .html (or .json; the other is written beside it)")
+    told = audit_report(
+        ledgers,
+        read_attacks(attacks or []),
+        keys=_site_keys(site_key or []),
+        receipts=receipts,
+        coordinator_key=coordinator_key if receipts is not None or adapter else None,
+        adapters=adapter or [],
+        ancestors=ancestors,
+        accountants=_accountants() if with_opacus else {},
+    )
     value = told.model_dump(mode="json")
-    draft = out.with_name(f".{out.name}.{os.getpid()}")
+    page = out.with_suffix(".html")
+    _write(out.with_suffix(".json"), json.dumps(value, indent=2, sort_keys=True) + "\n")
+    _write(page, render(told))
+    text = (
+        f"{headline(told)[0]}\npage in {page}, figures in {out.with_suffix('.json')}\n{_attack_lines(told)}"
+    )
+    show(value, as_json=as_json, text=text)
+    raise typer.Exit(0 if told.passed else 1)
+
+
+def _write(path: Path, text: str) -> None:
+    """The whole file or none of it."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        draft.replace(out)
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
     except OSError:
-        raise ConfigError(out, "", "the report cannot be written", remedy="check folder and disk") from None
+        raise ConfigError(path, "", "the report cannot be written", remedy="check folder and disk") from None
     finally:
         draft.unlink(missing_ok=True)
-    show(value, as_json=as_json, text=f"certificates of {len(ledgers)} sites in {out}\n{_attack_lines(told)}")
-    raise typer.Exit(0 if all(result.passed for result in results) else 1)
 
 
 @app.command()
@@ -136,7 +176,7 @@ def adapter(
     ],
     public_key: Annotated[str, typer.Option(metavar="HEX", help="Public key of the coordinator.")],
     ledger: Annotated[list[Path] | None, typer.Option(help="A site's ledger.jsonl; repeat.")] = None,
-    ancestors: Annotated[Path | None, typer.Option(help="The coordinator's adapters folder.")] = None,
+    ancestors: Ancestors = None,
     as_json: Json = False,
 ) -> None:
     """Verify signature, files and tensors of a signed adapter, and trace it to the ledgers that paid.
@@ -197,13 +237,7 @@ def _accountants() -> dict[str, Accountant]:
 
 def _recomputed(entries: tuple[LedgerEntry, ...], accountants: dict[str, Accountant]) -> dict[str, Any]:
     value: PrivacyCertificate = certify(entries)
-    charges = {"total": list(charged(entries)), **stage_charges(entries)}
-    figures = {"total": value.epsilon_if_fixed} | {stage.stage: stage.epsilon for stage in value.stages}
-    seconds = {
-        name: {part: second(items, value.delta) for part, items in charges.items()}
-        for name, second in accountants.items()
-    }
-    gap = max((abs(parts[part] - figures[part]) for parts in seconds.values() for part in parts), default=0.0)
+    seconds, gap = asked(accountants, entries, value)
     keep = {"site", "epsilon", "epsilon_if_fixed", "epsilon_replace_one", "delta", "lifetime_epsilon"}
     keep |= {
         "unit",

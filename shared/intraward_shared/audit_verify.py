@@ -99,7 +99,7 @@ def _line(row: Mapping[str, Any]) -> str:
     if missing:
         seen = row["releases"] - len(missing)
         lines.append(f"  {seen} of {row['releases']} releases countersigned; missing: {', '.join(missing)}")
-    return "\n".join([*lines, *(_burn_line(item) for item in row["burned"])])
+    return "\n".join([*lines, *(f"  {burn_text(item)}" for item in row["burned"])])
 
 
 def _receipts(row: Mapping[str, Any]) -> str:
@@ -109,7 +109,8 @@ def _receipts(row: Mapping[str, Any]) -> str:
     return f", {row['receipts']} receipts{burned}"
 
 
-def _burn_line(burned: Mapping[str, Any]) -> str:
+def burn_text(burned: Mapping[str, Any]) -> str:
+    """One burn in words: what is lost, and what was charged for it."""
     first, last = burned["lost_from"], burned["lost_to"]
     lost = (
         f"entries {first} to {last} are lost"
@@ -117,4 +118,4 @@ def _burn_line(burned: Mapping[str, Any]) -> str:
         else f"another copy up to entry {last} is lost"
     )
     by = f"burned by entry {burned['sequence']} with the officer's signature"
-    return f"  {lost}: {by}, {burned['rounds']} rounds charged"
+    return f"{lost}: {by}, {burned['rounds']} rounds charged"

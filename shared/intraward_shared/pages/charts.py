@@ -247,3 +247,81 @@ def gauge(
     if reference is not None:
         marks.append(svg.line(at(reference), 2, at(reference), 24, "cap"))
     return svg.tag("svg", *marks, viewBox="0 0 240 26", class_="gauge", aria_hidden="true")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One charged round: epsilon of everything charged up to it, and the cap at that time.
+
+    ``whole`` is false where its update never left: the charge stays all the same.
+    """
+
+    stage: str
+    epsilon: float
+    limit: float
+    whole: bool = True
+
+
+def steps_chart(label: str, steps: Sequence[Step], limit: float, height: int = 230) -> Markup:
+    """What was spent after each charged round, against the cap: one bar each, its own share dark on top.
+
+    Args:
+        label: what a screen reader says.
+        steps: in the order of the ledger.
+        limit: the cap in force now, drawn to the end.
+    """
+    high = max([limit, *(max(step.epsilon, step.limit) for step in steps)])
+    ticks = svg.nice_ticks(0.0, high)
+    right, bottom = CHART_WIDTH - 12, height - BOTTOM
+    pitch = (right - LEFT) / max(len(steps), 1)
+
+    def at(value: float) -> float:
+        return bottom - value / ticks[-1] * (bottom - TOP)
+
+    marks = [svg.line(LEFT, at(t), right, at(t), "grid") for t in ticks]
+    marks += [svg.text(LEFT - 8, at(t) + 4, numerals.level(t), "s m", "end") for t in ticks]
+    before = 0.0
+    for index, step in enumerate(steps):
+        x, wide = LEFT + pitch * (index + 0.1), pitch * 0.8
+        marks.append(svg.rect(x, at(before), wide, bottom - at(before), "bar stage"))
+        own = "bar total" if step.whole else "bar open"
+        marks.append(svg.rect(x, at(step.epsilon), wide, at(before) - at(step.epsilon), own))
+        before = step.epsilon
+    marks += _limits(steps, limit, pitch, right, at)
+    marks += _stage_names(steps, pitch, bottom)
+    x, y, text = (LEFT + right) / 2, (TOP + bottom) / 2, "nothing is charged yet"
+    if steps:
+        x, y = min(LEFT + pitch * (len(steps) - 0.5), right - 18), at(steps[-1].epsilon) - 6
+        text = numerals.epsilon(steps[-1].epsilon)
+    marks.append(svg.text(x, y, text, "s b", "middle"))
+    marks.append(svg.text((LEFT + right) / 2, height - 4, "charged rounds, in order", "s m", "middle"))
+    return svg.picture(CHART_WIDTH, height, label, *marks)
+
+
+def _limits(
+    steps: Sequence[Step], limit: float, pitch: float, right: float, at: Callable[[float], float]
+) -> list[Markup]:
+    """The cap as it was at each round, and its name at the end."""
+    levels = [step.limit for step in steps[:-1]] + [limit]
+    places = [LEFT + pitch * index for index in range(len(levels))] + [right]
+    corners = []
+    for index, level in enumerate(levels):
+        corners += [(places[index], at(level)), (places[index + 1], at(level))]
+    name = svg.text(right, at(limit) - 5, f"cap {numerals.cap(limit)}", "s b tx-ref", "end")
+    return [svg.path(svg.points(corners), "cap"), name]
+
+
+def _stage_names(steps: Sequence[Step], pitch: float, bottom: float) -> list[Markup]:
+    """The stage under each run of its rounds, where there is room to write it."""
+    out, start = [], 0
+    for index in range(1, len(steps) + 1):
+        if index < len(steps) and steps[index].stage == steps[start].stage:
+            continue
+        name, wide = numerals.stage(steps[start].stage), pitch * (index - start)
+        x = LEFT + pitch * start
+        if start:
+            out.append(svg.line(x, bottom, x, bottom + 8, "grid"))
+        if wide >= 7.2 * len(name):
+            out.append(svg.text(x + wide / 2, bottom + 17, name, "s m", "middle"))
+        start = index
+    return out
