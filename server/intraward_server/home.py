@@ -76,6 +76,11 @@ class ServerHome:
         return self.root / "state.json"
 
     @property
+    def moments(self) -> Path:
+        """Moments of the server optimizer, by the adapter that they led to."""
+        return self.root / "moments"
+
+    @property
     def lock(self) -> Path:
         """Held by the process that runs the program; empty."""
         return self.root / "coordinator.lock"

@@ -21,7 +21,6 @@ from typing import Any
 from flwr.serverapp import Grid
 
 from intraward_server.admission import AdmittedUpdate, admit, norm_bound
-from intraward_server.aggregation import StreamingMean, apply
 from intraward_server.checkpoint import (
     FinishedRound,
     LedgerHead,
@@ -32,6 +31,7 @@ from intraward_server.checkpoint import (
     trim_history,
 )
 from intraward_server.evaluation import Scorer
+from intraward_server.gathering import Gathering
 from intraward_server.home import ServerHome
 from intraward_server.members import excluded
 from intraward_server.overoptimisation import summary
@@ -160,10 +160,11 @@ class Program:
         trained = self._s.registry.load(plan.inputs[plan.trained_input])
         inbox = Inbox(self._s.home.inbox(plan.digest), self._admission(plan, trained))
         outcome = inbox.closed() or self._ask(plan, signed, inbox)
-        adapter, heads, figures = self._aggregate(at, plan, trained, inbox, outcome)
+        adapter, heads, figures, lost = self._aggregate(at, plan, trained, inbox, outcome)
         state = self._advanced(at, plan, outcome, adapter, heads)
         line = self._history(at, plan, outcome, inbox, adapter)
         line["figures"] = figures or self._figures(at, state)
+        line |= lost
         line["seconds"] = round(time.monotonic() - began, 3)
         append_history(self._s.home.history, line)
         self._save(state)
@@ -243,25 +244,29 @@ class Program:
 
     def _aggregate(
         self, at: Position, plan: RoundPlan, trained: State, inbox: Inbox, outcome: RoundResult
-    ) -> tuple[str | None, dict[str, LedgerHead], dict[str, Any]]:
+    ) -> tuple[str | None, dict[str, LedgerHead], dict[str, Any], dict[str, Any]]:
         """Sum in the order of site names, countersign each ledger head, and sign the new adapter.
 
         A reward model is measured before, because what it is worth stands in its card, which is signed.
         """
-        mean, heads = StreamingMean(), {}
+        gathering, heads = Gathering(self._s.config.aggregation, trained, plan.part), {}
         for update in inbox.updates(outcome.sites):
-            mean.add(update.tensors)
+            gathering.add(update.tensors)
             heads[update.site] = LedgerHead(
                 sequence=update.header.ledger_sequence, entry=update.header.ledger_entry, round=plan.round
             )
             self._countersign(plan, update)
         if at.stage.stage is Stage.LABEL:
-            return None, heads, {}
-        made, figures = apply(trained, mean.value()), {}
+            return None, heads, {}, {}
+        started = plan.inputs[plan.trained_input]
+        made = gathering.adapter(self._s.home.moments, started, fresh=at.number == 1)
+        figures: dict[str, Any] = {}
         if at.stage.stage is Stage.REWARD:
-            figures = self._s.scorecard.after_round(Stage.REWARD, {"reward": made})
+            figures = self._s.scorecard.after_round(Stage.REWARD, {"reward": made.state})
         lineage = self._succession.lineage(at, tuple(plan.inputs.values()), plan.digest, heads)
-        return self._s.registry.put(made, lineage, figures), heads, figures
+        adapter = self._s.registry.put(made.state, lineage, figures)
+        made.keep(adapter)
+        return adapter, heads, figures, gathering.figures()
 
     def _countersign(self, plan: RoundPlan, update: AdmittedUpdate) -> None:
         receipt = Receipt(

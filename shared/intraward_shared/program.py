@@ -20,6 +20,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from intraward_shared.aggregation_terms import AggregationTerms
 from intraward_shared.config import Strict, load_toml
 from intraward_shared.errors import ConfigError
 from intraward_shared.protocol import Digest, LoraSpec, Mechanism, Name, Real, Slot, TrainingSpec
@@ -92,7 +93,8 @@ class EnrolledSite(Strict):
 
 
 class StageConfig(Strict):
-    """One stage. ``alternate`` trains B, A, B, A ... (exact averaging); ``both`` is plain averaging.
+    """One stage. ``alternate`` trains B, A, B, A ... (RoLoRA), ``freeze_a`` B alone (FFA-LoRA, arXiv
+    2403.12313): both average exactly; ``both`` is plain averaging of the two factors.
 
     ``initial`` (reward stage): start from fresh LoRA tensors, from the policy's, or in later iterations
     from the reward model before. ``reference`` (ppo, rloo, dpo): in later iterations the sft policy still,
@@ -101,7 +103,7 @@ class StageConfig(Strict):
 
     stage: Stage
     rounds: int = Field(default=1, ge=1, le=1000)
-    parts: Literal["alternate", "both"] = "alternate"
+    parts: Literal["alternate", "both", "freeze_a"] = "alternate"
     public: str | None = Field(default=None, min_length=1)
     training: TrainingSpec
     mechanism: Mechanism | None = None
@@ -135,7 +137,7 @@ class StageConfig(Strict):
         """Which LoRA factor round ``number`` (from 1) of an iteration trains: B first, as a fresh B is 0."""
         if self.parts == "both" or self.stage is Stage.LABEL:
             return Part.BOTH
-        return Part.B if number % 2 else Part.A
+        return Part.B if self.parts == "freeze_a" or number % 2 else Part.A
 
 
 @dataclass(frozen=True)
@@ -232,6 +234,7 @@ class ProgramConfig(Strict):
     lora: LoraSpec
     sites: tuple[EnrolledSite, ...] = ()
     stages: tuple[StageConfig, ...] = Field(min_length=1)
+    aggregation: AggregationTerms = AggregationTerms()
     admission: AdmissionTerms = AdmissionTerms()
     evaluation: EvaluationConfig = EvaluationConfig()
 
@@ -253,6 +256,11 @@ class ProgramConfig(Strict):
         if self.evaluation.gold is not None:
             self.evaluation.gold.check(self.stages)
         self._check_iterations()
+        if self.program.quorum < self.aggregation.least_sites:
+            raise ValueError(
+                f"aggregation.rule {self.aggregation.rule} needs a program.quorum of at least "
+                f"{self.aggregation.least_sites}"
+            )
         names = [site.name for site in self.sites]
         keys = [site.public_key for site in self.sites]
         if len(set(names)) < len(names) or len(set(keys)) < len(keys):
@@ -316,6 +324,8 @@ class ProgramConfig(Strict):
     def agreed_digest(self) -> str:
         """Digest of all that the run depends on; evaluation, file paths and waiting times may change."""
         agreed = self.model_dump(mode="json", exclude={"evaluation", "model"})
+        if self.aggregation == AggregationTerms():
+            del agreed["aggregation"]  # a run that began before there was a choice goes on
         for stage in agreed["stages"]:
             stage["public"] = stage["public"] is not None  # the records themselves are pinned by digest
         for key in ("round_deadline_s", "join_deadline_s", "poll_s", "resends", "resend_s"):
