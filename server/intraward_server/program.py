@@ -160,12 +160,13 @@ class Program:
         trained = self._s.registry.load(plan.inputs[plan.trained_input])
         inbox = Inbox(self._s.home.inbox(plan.digest), self._admission(plan, trained))
         outcome = inbox.closed() or self._ask(plan, signed, inbox)
-        adapter, heads, figures, lost = self._aggregate(at, plan, trained, inbox, outcome)
+        adapter, heads, figures, told = self._aggregate(at, plan, trained, inbox, outcome)
         state = self._advanced(at, plan, outcome, adapter, heads)
         line = self._history(at, plan, outcome, inbox, adapter)
         line["figures"] = figures or self._figures(at, state)
-        line |= lost
+        line |= told
         line["seconds"] = round(time.monotonic() - began, 3)
+        line["finished"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         append_history(self._s.home.history, line)
         self._save(state)
         shutil.rmtree(self._s.home.inbox(plan.digest))
@@ -231,9 +232,7 @@ class Program:
     def _admission(
         self, plan: RoundPlan, trained: State
     ) -> Callable[[bytes, Collection[str]], AdmittedUpdate]:
-        config = self._s.config
-        own = {output.name: trained[output.name] for output in plan.outputs}
-        bound = norm_bound(plan, l2_norm(own), config.admission.max_norm)
+        config, bound = self._s.config, self._bound(plan, trained)
         heads = {site: head.sequence for site, head in self._s.state.heads.items()}
         keys = config.site_keys
 
@@ -241,6 +240,11 @@ class Program:
             return admit(data, plan, keys, seen, max_norm=bound, heads=heads, revoked=self._excluded())
 
         return check
+
+    def _bound(self, plan: RoundPlan, trained: State) -> float:
+        """Largest norm at which an update of this round is taken."""
+        own = {output.name: trained[output.name] for output in plan.outputs}
+        return norm_bound(plan, l2_norm(own), self._s.config.admission.max_norm)
 
     def _aggregate(
         self, at: Position, plan: RoundPlan, trained: State, inbox: Inbox, outcome: RoundResult
@@ -250,8 +254,10 @@ class Program:
         A reward model is measured before, because what it is worth stands in its card, which is signed.
         """
         gathering, heads = Gathering(self._s.config.aggregation, trained, plan.part), {}
+        norms: dict[str, float] = {}
         for update in inbox.updates(outcome.sites):
             gathering.add(update.tensors)
+            norms[update.site] = l2_norm(update.tensors)
             heads[update.site] = LedgerHead(
                 sequence=update.header.ledger_sequence, entry=update.header.ledger_entry, round=plan.round
             )
@@ -266,7 +272,8 @@ class Program:
         lineage = self._succession.lineage(at, tuple(plan.inputs.values()), plan.digest, heads)
         adapter = self._s.registry.put(made.state, lineage, figures)
         made.keep(adapter)
-        return adapter, heads, figures, gathering.figures()
+        told = {"norms": norms, "norm_bound": self._bound(plan, trained)}
+        return adapter, heads, figures, told | gathering.figures()
 
     def _countersign(self, plan: RoundPlan, update: AdmittedUpdate) -> None:
         receipt = Receipt(
