@@ -128,7 +128,7 @@ def test_an_empty_ledger_says_so(call: Any, site: Any) -> None:
     assert code == 0 and "nothing is charged yet" in out and "0.000" in out
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_forecast_is_what_the_gate_then_lets_through(
     site: Any, spend: Any, plan_of: Callable[..., RoundPlan]
 ) -> None:

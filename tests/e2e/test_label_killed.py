@@ -16,7 +16,7 @@ from intraward_client.labeling import events
 from intraward_client.labeling.opening import open_book
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-_ITEMS, _PEOPLE, _KILL_AT = 50, 4, (40, 90)
+_ITEMS, _PEOPLE, _KILL_AT = 50, 4, (90,)
 
 
 def _work(site: LabelSite, name: str, acknowledged: list[tuple[str, str]], stop: threading.Event) -> None:

@@ -90,6 +90,7 @@ def test_processes_give_the_bits_of_the_run_in_process_and_nothing_planted_leave
     assert processes_of(outside) == []
 
 
+@pytest.mark.faults  # `test_resume` and `test_faults` hold the same of each alone, in CI
 def test_a_killed_coordinator_and_ward_cost_no_round_and_no_double_charge(
     tmp_path: Path, scenario: Path, inside: tuple[Path, Path]
 ) -> None:

@@ -38,7 +38,7 @@ def test_the_cost_is_that_of_all_iterations() -> None:
     assert cost.total.epsilon == tight_epsilon(every[:2] + every[2:] * 3, 1e-5)
 
 
-@pytest.mark.parametrize("epsilon", [1.0, pytest.param(4.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("epsilon", [1.0, pytest.param(4.0, marks=pytest.mark.exhaustive)])
 def test_calibration_finds_the_least_noise_that_the_gate_admits(epsilon: float) -> None:
     found = calibrate(program(), FILE, 1e-5, epsilon)
     (noise,) = {slot.mechanism.noise_multiplier for slot in found.charged_slots}
