@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Select, delete, func, insert, select
 
 from intraward_client.labeling import accounts, database, events
 from intraward_client.labeling.events import SYSTEM, Actor
@@ -217,16 +217,6 @@ class Book:
         with self.reading() as connection:
             return {state: int(count) for state, count in connection.execute(query).all()}
 
-    def quarantine(self, connection: Connection, item_id: str, actor: Actor, reason: str) -> None:
-        """Never show an item again, to anybody; its open assignments end."""
-        connection.execute(update(items).where(items.c.item_id == item_id).values(state=QUARANTINED))
-        connection.execute(
-            update(assignments)
-            .where(assignments.c.item_id == item_id, assignments.c.state == "open")
-            .values(state="ended", closed=self.clock())
-        )
-        self.tell(connection, actor, "quarantine", item_id, reason=reason)
-
     def forget(self, unit: str) -> bool:
         """Delete everything about a patient; False when there was nothing."""
         with self.writing() as connection:
@@ -235,11 +225,25 @@ class Book:
                 self.tell(connection, SYSTEM, "forget", items=gone[0], votes=gone[1])
         return gone is not None
 
+    def voters(self) -> Mapping[str, frozenset[str]]:
+        """Who ever voted on each item, what was taken back included."""
+        query = select(votes.c.item_id, users.c.name).join(users, users.c.user_id == votes.c.user_id)
+        found: dict[str, set[str]] = {}
+        with self.reading() as connection:
+            for row in connection.execute(query.distinct()):
+                found.setdefault(row.item_id, set()).add(row.name)
+        return {item_id: frozenset(names) for item_id, names in found.items()}
+
     def reconcile(self) -> int:
         """Delete what belongs to patients who were forgotten meanwhile; returns how many."""
         with self.reading() as connection:
             units = connection.execute(select(items.c.unit).distinct()).scalars().all()
         return sum(self.forget(unit) for unit in sorted(self.sealer.units_away(units)))
+
+
+def correction_of(item_id: str, rater: str) -> str:
+    """The name of a rater's own answer to an item, among the vault's demonstrations."""
+    return f"{item_id}|{rater}"
 
 
 def content_of(vote_id: str) -> tuple[str, str, str]:

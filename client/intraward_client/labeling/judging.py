@@ -23,6 +23,7 @@ from intraward_client.labeling.database import Gone
 from intraward_client.labeling.events import Actor
 from intraward_client.labeling.freetext import FreeText
 from intraward_client.labeling.judgment import Vote, decode_vote, encode_vote
+from intraward_client.labeling.quarantine import PHI_SEEN, quarantine
 from intraward_client.labeling.queue import Turn, release
 from intraward_client.labeling.schema import assignments, drafts, items, users, votes, withdrawals
 from intraward_shared.errors import LabelError
@@ -93,7 +94,7 @@ def submit(book: Book, text: FreeText, account: Account, turn: Turn, vote: Vote)
 def phi_seen(book: Book, account: Account, turn: Turn) -> None:
     """The rater sees who the patient is: nobody is shown the item any more, from this moment."""
     with book.writing() as connection:
-        book.quarantine(connection, turn.item.item_id, actor_of(account), "phi-seen")
+        quarantine(book, connection, turn.item.item_id, actor_of(account), PHI_SEEN)
 
 
 def save_draft(book: Book, account: Account, turn: Turn, form: Mapping[str, Any]) -> None:

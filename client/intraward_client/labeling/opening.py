@@ -14,6 +14,7 @@ from intraward_client.labeling.course import Course, gold_items, gold_texts, loa
 from intraward_client.labeling.database import open_engine
 from intraward_client.labeling.freetext import Cleaner, FreeText
 from intraward_client.labeling.judgment import Kind
+from intraward_client.labeling.quarantine import withhold_all
 from intraward_client.labeling.rubric import Rubric, by_kind, shipped_rubrics
 from intraward_client.labeling.sealing import Sealer
 from intraward_client.labeling.settling import settle_all
@@ -58,6 +59,7 @@ def open_book(home: SiteHome, policy: SitePolicy | None = None) -> Iterator[Book
         book = Book(open_engine(home, terms.database), Sealer(vault), terms)
         with closing(book):
             book.reconcile()
+            withhold_all(book)
             yield book
 
 
@@ -79,6 +81,7 @@ def open_station(home: SiteHome) -> Iterator[Station]:
         book = Book(open_engine(home, policy.labeling.database), sealer, policy.labeling)
         with closing(book), sole_on_database(book.engine):
             book.reconcile()
+            withhold_all(book)
             book.add_items(gold_items(course, sealer.nobody, salt))
             settle_all(book, rubrics)
             yield Station(

@@ -18,6 +18,7 @@ from intraward_client.labeling.database import Gone
 from intraward_client.store.consent import opted_out
 from intraward_client.store.schema import candidates, notes, prompts
 from intraward_client.store.vault import Vault
+from intraward_client.store.withheld import offer_again, withheld_prompts, withhold
 
 _NOBODY = "intraward: no patient"
 """Stands for the patient of gold items; the same as where a flagged answer was about none."""
@@ -104,6 +105,21 @@ class Sealer:
             return ItemTexts(
                 prompt, tuple(self._answer(connection, unit, prompt_id, name) for name in candidate_ids)
             )
+
+    def withhold(self, prompt_id: str, items: Sequence[str], corrections: Sequence[str]) -> None:
+        """Keep a prompt and what was made of its items from training (``store.withheld``)."""
+        with self._lock:
+            withhold(self._vault, prompt_id, items, corrections)
+
+    def offer_again(self, prompt_id: str) -> None:
+        """Undo `withhold`; the rows come back with the next ``label collect``."""
+        with self._lock:
+            offer_again(self._vault, prompt_id)
+
+    def withheld_prompts(self) -> frozenset[str]:
+        """Prompts that are kept from training."""
+        with self._lock:
+            return withheld_prompts(self._vault)
 
     def units_away(self, units: Sequence[str]) -> frozenset[str]:
         """Which of these patients were forgotten."""

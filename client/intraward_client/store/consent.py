@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, insert, select
 
 from intraward_client.deid.jsonl import lines
-from intraward_client.store.schema import optouts
+from intraward_client.store.schema import optouts, withheld
 from intraward_client.store.vault import Vault
 from intraward_shared.errors import InputError
 
@@ -65,8 +65,11 @@ def opted_out(connection: Connection) -> frozenset[str]:
 
 
 def consenting(table: Table) -> ColumnElement[bool]:
-    """The condition that a row's patient is not on the list."""
-    return table.c.unit.not_in(select(optouts.c.unit))
+    """The condition that a row's patient is not on the list, nor its prompt on that of ``withheld``."""
+    willing = table.c.unit.not_in(select(optouts.c.unit))
+    if "prompt_id" not in table.c:
+        return willing
+    return and_(willing, table.c.prompt_id.not_in(select(withheld.c.prompt_id)))
 
 
 def read_patient_ids(path: Path) -> Iterator[str]:

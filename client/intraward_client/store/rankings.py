@@ -19,7 +19,7 @@ from intraward_client.deid.note import DeidentifiedNote
 from intraward_client.store.consent import consenting
 from intraward_client.store.datasets import AnswerMarks, PairRecord, RankingRecord, TrainingTable, narrowed
 from intraward_client.store.preferences import decode_marks, encode_marks, preference_table
-from intraward_client.store.schema import candidates, demonstrations, patients, prompts, rankings
+from intraward_client.store.schema import candidates, patients, prompts, rankings
 from intraward_client.store.vault import Vault
 from intraward_shared.errors import VaultError
 
@@ -103,32 +103,6 @@ def add_ranking(
             raise VaultError("a unit is no patient of this site", remedy="name the patient in the file")
         vault.admit_unit(connection, owner)
         _insert(vault, connection, row_id, owner, prompt.text, [note.text for note in answers], ranking)
-    return True
-
-
-def add_correction(vault: Vault, name: str, prompt_id: str, text: DeidentifiedNote) -> bool:
-    """Store a rater's own answer as a demonstration; False when it was there, or the prompt is gone.
-
-    Args:
-        name: of the vote; text: whose ``patient_id`` is the unit of the prompt's patient.
-
-    Raises:
-        VaultError: the text is another patient's.
-    """
-    row_id = vault.tag("correction", name)
-    with vault.transaction() as connection:
-        found = connection.execute(select(prompts).where(prompts.c.prompt_id == prompt_id)).first()
-        there = select(demonstrations.c.row_id).where(demonstrations.c.row_id == row_id)
-        if found is None or connection.execute(there).first() or vault.is_forgotten(connection, found.unit):
-            return False
-        if text.patient_id != found.unit:
-            raise VaultError("a correction is another patient's", remedy="report this as a bug")
-        prompt = vault.open_field(connection, found.unit, ("prompts", prompt_id, "prompt"), found.prompt)
-        sealed = {
-            column: vault.seal_field(connection, found.unit, ("demonstrations", row_id, column), value)
-            for column, value in (("prompt", prompt), ("completion", text.text))
-        }
-        connection.execute(insert(demonstrations).values(row_id=row_id, unit=found.unit, **sealed))
     return True
 
 

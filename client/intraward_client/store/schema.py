@@ -4,7 +4,7 @@ Keeps section 6 of DESIGN.md. ``unit`` is the HMAC of the patient's id, the priv
 downstream; note, prompt and row ids are HMACs too. Quarantine keeps a reason code and nothing else; the
 review queue keeps the text that was held back, encrypted, until a person has decided. Each row that says
 anything about a patient carries their unit, so that forgetting is one DELETE per table. The version is a
-row of ``meta``. A vault of version 4 to 6 gains the newer tables when it is opened, because nothing else
+row of ``meta``. A vault of version 4 to 7 gains the newer tables when it is opened, because nothing else
 has changed (``SEAL_VERSION``, which every ciphertext is bound to, has not); any other version is refused.
 """
 
@@ -22,10 +22,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 SEAL_VERSION = 4
 """Layout of the encrypted fields; part of their additional data."""
-GAINS_TABLES = frozenset({4, 5, 6})
+GAINS_TABLES = frozenset({4, 5, 6, 7})
 """Versions that become the present one by new tables alone."""
 metadata = MetaData()
 
@@ -107,6 +107,14 @@ prompts = Table(
     Column("note_id", String(32), ForeignKey("notes.note_id"), nullable=False),
     Column("prompt", LargeBinary, nullable=False),
 )
+
+withheld = Table(
+    "withheld",
+    metadata,
+    Column("prompt_id", String(32), ForeignKey("prompts.prompt_id"), primary_key=True),
+    _unit(),
+)
+"""Prompts by which somebody could tell the patient."""
 
 candidates = Table(
     "candidates",
@@ -214,6 +222,7 @@ PATIENT_TABLES = (
     review_decisions,
     judgments,
     candidates,
+    withheld,
     prompts,
     notes,
     demonstrations,

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 from starlette.testclient import TestClient
 from tests.client.labeling.conftest import assignment, csrf, log_in
-from tests.client.labeling.stations import PASSWORD, fill_vault, make_station
+from tests.client.labeling.stations import PASSWORD, Clock, fill_vault, make_station
 
-from intraward_client.labeling import accounts
+from intraward_client.labeling import accounts, events
 from intraward_client.labeling.book import QUARANTINED, Book
 from intraward_client.labeling.course import load_course
 from intraward_client.labeling.freetext import FreeText
@@ -216,6 +216,58 @@ def test_a_text_that_tells_somebody_is_not_shown_to_anybody(enter: Enter, book: 
     assert book.states()[item.item_id] == QUARANTINED
     admin = enter("adm", "admin").get("/admin/items").text
     assert "residue:" in admin and "Varga" not in admin
+
+
+def test_who_sees_the_patient_is_asked_once_more_and_an_admin_may_release(
+    enter: Enter, items: dict[str, Item], book: Book, clock: Clock
+) -> None:
+    ann, admin = enter("ann"), enter("adm", "admin")
+    page = ann.get("/task").text
+    name = assignment(page)
+    sent = {"correction": "half a thought", "action": "phi"}
+    assert post(ann, f"/task/{name}", page, **sent) == f"/task/{name}/phi"
+    asked = ann.get(f"/task/{name}/phi").text
+    assert "Can you see who the patient is?" in asked and "autofocus" in asked and "How is case" not in asked
+    again = ann.get("/task").text  # "No, go back": the same item, with what was typed
+    assert assignment(again) == name and "half a thought" in again
+    assert set(book.states().values()) == {"open"}
+    assert post(ann, f"/task/{name}/phi", asked) == "/task?saved=phi"
+    (gone,) = (item for item, state in book.states().items() if state == QUARANTINED)
+    assert assignment(ann.get("/task").text) != name
+    page = admin.get("/admin/items").text
+    assert "a rater could see who it is" in page and "How is case" not in page and gone[:8] in page
+    where = f"/admin/items/{gone}/release"
+    for bad in ({}, {"reason": "because"}):
+        assert admin.post(where, data={"csrf": csrf(page), **bad}).status_code == 400
+    assert ann.post(where, data={"csrf": csrf(again), "reason": "pressed-by-mistake"}).status_code == 403
+    assert post(admin, where, page, reason="pressed-by-mistake") == "/admin/items?saved=released"
+    assert admin.post(where, data={"csrf": csrf(page), "reason": "pressed-by-mistake"}).status_code == 400
+    forged = admin.post("/admin/items/" + "0" * 32 + "/release", data={"csrf": csrf(page), "reason": "x"})
+    assert forged.status_code == 404 and book.states()[gone] == "open"
+    with book.reading() as connection:
+        told = events.newest(connection, 1)[0]
+    assert (told.user, told.action, told.detail) == ("adm", "release", {"reason": "pressed-by-mistake"})
+    bob = enter("bob")
+    seen = {judged(bob) for _ in items}
+    assert gone in seen
+
+
+def judged(client: TestClient) -> str:
+    """Judge the next item; its id."""
+    judge(client, choice="0")
+    book: Book = client.app._app.state.station.book  # type: ignore[attr-defined]
+    return book.votes()[-1].item_id
+
+
+def test_what_the_second_look_found_is_not_released(enter: Enter, book: Book, vault: Vault) -> None:
+    book.add_items(fill_vault(vault, {"p-1": ("Call 555-010-4477?", ("Yes.", "No."))}).values())
+    enter("ann").get("/task")
+    admin = enter("adm", "admin")
+    page, (item,) = admin.get("/admin/items").text, book.states()
+    assert "stays away" in page and "/release" not in page
+    form = {"csrf": csrf(page), "reason": "pressed-by-mistake"}
+    assert admin.post(f"/admin/items/{item}/release", data=form).status_code == 400
+    assert book.states()[item] == QUARANTINED
 
 
 def test_tags_of_the_deidentifier_are_no_finding(enter: Enter, book: Book, vault: Vault) -> None:

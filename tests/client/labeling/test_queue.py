@@ -24,7 +24,7 @@ from tests.client.labeling.stations import (
 from intraward_client.labeling.accounts import Account
 from intraward_client.labeling.book import ADJUDICATION, AGREED, Book
 from intraward_client.labeling.freetext import FreeText
-from intraward_client.labeling.judging import submit
+from intraward_client.labeling.judging import submit, undo
 from intraward_client.labeling.judgment import Item, Stage, Vote
 from intraward_client.labeling.queue import EXPIRES_SECONDS, Turn, fatigue, next_adjudication, next_turn
 from intraward_client.labeling.rubric import shipped_rubrics
@@ -161,6 +161,20 @@ def test_the_day_ends_at_the_cap_and_a_pause_is_offered(
     assert not fatigue(book, ann).pause
     clock.tick(86400)
     assert fatigue(book, ann).today == 0
+
+
+def test_what_was_taken_back_does_not_count_for_the_day(
+    book: Book, items: dict[str, Item], judge: Judge
+) -> None:
+    book.terms = book.terms.model_copy(update={"daily_cap": 1})
+    ann = add_account(book, "ann")
+    turn = next_turn(book, ann)
+    assert turn is not None
+    judge(ann, turn, (1, 2))
+    assert fatigue(book, ann).done
+    undo(book, ann)
+    day = fatigue(book, ann)
+    assert (day.today, day.done) == (0, False)
 
 
 @pytest.mark.slow

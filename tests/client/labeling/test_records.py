@@ -25,6 +25,7 @@ from intraward_client.labeling.freetext import FreeText
 from intraward_client.labeling.imports import Rule, bring, read_project
 from intraward_client.labeling.judging import submit, undo
 from intraward_client.labeling.judgment import Flag, Vote
+from intraward_client.labeling.quarantine import PHI_SEEN, quarantine, release, withhold_all
 from intraward_client.labeling.queue import next_turn
 from intraward_client.labeling.records import collect
 from intraward_client.labeling.rubric import shipped_rubrics
@@ -32,10 +33,14 @@ from intraward_client.labeling.settling import settle
 from intraward_client.labeling.terms import LabelingTerms
 from intraward_client.store.consent import opt_out
 from intraward_client.store.datasets import PairRecord, RankingRecord
+from intraward_client.store.frozen import freeze, frozen_table
 from intraward_client.store.preferences import sft_table
-from intraward_client.store.rankings import UNACCEPTABLE, comparison_table
+from intraward_client.store.prompts import prompt_table, prompts_without_candidates
+from intraward_client.store.rankings import UNACCEPTABLE, comparison_table, pair_table
 from intraward_client.store.vault import Vault
+from intraward_client.store.withheld import offer_again, withheld_prompts
 from intraward_shared.errors import VaultError
+from intraward_shared.stages import Stage
 
 ASKED = {
     "p0": ("what about the first pain?", ("rest and drink", "go to the clinic")),
@@ -135,7 +140,7 @@ def test_what_is_not_agreed_on_trains_nothing_and_loses_its_row(work: Work) -> N
     undo(work.book, work.raters[1])
     assert work.collect().rows == 2 and len(comparison_table(work.vault).rows) == 2
     with work.book.writing() as connection:
-        work.book.quarantine(connection, work.items["p0"].item_id, ADMIN, "phi-seen")
+        quarantine(work.book, connection, work.items["p0"].item_id, ADMIN, PHI_SEEN)
     work.collect()
     assert work.vault.unit_of("p0") not in {row.unit for row in comparison_table(work.vault).rows}
 
@@ -144,6 +149,68 @@ def test_raters_who_disagree_hold_their_item_back(work: Work) -> None:
     work.judge(SAID, "mira")
     work.judge({**SAID, "p0": {"ranks": (1, 2), "strength": 1}}, "omar")
     assert work.collect().rows == 2
+
+
+def test_a_correction_goes_with_its_vote_and_follows_what_its_rater_says_now(work: Work) -> None:
+    work.judge(SAID)
+    assert work.collect().demonstrations == 2
+    undo(work.book, work.raters[1])  # the last item that was judged is agreed on no more
+    for _ in range(2):
+        undo(work.book, work.raters[1])
+    assert work.collect().rows == 0 and sft_table(work.vault).rows == ()
+    again = {**SAID["p0"], "correction": "see somebody today"}
+    work.judge({**SAID, "p0": again}, "omar")
+    assert work.collect().demonstrations == 2
+    told = {row.completion for row in sft_table(work.vault).rows}
+    assert told == {"go to the clinic within a day", "see somebody today"}
+    for _ in range(3):
+        undo(work.book, work.raters[1])
+    work.judge({**SAID, "p0": {**SAID["p0"], "correction": ""}}, "omar")
+    assert work.collect().rows == 3
+    assert [row.completion for row in sft_table(work.vault).rows] == ["go to the clinic within a day"]
+
+
+def test_what_was_taken_away_trains_nothing_until_it_is_released(work: Work) -> None:
+    work.judge(SAID)
+    work.collect()
+    item, unit = work.items["p0"], work.vault.unit_of("p0")
+    plans = {stage: stage.value.ljust(64, "0") for stage in (Stage.SFT, Stage.REWARD, Stage.PPO)}
+    for stage, plan in plans.items():
+        freeze(work.vault, plan, stage)
+    tables = (sft_table, comparison_table, pair_table, prompt_table)
+
+    def units() -> list[set[str]]:
+        found = [{row.unit for row in table(work.vault).rows} for table in tables]
+        frozen = [frozen_table(work.vault, plan, stage).rows for stage, plan in plans.items()]
+        return [*found, *({row.unit for row in rows} for rows in frozen)]
+
+    assert all(unit in there for there in units())
+    with work.book.writing() as connection:
+        quarantine(work.book, connection, item.item_id, ADMIN, PHI_SEEN)
+    assert not any(unit in there for there in units())
+    work.collect()
+    assert not any(unit in there for there in units())
+    assert unit not in {prompt.unit for prompt in prompts_without_candidates(work.vault, "e" * 64)}
+    offer_again(work.vault, item.prompt_id)  # died between the two databases
+    withhold_all(work.book)
+    assert item.prompt_id in withheld_prompts(work.vault)
+    release(work.book, item.item_id, ADMIN, "pressed-by-mistake")
+    settle(work.book, RUBRICS, item.item_id)
+    work.collect()
+    assert all(unit in there for there in units())
+
+
+def test_every_item_of_the_prompt_goes_with_it(work: Work) -> None:
+    one = work.items["p1"]
+    other = replace(one, item_id="f" * 32, candidate_ids=one.candidate_ids[:2])
+    work.book.add_items([other])
+    with work.book.writing() as connection:
+        quarantine(work.book, connection, one.item_id, ADMIN, PHI_SEEN)
+    assert work.book.states()[other.item_id] == "quarantined"
+    release(work.book, one.item_id, ADMIN, "pressed-by-mistake")
+    assert one.prompt_id in withheld_prompts(work.vault)
+    release(work.book, other.item_id, ADMIN, "pressed-by-mistake")
+    assert withheld_prompts(work.vault) == frozenset()
 
 
 def test_a_correction_that_names_somebody_is_held_back(work: Work) -> None:

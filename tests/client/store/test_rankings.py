@@ -11,6 +11,7 @@ import pytest
 
 from intraward_client.deid.note import DeidentifiedNote, DeidReceipt, seal_note
 from intraward_client.store.consent import opt_out
+from intraward_client.store.corrections import drop_corrections, settle_correction
 from intraward_client.store.datasets import AnswerMarks, PairRecord, RankingRecord
 from intraward_client.store.frozen import freeze, frozen_table
 from intraward_client.store.notes import store_outcomes
@@ -19,7 +20,6 @@ from intraward_client.store.prompts import add_candidates, add_prompts, prompt_r
 from intraward_client.store.rankings import (
     UNACCEPTABLE,
     Ranking,
-    add_correction,
     add_ranking,
     comparison_table,
     drop_ranking,
@@ -138,12 +138,13 @@ def test_an_imported_ranking_is_of_one_patient_and_comes_once(vault: Vault) -> N
 
 def test_a_correction_becomes_a_demonstration_of_its_own_patient(vault: Vault) -> None:
     (prompt, _), unit = task(vault, "p0"), vault.unit_of("p0")
-    assert add_correction(vault, "vote", prompt, note(unit, "take rest, and call if it grows"))
-    assert not add_correction(vault, "vote", prompt, note(unit, "again"))
+    assert settle_correction(vault, "vote", prompt, note(unit, "take rest, and call if it grows"))
+    assert not settle_correction(vault, "vote", prompt, note(unit, "again"))
     (row,) = sft_table(vault).rows
-    assert (row.unit, row.prompt) == (unit, "what about pain 0?") and row.completion.startswith("take rest")
+    assert (row.unit, row.prompt, row.completion) == (unit, "what about pain 0?", "again")
     with pytest.raises(VaultError, match="another patient"):
-        add_correction(vault, "other", prompt, note(vault.unit_of("p1"), "x"))
+        settle_correction(vault, "other", prompt, note(vault.unit_of("p1"), "x"))
+    assert drop_corrections(vault, ["vote", "none"]) == 1 and sft_table(vault).rows == ()
 
 
 @pytest.mark.parametrize(("stage", "found"), [(Stage.REWARD, 3), (Stage.DPO, 2)])

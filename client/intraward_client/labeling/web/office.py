@@ -8,11 +8,12 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import exists, func, select
 
-from intraward_client.labeling import accounts, drift, events
+from intraward_client.labeling import accounts, drift, events, quarantine
 from intraward_client.labeling.accounts import Account
-from intraward_client.labeling.book import OPEN, QUARANTINED
+from intraward_client.labeling.book import OPEN
 from intraward_client.labeling.judging import actor_of
 from intraward_client.labeling.schema import items, users, votes
+from intraward_client.labeling.settling import settle
 from intraward_client.labeling.terms import Role
 from intraward_client.labeling.web.guard import Doors, Form, field, session_in, station_in
 from intraward_client.labeling.web.station import ROLE_NAMES, render
@@ -96,21 +97,7 @@ def stock(request: Request) -> Response:
     station, session = station_in(request), session_in(request)
     book = station.book
     with book.reading() as connection:
-        away = (
-            connection.execute(
-                select(items.c.item_id)
-                .where(items.c.state == QUARANTINED)
-                .order_by(items.c.item_id)
-                .limit(_SHOWN)
-            )
-            .scalars()
-            .all()
-        )
-        why = {
-            event.subject: event
-            for event in reversed(events.newest(connection, 5000))
-            if event.action == "quarantine"
-        }
+        away = quarantine.taken(connection, _SHOWN)
         wanted = set(
             connection.execute(
                 select(items.c.specialty).where(items.c.state == OPEN, items.c.specialty != "").distinct()
@@ -132,12 +119,26 @@ def stock(request: Request) -> Response:
         "items.html",
         session,
         counts=book.counts(),
-        quarantined=[(name, why.get(name)) for name in away],
+        quarantined=away,
+        releases=quarantine.RELEASES,
+        saved=field_of(request, "saved"),
+        window=drift.WINDOW,
         unserved=sorted(wanted - _served(people)),
         watches=drift.watch(book.votes(), book.items()),
         held=int(held),
         idle=int(idle),
     )
+
+
+@doors.page("/admin/items/{item_id}/release", ADMIN, "POST")
+def release(request: Request, item_id: str, form: Form) -> Response:
+    """Put a quarantined item back into the queue, with a reason."""
+    station, session = station_in(request), session_in(request)
+    if station.book.item(item_id) is None:
+        raise NotThere
+    quarantine.release(station.book, item_id, actor_of(session.account), field(form, "reason"))
+    settle(station.book, station.rubrics, item_id)
+    return RedirectResponse("/admin/items?saved=released", 303)
 
 
 @doors.page("/audit", ("admin", "auditor"))

@@ -20,6 +20,7 @@ from intraward_client.labeling.display import found_at_display
 from intraward_client.labeling.events import SYSTEM
 from intraward_client.labeling.freetext import FreeText
 from intraward_client.labeling.judgment import Kind
+from intraward_client.labeling.quarantine import RESIDUE, quarantine
 from intraward_client.labeling.queue import Turn
 from intraward_client.labeling.rubric import Rubric
 from intraward_client.labeling.sealing import ItemTexts
@@ -64,7 +65,7 @@ class Station:
         if not codes:
             return found
         with self.book.writing() as connection:
-            self.book.quarantine(connection, item.item_id, SYSTEM, f"residue:{min(codes)}")
+            quarantine(self.book, connection, item.item_id, SYSTEM, f"{RESIDUE}{min(codes)}")
         return None
 
     def _second_look(self, texts: tuple[str, ...]) -> frozenset[str]:

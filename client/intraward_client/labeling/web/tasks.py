@@ -23,7 +23,7 @@ from intraward_client.labeling.rubric import check_vote
 from intraward_client.labeling.sealing import ItemTexts
 from intraward_client.labeling.settling import settle
 from intraward_client.labeling.terms import Role
-from intraward_client.labeling.web.guard import Doors, Form, session_in, station_in
+from intraward_client.labeling.web.guard import Doors, Form, field, session_in, station_in
 from intraward_client.labeling.web.station import Station, render
 from intraward_client.labeling.web.voteform import draft_fields, fill_form, read_vote
 from intraward_shared.errors import ContractError, LabelError
@@ -66,6 +66,10 @@ def judge(request: Request, name: str, form: Form) -> Response:
     """Take a judgment down; on anything that does not fit, the same page with what was typed."""
     station, session = station_in(request), session_in(request)
     turn = mine(station, session.account, name)
+    if field(form, "action") == "phi":  # asked once more on a page of its own; what was typed is kept
+        with suppress(Gone):
+            judging.save_draft(station.book, session.account, turn, draft_fields(form))
+        return RedirectResponse(f"/task/{turn.assignment_id}/phi", 303)
     texts = station.book.sealer.texts(turn.item.unit, turn.item.prompt_id, turn.item.candidate_ids)
     rubric = station.rubrics[turn.item.kind]
     lengths = [len(answer) for answer in texts.answers]
@@ -94,6 +98,15 @@ def keep_draft(request: Request, name: str, form: Form) -> Response:
     turn = mine(station, session.account, name)
     judging.save_draft(station.book, session.account, turn, draft_fields(form))
     return HTMLResponse("Draft saved")
+
+
+@doors.page("/task/{name}/phi", RATERS)
+def ask_phi(request: Request, name: str) -> Response:
+    """Whether the item shall really be taken away from everybody; shows no text."""
+    station, session = station_in(request), session_in(request)
+    turn = mine(station, session.account, name)
+    back = "/adjudicate" if turn.stage == "adjudication" else "/task"
+    return render(station, request, "phi.html", session, turn=turn, back=back)
 
 
 @doors.page("/task/{name}/phi", RATERS, "POST")

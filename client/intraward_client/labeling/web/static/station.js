@@ -80,7 +80,7 @@
     f: () => section("flags"), r: () => section("ratings"),
     w: () => field("rationale"), c: () => field("correction"),
     k: () => field("skip_reason"), e: () => press("escalate"),
-    p: () => { const phi = document.getElementById("phi"); if (phi) phi.requestSubmit(); },
+    p: () => press("phi"),
     z: () => { const undo = document.getElementById("undo"); if (undo) undo.requestSubmit(); },
     enter: () => press("submit"), "?": toggleHelp,
     backspace: () => { if (count > 2) restart(); },
