@@ -46,7 +46,7 @@ class StreamingMean:
         if {n: a.shape for n, a in state.items()} != {n: a.shape for n, a in self._sum.items()}:
             raise ContractError("updates of one round have different tensors")
         for name, array in state.items():
-            self._sum[name] += array
+            self._sum[name] += array.astype(np.float64)  # quicker than to add across types
         self.count += 1
 
     def value(self) -> dict[str, NDArray[np.float64]]:

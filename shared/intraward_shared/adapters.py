@@ -53,9 +53,28 @@ def decode(data: bytes) -> dict[str, Array]:
         state = dict(sorted(load(data).items()))  # in no order of its own: sums would differ
     except (SafetensorError, ValueError, AttributeError, RecursionError):
         raise ContractError("not a valid safetensors file") from None
-    if encode(state) != data:
+    if not _is_canonical(data, state):
         raise ContractError("safetensors bytes are not canonical")
     return state
+
+
+def _is_canonical(data: bytes, state: State) -> bool:
+    """Whether ``data`` is ``encode(state)``: the one header that says ``state``, and its tensors behind it.
+
+    Without encoding again, which took four fifths of reading an update of 16 MB.
+    """
+    if not all(array.shape for array in state.values()):  # `encode` makes a row of a single number
+        return False
+    fields, end = [], 0
+    for name in sorted(state):
+        start, end = end, end + state[name].nbytes
+        shape = ",".join(map(str, state[name].shape))
+        said = f'"dtype":"F32","shape":[{shape}],"data_offsets":[{start},{end}]'
+        fields.append(f"{json.dumps(name, ensure_ascii=False)}:{{{said}}}")
+    header = f"{{{','.join(fields)}}}".encode()
+    header += b" " * (-len(header) % 8)
+    head = struct.pack("<Q", len(header)) + header
+    return data.startswith(head) and len(data) == len(head) + end
 
 
 def state_digest(state: State) -> str:

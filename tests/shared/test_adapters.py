@@ -40,6 +40,13 @@ def test_other_types_are_refused() -> None:
         decode(save(state(), metadata={"note": "x"}))
 
 
+def test_a_tensor_without_a_dimension_is_refused() -> None:
+    from safetensors.numpy import save
+
+    with pytest.raises(ContractError, match="canonical"):
+        decode(save({"a": np.array(1, np.float32)}))
+
+
 def test_hostile_headers_are_refused() -> None:
     good = encode(state())
     body = json.dumps(
@@ -63,6 +70,45 @@ def test_hostile_headers_are_refused() -> None:
 def test_no_bytes_make_decode_raise_anything_else(data: bytes) -> None:
     with contextlib.suppress(IntrawardError):
         decode(data)
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+SHAPES = st.lists(st.integers(0, 3), min_size=1, max_size=3).map(tuple)
+
+
+@given(named=st.dictionaries(NAMES, SHAPES, max_size=5), seed=st.integers(0, 99))
+def test_whatever_is_encoded_is_read_back(named: dict[str, tuple[int, ...]], seed: int) -> None:
+    draw = np.random.Generator(np.random.Philox(seed))
+    state = {name: draw.normal(size=shape).astype(np.float32) for name, shape in named.items()}
+    back = decode(encode(state))
+    assert {name: (a.shape, a.tobytes()) for name, a in back.items()} == {
+        name: (np.shape(a), np.asarray(a).tobytes()) for name, a in state.items()
+    }
+
+
+@given(data=st.data())
+def test_one_changed_byte_or_length_is_refused_or_another_states_own_bytes(data: st.DataObject) -> None:
+    state = {
+        "b": np.ones((2, 3), np.float32),
+        "a": np.arange(3, dtype=np.float32),
+        "c": np.zeros(0, np.float32),
+    }
+    whole = bytearray(encode(state))
+    at = data.draw(st.integers(0, len(whole) - 1))
+    changed = data.draw(st.sampled_from(("flip", "drop", "double", "append")), label="how")
+    if changed == "flip":
+        whole[at] ^= data.draw(st.integers(1, 255))
+    elif changed == "drop":
+        del whole[at]
+    elif changed == "double":
+        whole.insert(at, whole[at])
+    else:
+        whole += b"\0" * data.draw(st.integers(1, 9))
+    try:
+        found = decode(bytes(whole))
+    except ContractError:
+        return
+    assert encode(found) == bytes(whole)
 
 
 def test_difference_and_apply_are_inverse_to_one_rounding() -> None:
