@@ -65,6 +65,7 @@ class ProgramState(Strict):
     score: tuple[Real, Real] | None = Field(default=None, description="mean and std of reference scores")
     heads: dict[Name, LedgerHead] = Field(default={})
     public: dict[str, Digest] = Field(default={}, description="stage to digest of its public records")
+    gates: Digest | None = Field(default=None, description="release gates, fixed as the run began")
     skipped: tuple[int, ...] = Field(default=(), description="rounds given up by the operator")
 
     @property

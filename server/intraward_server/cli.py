@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from intraward_server import members_cli, superlink_cli
+from intraward_server import members_cli, registry_cli, superlink_cli
 from intraward_server.checkpoint import ProgramState, load_state, read_history, save_state
 from intraward_server.home import ServerHome
 from intraward_server.members import excluded, read_members
@@ -33,6 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(members_cli.app)
 app.add_typer(superlink_cli.app)
+app.add_typer(registry_cli.app, name="registry")
 Home = Annotated[Path, typer.Option("--home", help="The coordinator's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]
 _DEFAULT = Path("coordinator")
@@ -53,6 +54,7 @@ def init(
     Example: intraward-server init program.toml --host fl.example.org --home /srv/coordinator
     """
     from intraward_server.authority import Authority, check_host
+    from intraward_server.gates import agreed_gates
 
     now = datetime.now(UTC)
     config = load_toml(program, ProgramConfig)
@@ -64,6 +66,7 @@ def init(
     if not Path(config.model.path).is_absolute():
         raise ConfigError(program, "model.path", "is not absolute", remedy="give the model's full path")
     files = _beside(program, config)
+    agreed_gates(config, program.parent)
     for name in host or ():
         check_host(name)
     made.make()
@@ -89,6 +92,7 @@ def _beside(program: Path, config: ProgramConfig) -> list[str]:
     terms = config.evaluation
     named = [stage.public for stage in config.stages]
     named += [terms.prompts, terms.preferences, terms.records, terms.closed, terms.calibration]
+    named.append(config.release.gates)
     files = sorted({name for name in named if name is not None and not Path(name).is_absolute()})
     for name in files:
         if ".." in Path(name).parts or not (program.parent / name).is_file():
@@ -250,19 +254,31 @@ def evaluate(
 
 
 @app.command()
-def release(home: Home = _DEFAULT, as_json: Json = False) -> None:
-    """Sign the finished run's policy as the released one.
+def release(
+    ledger: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A hospital's ledger.jsonl; repeat for each.")
+    ] = None,
+    attacks: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE", help="Result of intraward-simulate attack, or a folder of them; repeat."
+        ),
+    ] = None,
+    home: Home = _DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Judge the finished run's policy by its gates, and sign the release bundle, or say why not.
 
-    Example: intraward-server release --home /srv/coordinator
+    Example: intraward-server release --ledger alder.jsonl --attacks attacks/ --home /srv/coordinator
     """
     from intraward_server.release import release as sign_release
 
-    value = sign_release(home)
-    show(
-        value.model_dump(mode="json"),
-        as_json=as_json,
-        text=f"released {value.adapter[:16]} in {home / value.folder}",
-    )
+    made = sign_release(home, ledger or [], attacks or [], datetime.now(UTC))
+    value = {"release": made.release.number, "adapter": made.release.adapter, "folder": str(made.folder)}
+    value |= {"gates": [result.model_dump(mode="json") for result in made.gates]}
+    lines = [f"  {result.status:<12} {result.name}: {result.asked}" for result in made.gates]
+    text = f"release {made.release.number}: {made.release.adapter[:16]} in {made.folder}"
+    show(value, as_json=as_json, text="\n".join([text, *lines]))
 
 
 def main() -> None:

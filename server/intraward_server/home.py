@@ -96,9 +96,24 @@ class ServerHome:
         return self.root / "evaluation.json"
 
     @property
+    def gates(self) -> Path:
+        """Release gates as they were when the run began; every plan names their digest."""
+        return self.root / "agreed-gates.toml"
+
+    @property
+    def releases(self) -> Path:
+        """Release bundles, one numbered folder each."""
+        return self.root / "releases"
+
+    @property
     def release(self) -> Path:
-        """Signed pointer to the released adapter."""
+        """The signed list of the release in force, a copy of its bundle's."""
         return self.root / "release.json"
+
+    @property
+    def revoked(self) -> Path:
+        """Signed ``RevocationList``: adapters that nobody is to use any more."""
+        return self.root / "revoked.json"
 
     @property
     def adapters(self) -> Path:

@@ -20,11 +20,10 @@ from intraward_shared.errors import ConfigError, ContractError, EnrolmentRefused
 from intraward_shared.leaving import LEAVE_DOMAIN, LeaveStatement
 from intraward_shared.program import ProgramConfig
 from intraward_shared.protocol import open_signed, sign_value
+from intraward_shared.revocation import Reason
 from intraward_shared.signing import SigningKey
 
 MEMBERS_DOMAIN = "intraward/members/v1"
-
-Reason = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,300}$")]
 
 
 class Revocation(Strict):

@@ -12,6 +12,8 @@ from typing import Any
 
 from intraward_server.checkpoint import LedgerHead
 from intraward_shared.protocol import LoraSpec
+from intraward_shared.release import HubTerms
+from intraward_shared.release_card import front_matter, model_index
 from intraward_shared.stages import Stage
 
 
@@ -34,9 +36,16 @@ class Lineage:
 
 
 def card(
-    lineage: Lineage, lora: LoraSpec, name: str, heads: tuple[str, ...], measured: Mapping[str, Any]
+    lineage: Lineage,
+    lora: LoraSpec,
+    name: str,
+    heads: tuple[str, ...],
+    measured: Mapping[str, Any],
+    hub: HubTerms,
 ) -> str:
-    """Model card: what the folder is, how to load it, what it does not promise."""
+    """Model card in the Hub's format: what the folder is, how to load it, what it does not promise."""
+    tags = [lineage.stage.value, *(["simulated"] if lineage.simulated else [])]
+    head = front_matter(hub, tags, model_index(f"{lineage.run_id}-{name[:8]}", {"reward_model": measured}))
     origin = (
         f"stage {lineage.stage.value}, round {lineage.round} of run `{lineage.run_id}`{_version(lineage)}"
         if lineage.round
@@ -48,10 +57,7 @@ def card(
         else ""
     )
     extra = f"`heads.safetensors` holds {', '.join(f'`{h}`' for h in heads)}.\n" if heads else ""
-    return f"""---
-library_name: peft
-tags: [lora, intraward]
----
+    return f"""{head}
 # intraward adapter {name[:16]}
 
 LoRA adapter (r = {lora.r}, lora_alpha = {lora.lora_alpha}), {origin}.

@@ -124,6 +124,7 @@ def build_plan(
             "nonce": _nonce(config, state.run_id, at.round),
             "simulated": config.program.simulated,
             "seed": config.program.seed,
+            "gates": state.gates,
         }
     )
 

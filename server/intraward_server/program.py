@@ -141,7 +141,12 @@ class Program:
         card = self._s.scorecard
         figures = card.final(self._succession.beside_sft(), proxy_terms(self._s.config, self._s.state))
         judge = "" if card.gold is None else card.gold.name
-        return figures | {"over_optimisation": summary(read_history(self._s.home.history), judge)}
+        state = self._s.state
+        return figures | {
+            "run_id": state.run_id,
+            "adapters": {"policy": state.policy, "reward": state.reward},
+            "over_optimisation": summary(read_history(self._s.home.history), judge),
+        }
 
     def _clear_inbox(self) -> None:
         """Remove updates of rounds that are over: a crash came before that, or the round was given up."""

@@ -13,32 +13,37 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from intraward_server.modelcard import Lineage, card
 from intraward_shared.adapters import State, encode, state_digest
 from intraward_shared.durable import sync_folder, write_durably
-from intraward_shared.errors import DigestError
+from intraward_shared.errors import ConfigError, DigestError
 from intraward_shared.protocol import LoraSpec, sign_value
+from intraward_shared.release import HubTerms
 from intraward_shared.signed_adapter import (
     ADAPTER_DOMAIN,
+    MANIFEST_FILE,
     AdapterManifest,
     read_manifest,
     read_signed_adapter,
 )
 from intraward_shared.signing import SigningKey, digest
+from intraward_shared.source_code import code_digest
 from intraward_shared.stages import SCORE_HEAD, VALUE_HEAD
 
-MANIFEST = "intraward_adapter.json"
+_SHORTEST = 6
 
 
 class Registry:
     """The coordinator's folder of signed adapters."""
 
-    def __init__(self, folder: Path, key: SigningKey, lora: LoraSpec) -> None:
+    def __init__(self, folder: Path, key: SigningKey, lora: LoraSpec, hub: HubTerms | None = None) -> None:
         """Open the folder; what a killed coordinator left half-written is removed."""
-        self._folder, self._key, self._lora = folder, key, lora
+        self._folder, self._key, self._lora, self._hub = folder, key, lora, hub or HubTerms()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for left in folder.glob(".part-*"):
             shutil.rmtree(left)
@@ -60,7 +65,7 @@ class Registry:
         if self.path(name).exists():
             self.load(name)
             return name
-        files = _files(state, lineage, self._lora, name, measured or {})
+        files = self._files(state, lineage, name, measured or {})
         manifest = AdapterManifest(
             run_id=lineage.run_id,
             stage=lineage.stage,
@@ -74,8 +79,10 @@ class Registry:
             ledger_heads={site: (head.sequence, head.entry) for site, head in (lineage.heads or {}).items()},
             simulated=lineage.simulated,
             lora=self._lora,
+            code_version=version("intraward"),
+            code=server_code(),
         )
-        files[MANIFEST] = sign_value(manifest, ADAPTER_DOMAIN, self._key)
+        files[MANIFEST_FILE] = sign_value(manifest, ADAPTER_DOMAIN, self._key)
         self._write(name, files)
         return name
 
@@ -97,6 +104,10 @@ class Registry:
             )
         return manifest, state
 
+    def manifest(self, name: str) -> AdapterManifest:
+        """The verified manifest; its files are not looked at."""
+        return read_manifest(self.path(name), self._key.public)[0]
+
     def ancestry(self, names: Iterable[str]) -> dict[str, bytes]:
         """Signed manifests of some adapters and of all that they descend from, by adapter digest.
 
@@ -112,6 +123,47 @@ class Registry:
                 waiting += manifest.parents
         return found
 
+    def names(self) -> list[str]:
+        """Digests of all adapters, by their verified manifests, oldest round first.
+
+        Raises:
+            ContractError, SignatureError: a folder is no signed adapter.
+        """
+        folders = sorted(path for path in self._folder.iterdir() if path.is_dir())
+        found = [read_manifest(folder, self._key.public)[0] for folder in folders]
+        return [manifest.digest for manifest in sorted(found, key=lambda each: (each.round, each.digest))]
+
+    def find(self, name: str) -> str:
+        """The one digest that begins with ``name``.
+
+        Raises:
+            ConfigError: none does, or more than one.
+        """
+        found = [each for each in self.names() if each.startswith(name)]
+        if len(found) != 1 or len(name) < _SHORTEST:
+            raise ConfigError(
+                self._folder,
+                "",
+                "no adapter, or more than one, has this name",
+                remedy=f"intraward-server registry list shows them; give at least {_SHORTEST} digits",
+            )
+        return found[0]
+
+    def _files(
+        self, state: State, lineage: Lineage, name: str, measured: Mapping[str, Any]
+    ) -> dict[str, bytes]:
+        heads = {n: a for n, a in state.items() if n in SCORE_HEAD or n in VALUE_HEAD}
+        factors = {n: a for n, a in state.items() if n not in heads}
+        config = _peft_config(self._lora, self._hub.base_model)
+        files = {
+            "adapter_config.json": json.dumps(config, indent=2, sort_keys=True).encode(),
+            "adapter_model.safetensors": encode(factors),
+            "README.md": card(lineage, self._lora, name, tuple(heads), measured, self._hub).encode(),
+        }
+        if heads:
+            files["heads.safetensors"] = encode(heads)
+        return files
+
     def _write(self, name: str, files: Mapping[str, bytes]) -> None:
         temporary = Path(tempfile.mkdtemp(prefix=".part-", dir=self._folder))
         for file, data in files.items():
@@ -120,26 +172,17 @@ class Registry:
         sync_folder(self._folder)
 
 
-def _files(
-    state: State, lineage: Lineage, lora: LoraSpec, name: str, measured: Mapping[str, Any]
-) -> dict[str, bytes]:
-    heads = {n: a for n, a in state.items() if n in SCORE_HEAD or n in VALUE_HEAD}
-    factors = {n: a for n, a in state.items() if n not in heads}
-    files = {
-        "adapter_config.json": json.dumps(_peft_config(lora), indent=2, sort_keys=True).encode(),
-        "adapter_model.safetensors": encode(factors),
-        "README.md": card(lineage, lora, name, tuple(heads), measured).encode(),
-    }
-    if heads:
-        files["heads.safetensors"] = encode(heads)
-    return files
+@cache
+def server_code() -> str:
+    """SHA-256 over the source files of this package."""
+    return code_digest(Path(__file__).parent)
 
 
-def _peft_config(lora: LoraSpec) -> dict[str, object]:
+def _peft_config(lora: LoraSpec, base_model: str | None) -> dict[str, object]:
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": None,
+        "base_model_name_or_path": base_model,
         "inference_mode": True,
         "r": lora.r,
         "lora_alpha": lora.lora_alpha,

@@ -1,67 +1,229 @@
-"""The release: one signed sentence that says which adapter of which run the consortium stands for.
+"""A release: gates judged, and the bundle signed that a review board, hospitals and auditors can check alone.
 
-Rule 9 of DESIGN.md. The pointer names the adapter and the evaluation by digest, so neither can change
-under it. Release gates (refusing by figures) are not built yet; a person reads ``evaluation.json``
-and runs the command.
+Rule 9 of DESIGN.md. Everything is gathered in memory, judged by the gates that were fixed before the first
+round, written beside its place and run through the auditor's own checks (``audit_release``) before it gets
+its name: what ``intraward-audit bundle`` would refuse is never released.
 """
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from intraward_server.checkpoint import load_state
+from intraward_server.checkpoint import ProgramState, load_state
+from intraward_server.gates import fixed_gates
 from intraward_server.home import ServerHome
-from intraward_server.registry import Registry
-from intraward_shared.config import Strict
-from intraward_shared.durable import write_durably
-from intraward_shared.errors import RoundFailed
+from intraward_server.registry import Registry, server_code
+from intraward_server.revocations import revocations
+from intraward_shared.attack_results import AttackResult, read_attacks
+from intraward_shared.audit_release import gate_table, judge_bundle, verify_release
+from intraward_shared.certificates import privacy_report
+from intraward_shared.durable import sync_folder, write_durably
+from intraward_shared.errors import ConfigError, ReleaseRefused, RoundFailed
+from intraward_shared.ledger_chain import VerifiedLedger, policy_entry, read_ledger
 from intraward_shared.program import load_program
-from intraward_shared.protocol import Digest, Name, open_signed, sign_value
+from intraward_shared.protocol import sign_value, to_bytes
+from intraward_shared.release import (
+    ADAPTER,
+    ATTACKS,
+    CARD,
+    EVALUATION,
+    LEDGERS,
+    LINEAGE,
+    PLANS,
+    RECEIPTS,
+    RELEASE_DOMAIN,
+    RELEASE_FILE,
+    REPORT,
+    RESULTS,
+    REVOKED,
+    RULES,
+    HubTerms,
+    Release,
+    ReleasedSite,
+)
+from intraward_shared.release_card import release_card
+from intraward_shared.release_gates import GateResult
+from intraward_shared.signed_adapter import MANIFEST_FILE, AdapterManifest
 from intraward_shared.signing import SigningKey, digest
 
-RELEASE_DOMAIN = "intraward/release/v1"
+Files = dict[str, bytes]
 
 
-class Release(Strict):
-    """What was released. ``folder`` is below the coordinator's home."""
+@dataclass(frozen=True)
+class Released:
+    """What was signed, where it lies, and what the gates said."""
 
-    run_id: Name
-    adapter: Digest
-    base_model: Digest
-    evaluation: Digest
-    folder: str
-    simulated: bool
+    release: Release
+    folder: Path
+    gates: tuple[GateResult, ...]
 
 
-def release(root: Path) -> Release:
-    """Sign the pointer to the finished run's policy.
+def release(root: Path, ledgers: Sequence[Path], attacks: Sequence[Path], now: datetime) -> Released:
+    """Judge the finished run's policy, and sign its release bundle.
+
+    Args:
+        root: the coordinator's folder.
+        ledgers: a ledger file of every hospital behind the adapter.
+        attacks: results of the attack suite, or folders of them.
+        now: the coordinator's clock, UTC.
 
     Raises:
         RoundFailed: the program is not finished.
-        SignatureError, DigestError: the adapter on disk is not the one that was signed.
+        ReleaseRefused: a gate failed, or a check of the bundle; names every gate that failed.
+        IntrawardError: a ledger, adapter, receipt or result is missing or was altered; names it.
     """
     home = ServerHome(root)
     config, key, state = load_program(home.program), SigningKey.load(home.key), load_state(home.state)
     if state is None or state.status != "finished" or state.policy is None:
         raise RoundFailed("the program is not finished, so there is nothing to release", remedy="start it")
-    registry = Registry(home.adapters, key, config.lora)
-    registry.load(state.policy)
+    registry = Registry(home.adapters, key, config.lora, config.release)
+    manifests = _lineage(registry, state.policy)
+    revocations(home, key).refuse(manifests)
+    books = _books(manifests.values(), ledgers)
+    tried: dict[str, AttackResult] = {each.attack: each for each in read_attacks(attacks)}
+    report = privacy_report([books[s] for s in sorted(books)], [tried[n] for n in sorted(tried)])
+    figures = report.model_dump(mode="json")
+    evaluation = _evaluation(home)
+    files = _evidence(home, state, registry, manifests, books, tried)
+    files |= {RULES: fixed_gates(home, state.gates), REPORT: _pretty(figures)}
+    gates = judge_bundle(files, evaluation, figures, tried)
+    if failed := [result.reason for result in gates if not result.passed]:
+        raise ReleaseRefused(
+            f"{len(failed)} of {len(gates)} release gates failed:\n- " + "\n- ".join(failed),
+            remedy="nothing was signed; mend what is named and run the command again",
+        )
+    files[RESULTS] = _pretty(gate_table(gates))
+    made = manifests[state.policy]
     value = Release(
+        number=1 + max((number for number, _ in bundles(home)), default=0),
+        time=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         run_id=state.run_id,
         adapter=state.policy,
         base_model=state.base_model,
-        evaluation=digest(home.evaluation.read_bytes()),
-        folder=registry.path(state.policy).relative_to(root).as_posix(),
-        simulated=config.program.simulated,
+        stage=made.stage,
+        round=made.round,
+        iteration=made.iteration,
+        simulated=made.simulated,
+        sites={site: _site(entries) for site, entries in books.items()},
+        hub=HubTerms(license=config.release.license, base_model=config.release.base_model),
+        code_version=version("intraward"),
+        code=server_code(),
+        files={},
     )
-    write_durably(home.release, sign_value(value, RELEASE_DOMAIN, key))
+    files[CARD] = release_card(value, evaluation, figures, gates).encode()
+    value = value.model_copy(update={"files": {name: digest(data) for name, data in files.items()}})
+    return Released(value, _write(home, value, files, key), gates)
+
+
+def bundles(home: ServerHome) -> list[tuple[int, Path]]:
+    """Release bundles by number, oldest first; a torn one is none."""
+    if not home.releases.is_dir():
+        return []
+    return sorted((int(path.name), path) for path in home.releases.iterdir() if path.name.isdigit())
+
+
+def _lineage(registry: Registry, name: str) -> dict[str, AdapterManifest]:
+    registry.load(name)
+    found = {each: registry.manifest(each) for each in registry.ancestry([name])}
+    if not found[name].round:
+        raise ReleaseRefused("no hospital has trained the policy", remedy="run the program's rounds first")
+    return found
+
+
+def _books(manifests: Iterable[AdapterManifest], paths: Sequence[Path]) -> dict[str, VerifiedLedger]:
+    """The ledger of every hospital on the way, by name; those of others are not asked for."""
+    named = sorted({site for manifest in manifests for site in manifest.ledger_heads})
+    found: dict[str, VerifiedLedger] = {}
+    for path in paths:
+        entries = read_ledger(path)
+        site = policy_entry(entries).site
+        if site in found:
+            raise ConfigError(
+                path, "--ledger", "a ledger of this hospital was given before", remedy="give one"
+            )
+        if site not in named:
+            raise ConfigError(path, "--ledger", "is of a hospital that took no part", remedy="leave it out")
+        found[site] = entries
+    if missing := [site for site in named if site not in found]:
+        raise ReleaseRefused(
+            f"no ledger was given of {', '.join(missing)}",
+            remedy="ask each hospital for a copy of its ledger.jsonl and give it with --ledger",
+        )
+    return found
+
+
+def _evaluation(home: ServerHome) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = json.loads(home.evaluation.read_bytes())
+    except (OSError, ValueError):
+        raise ReleaseRefused(
+            f"{home.evaluation}: cannot be read", remedy="restore it, or start the program again"
+        ) from None
     return value
 
 
-def read_release(path: Path, public: str) -> Release:
-    """Verify a release pointer with the coordinator's public key.
+def _evidence(
+    home: ServerHome,
+    state: ProgramState,
+    registry: Registry,
+    manifests: Mapping[str, AdapterManifest],
+    books: Mapping[str, VerifiedLedger],
+    tried: Mapping[str, AttackResult],
+) -> Files:
+    policy = registry.path(str(state.policy))
+    files = {f"{ADAPTER}{path.name}": path.read_bytes() for path in policy.iterdir()}
+    for name, manifest in manifests.items():
+        files[f"{LINEAGE}{name}.json"] = (registry.path(name) / MANIFEST_FILE).read_bytes()
+        for plan in manifest.plans:
+            files[f"{PLANS}{plan}.json"] = _read(home.plan(manifest.round))
+    for site, entries in books.items():
+        files[f"{LEDGERS}{site}.jsonl"] = _lines(entries)
+        for path in sorted(home.receipt(site, 1).parent.glob("*.json")):
+            files[f"{RECEIPTS}{site}/{path.name}"] = path.read_bytes()
+    for name, result in tried.items():
+        files[f"{ATTACKS}{name}.json"] = _pretty(result.model_dump(mode="json"))
+    return files | {EVALUATION: home.evaluation.read_bytes(), REVOKED: _read(home.revoked)}
 
-    Raises:
-        ContractError, SignatureError: not a release, or signed by another key.
-    """
-    return open_signed(path.read_bytes(), RELEASE_DOMAIN, Release, public)
+
+def _site(entries: VerifiedLedger) -> ReleasedSite:
+    last = entries[-1]
+    return ReleasedSite(public_key=policy_entry(entries).public, sequence=last.sequence, head=last.hash)
+
+
+def _lines(entries: VerifiedLedger) -> bytes:
+    return b"".join(to_bytes(entry) + b"\n" for entry in entries)
+
+
+def _write(home: ServerHome, value: Release, files: Files, key: SigningKey) -> Path:
+    """Write the bundle beside its place, check it as an auditor does, and give it its name."""
+    draft, place = home.releases / ".part", home.releases / str(value.number)
+    shutil.rmtree(draft, ignore_errors=True)
+    envelope = sign_value(value, RELEASE_DOMAIN, key)
+    try:
+        for name, data in {**files, RELEASE_FILE: envelope}.items():
+            write_durably(draft / name, data)
+        verify_release(draft, key.public)
+        draft.rename(place)
+        sync_folder(home.releases)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    write_durably(home.release, envelope)
+    return place
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise ReleaseRefused(f"{path}: cannot be read", remedy="restore it from your backup") from None
+
+
+def _pretty(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()

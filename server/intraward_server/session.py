@@ -12,6 +12,7 @@ from typing import Any
 
 from intraward_server.checkpoint import ProgramState, load_state, save_state
 from intraward_server.evaluation import Scorer
+from intraward_server.gates import agreed_gates
 from intraward_server.gold import open_gold
 from intraward_server.home import ServerHome
 from intraward_server.members import excluded
@@ -82,7 +83,7 @@ def open_session(root: Path, gold: Scorer | None = None) -> Session:
         )
     schedule = home.schedule.read_bytes() if home.schedule.exists() else None
     value = open_signed(schedule, PROGRAM_DOMAIN, ProgramSchedule, key.public) if schedule else None
-    registry = Registry(home.adapters, key, config.lora)
+    registry = Registry(home.adapters, key, config.lora, config.release)
     return Session(home, config, key, base, registry, scorecard, state, schedule, value)
 
 
@@ -104,7 +105,8 @@ def _begin(
     seed: int,
 ) -> ProgramState:
     """Fix what the run depends on; the state file comes last, so a crash before it begins anew."""
-    run_id = name_run(config)
+    run_id, gates = name_run(config), agreed_gates(config, home.root)
+    write_durably(home.gates, gates)
     for data in snapshots.values():
         write_durably(home.public(digest(data)), data)
     schedule = build_schedule(config, run_id)
@@ -117,6 +119,7 @@ def _begin(
         base_model=base.digest,
         public_seed=seed,
         public={name: digest(data) for name, data in snapshots.items()},
+        gates=digest(gates),
     )
     save_state(home.state, state)
     return state

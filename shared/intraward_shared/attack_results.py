@@ -14,21 +14,22 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from intraward_shared.config import Strict
 from intraward_shared.errors import ConfigError
 from intraward_shared.privacy import TOLERANCE, events_to_epsilon
 from intraward_shared.protocol import Digest, Mechanism
+from intraward_shared.scalars import Version
 
 Attack = Literal["gauge", "membership", "inversion", "canary", "one-run"]
 Privacy = Literal["on", "off", "cut"]
 """``cut``: the noise that the claim asks for, made too small on purpose; the attack must notice."""
 Worst = Literal["largest", "smallest"]
 Sense = Literal["at most", "at least", "above"]
-Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
+Label = Version
 
 MAX_BYTES = 1_000_000
 LARGEST_CLAIM = 8.0
@@ -202,12 +203,21 @@ def _judge(rule: GateRule, figures: Sequence[AttackFigure]) -> AttackGate:
 
 
 def _read(path: Path) -> AttackResult:
-    remedy = "write it anew with intraward-simulate attack NAME --out FILE"
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError:
         raise ConfigError(path, "", "cannot be read", remedy="check the path") from None
+    return open_attack(raw, path)
+
+
+def open_attack(raw: bytes, path: object) -> AttackResult:
+    """A result from its bytes, every claimed epsilon recomputed; ``path`` names them in errors.
+
+    Raises:
+        ConfigError: not such a result.
+    """
+    remedy = "write it anew with intraward-simulate attack NAME --out FILE"
     if len(raw) > MAX_BYTES:
         raise ConfigError(path, "", "too large for an attack's result", remedy=remedy)
     try:

@@ -21,6 +21,8 @@ import typer
 from intraward_shared.attack_results import read_attacks
 from intraward_shared.audit_adapter import trace, trace_text
 from intraward_shared.audit_page import headline, render
+from intraward_shared.audit_release import verify_release
+from intraward_shared.audit_release_text import release_table, release_text
 from intraward_shared.audit_report import Accountant, asked, audit_report
 from intraward_shared.audit_verify import verify_ledgers, verify_text
 from intraward_shared.certificates import PrivacyCertificate, PrivacyReport, certify
@@ -192,6 +194,25 @@ def adapter(
     value = manifest.model_dump(mode="json") | {"verified": True, "tensors": len(state), "lineage": rows}
     text = f"verified: {manifest.stage} round {manifest.round}, {manifest.digest}{stamp}"
     show(value, as_json=as_json, text=f"{text}\n{trace_text(rows)}")
+
+
+@app.command()
+def bundle(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A release bundle, with release.json.")],
+    public_key: Annotated[str, typer.Option(metavar="HEX", help="Public key of the coordinator.")],
+    site_key: SiteKeys = None,
+    as_json: Json = False,
+) -> None:
+    """Verify a release bundle alone: signatures, digests, lineage, ledgers, epsilon, and every gate anew.
+
+    Without --site-key the hospitals' keys are the coordinator's word.
+
+    Example: intraward-audit bundle releases/1 --public-key 3b6a27bc...
+    """
+    _check_key("--public-key", public_key)
+    keys = _site_keys(site_key or [])
+    found = verify_release(folder, public_key, keys)
+    show(release_table(found, keys), as_json=as_json, text=release_text(found, keys))
 
 
 def _site_keys(options: Sequence[str]) -> dict[str, str]:

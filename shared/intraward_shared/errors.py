@@ -21,6 +21,7 @@ do; it never holds a value from a record. The tree::
      +-- AdmissionRefused    the coordinator does not take an update   (check)
      +-- TrainingAborted     training stopped after rows were read; the charge stays
      +-- RoundFailed         no quorum, or the deadline passed
+ +-- ReleaseRefused      an adapter may not be released: gates that failed, or a revocation
 
 ``code`` is the only part that may cross the hospital's edge.
 """
@@ -169,3 +170,9 @@ class RoundFailed(IntrawardError):
     """A round ended without its quorum."""
 
     code = "ROUND"
+
+
+class ReleaseRefused(IntrawardError):
+    """An adapter may not be released, or was revoked; names each reason."""
+
+    code = "RELEASE"

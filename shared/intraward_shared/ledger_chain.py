@@ -75,6 +75,15 @@ def read_ledger(path: Path | str, public: str | None = None) -> VerifiedLedger:
         raise LedgerError(
             f"{path}: no ledger can be read", remedy="check the path; one that is lost must be restored"
         ) from None
+    return open_ledger(data, path, public)
+
+
+def open_ledger(data: bytes, place: object, public: str | None = None) -> VerifiedLedger:
+    """Verify a ledger's bytes; ``place`` names them in errors.
+
+    Raises:
+        LedgerError: as ``read_ledger``.
+    """
     try:
         if data and not data.endswith(b"\n"):
             raise LedgerError(
@@ -83,7 +92,7 @@ def read_ledger(path: Path | str, public: str | None = None) -> VerifiedLedger:
         parsed = parse_lines(data)
         history = verify_chain(parsed, public, data.split(b"\n")[:-1])
     except LedgerError as error:
-        raise LedgerError(f"{path}: {error.message}", remedy=error.remedy) from None
+        raise LedgerError(f"{place}: {error.message}", remedy=error.remedy) from None
     return VerifiedLedger(parsed, history)
 
 

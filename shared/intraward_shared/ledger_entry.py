@@ -18,6 +18,7 @@ from pydantic import Field, StringConstraints
 
 from intraward_shared.config import Strict
 from intraward_shared.protocol import Digest, Mechanism, Name, Real, Slot, to_bytes
+from intraward_shared.scalars import unused
 from intraward_shared.signing import SigningKey, canonical_json, digest
 from intraward_shared.stages import Stage
 
@@ -43,10 +44,6 @@ class Kind(StrEnum):
     BURN = "BURN"
 
 
-def _unused(value: object) -> bool:
-    return value is None
-
-
 class PolicyTerms(Strict):
     """What a POLICY entry adds: the site's public key, its lifetime cap, the digest of its policy.
 
@@ -57,8 +54,8 @@ class PolicyTerms(Strict):
     public: Digest
     policy: Digest
     lifetime_epsilon: Real = Field(gt=0, le=1000)
-    officer: Digest | None = Field(default=None, exclude_if=_unused)
-    second_path: AbsolutePath | None = Field(default=None, exclude_if=_unused)
+    officer: Digest | None = Field(default=None, exclude_if=unused)
+    second_path: AbsolutePath | None = Field(default=None, exclude_if=unused)
 
 
 class Burn(Strict):
@@ -101,8 +98,8 @@ class LedgerEntry(Strict):
     output: Digest | None = None
     process_died: bool | None = None
     terms: PolicyTerms | None = None
-    burn: Burn | None = Field(default=None, exclude_if=_unused)
-    countersignature: Signature | None = Field(default=None, exclude_if=_unused)
+    burn: Burn | None = Field(default=None, exclude_if=unused)
+    countersignature: Signature | None = Field(default=None, exclude_if=unused)
     unit: Literal["patient"]
     adjacency: Literal["add_remove"]
     delta: Real = Field(gt=0, lt=1)

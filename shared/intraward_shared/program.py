@@ -24,6 +24,7 @@ from intraward_shared.aggregation_terms import AggregationTerms
 from intraward_shared.config import Strict, load_toml
 from intraward_shared.errors import ConfigError
 from intraward_shared.protocol import Digest, LoraSpec, Mechanism, Name, Real, Slot, TrainingSpec
+from intraward_shared.release import HubTerms
 from intraward_shared.shaping import AnswerRule, ShapingTerms
 from intraward_shared.signing import digest
 from intraward_shared.stages import ON_POLICY, Part, Stage
@@ -226,6 +227,12 @@ class EvaluationConfig(Strict):
     gold: GoldTerms | None = None
 
 
+class ReleaseTerms(HubTerms):
+    """What a release asks and says: ``gates`` is a TOML file of rules (the shipped ones if left out)."""
+
+    gates: str | None = None
+
+
 class ProgramConfig(Strict):
     """The whole of ``program.toml``."""
 
@@ -237,6 +244,7 @@ class ProgramConfig(Strict):
     aggregation: AggregationTerms = AggregationTerms()
     admission: AdmissionTerms = AdmissionTerms()
     evaluation: EvaluationConfig = EvaluationConfig()
+    release: ReleaseTerms = ReleaseTerms()
 
     @model_validator(mode="after")
     def _stages_follow_each_other(self) -> Self:
@@ -323,7 +331,7 @@ class ProgramConfig(Strict):
     @property
     def agreed_digest(self) -> str:
         """Digest of all that the run depends on; evaluation, file paths and waiting times may change."""
-        agreed = self.model_dump(mode="json", exclude={"evaluation", "model"})
+        agreed = self.model_dump(mode="json", exclude={"evaluation", "model", "release"})
         if self.aggregation == AggregationTerms():
             del agreed["aggregation"]  # a run that began before there was a choice goes on
         for stage in agreed["stages"]:

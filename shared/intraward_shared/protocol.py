@@ -18,6 +18,7 @@ from intraward_shared.errors import ContractError, DigestError, SignatureError
 from intraward_shared.reward_heads import HeadTerms, RewardHeads
 from intraward_shared.scalars import Name as Name
 from intraward_shared.scalars import Real as Real
+from intraward_shared.scalars import unused
 from intraward_shared.shaping import ShapingTerms
 from intraward_shared.signing import SigningKey, canonical_json, digest, parse_canonical, verify
 from intraward_shared.stages import Part, Stage
@@ -205,14 +206,11 @@ class RoundPlan(Strict):
     nonce: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
     simulated: bool = False
     seed: int | None = Field(default=None, description="simulation only; refused by a real site")
+    gates: Digest | None = Field(default=None, exclude_if=unused, description="release gates, fixed before")
 
     @model_validator(mode="after")
-    def _heads_are_declared(self) -> Self:
+    def _terms_fit(self) -> Self:
         self.training.heads.check(self.lora.reward)
-        return self
-
-    @model_validator(mode="after")
-    def _patients_stop_nothing(self) -> Self:
         if self.mechanism is not None and self.training.stops:
             raise ValueError("target_kl and max_ratio may not stop a round on patients' rows")
         return self

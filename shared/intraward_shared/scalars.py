@@ -11,6 +11,11 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer, StringConstraints
 
 
+def unused(value: object) -> bool:
+    """Whether an optional field is left out of its canonical form, so that older bytes stay as they were."""
+    return value is None
+
+
 def _read_real(value: Any) -> Any:
     if isinstance(value, str):
         number = float(value)
@@ -22,5 +27,8 @@ def _read_real(value: Any) -> Any:
 
 Real = Annotated[float, BeforeValidator(_read_real), PlainSerializer(repr, return_type=str)]
 """A finite float that travels as its shortest decimal string."""
+
+Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]{1,64}$")]
+"""Version of an installed package, as ``importlib.metadata`` tells it."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]

@@ -6,6 +6,7 @@ them: signature by the expected key, digest of every file, digest of the tensors
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 
 from pydantic import Field, field_validator
@@ -14,6 +15,7 @@ from intraward_shared.adapters import Array, decode, state_digest
 from intraward_shared.config import Strict
 from intraward_shared.errors import ContractError, DigestError, SignatureError
 from intraward_shared.protocol import Digest, LoraSpec, Name, open_signed
+from intraward_shared.scalars import Version, unused
 from intraward_shared.signing import digest
 from intraward_shared.stages import Stage
 
@@ -26,6 +28,7 @@ class AdapterManifest(Strict):
     """What an adapter is and where it comes from; ``round`` is 0 for one that no hospital has touched.
 
     ``iteration`` is its version: reward model v2 and policy v2 are those of the second iteration.
+    ``code`` is the SHA-256 over the source files of the coordinator's package, ``code_version`` its version.
     """
 
     run_id: Name
@@ -40,6 +43,8 @@ class AdapterManifest(Strict):
     ledger_heads: dict[Name, tuple[int, Digest]] = Field(default={})
     simulated: bool
     lora: LoraSpec
+    code_version: Version | None = Field(default=None, exclude_if=unused)
+    code: Digest | None = Field(default=None, exclude_if=unused)
 
     @field_validator("files")
     @classmethod
@@ -64,11 +69,20 @@ def read_manifest(folder: Path, public: str) -> tuple[AdapterManifest, bytes]:
         raise SignatureError(
             f"{folder}: the adapter is not signed", remedy="use an adapter that has intraward_adapter.json"
         ) from None
+    return open_manifest(envelope, public, folder / MANIFEST_FILE), envelope
+
+
+def open_manifest(envelope: bytes, public: str, place: object) -> AdapterManifest:
+    """A manifest from its signed bytes; ``place`` names them in errors.
+
+    Raises:
+        SignatureError, ContractError: as ``read_manifest``.
+    """
     try:
-        return open_signed(envelope, ADAPTER_DOMAIN, AdapterManifest, public), envelope
+        return open_signed(envelope, ADAPTER_DOMAIN, AdapterManifest, public)
     except ContractError as error:
         remedy = error.remedy or "fetch the adapter again"
-        raise type(error)(f"{folder / MANIFEST_FILE}: {error.message}", remedy=remedy) from None
+        raise type(error)(f"{place}: {error.message}", remedy=remedy) from None
 
 
 def read_signed_adapter(folder: Path, public: str) -> tuple[AdapterManifest, dict[str, Array]]:
@@ -85,10 +99,28 @@ def read_signed_adapter(folder: Path, public: str) -> tuple[AdapterManifest, dic
     """
     manifest, _ = read_manifest(folder, public)
     contents = {name: _read(folder / name) for name in manifest.files}
+    there = {path.name for path in folder.iterdir()} - {MANIFEST_FILE}
+    return manifest, tensors_of(manifest, contents, there, folder)
+
+
+def tensors_of(
+    manifest: AdapterManifest, contents: Mapping[str, bytes], there: set[str], folder: Path
+) -> dict[str, Array]:
+    """Tensors of an adapter, after every file was held against its verified manifest.
+
+    Args:
+        manifest: verified.
+        contents: the files that it names.
+        there: names of all files that lie beside it.
+        folder: where they lie, for errors.
+
+    Raises:
+        DigestError, ContractError: as ``read_signed_adapter``.
+    """
     for name, data in contents.items():
         if digest(data) != manifest.files[name]:
             raise DigestError(f"{folder / name}: was changed after signing", remedy="fetch the adapter again")
-    if any(path.name not in {MANIFEST_FILE, *contents} for path in folder.iterdir()):
+    if there - set(contents):
         raise DigestError(f"{folder}: holds a file that was not signed", remedy="fetch the adapter again")
     if TENSOR_FILES[0] not in contents:
         raise ContractError(f"{folder}: the manifest names no {TENSOR_FILES[0]}")
@@ -98,7 +130,7 @@ def read_signed_adapter(folder: Path, public: str) -> tuple[AdapterManifest, dic
             state |= decode(contents[name])
     if state_digest(state) != manifest.digest:
         raise DigestError(f"{folder}: tensors do not match the manifest", remedy="fetch the adapter again")
-    return manifest, state
+    return state
 
 
 def _read(path: Path) -> bytes:

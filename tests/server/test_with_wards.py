@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 import tomli_w
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
 
 from intraward_client.config import SitePolicy
 from intraward_client.initialise import initialise
@@ -14,8 +19,11 @@ from intraward_client.ward import Ward
 from intraward_server.checkpoint import read_history
 from intraward_server.home import ServerHome
 from intraward_server.program import run
+from intraward_server.release import release
 from intraward_server.session import open_session
+from intraward_shared.audit_release import verify_release
 from intraward_shared.config import parse
+from intraward_shared.ledger_chain import policy_entry, read_ledger
 from intraward_shared.modeling import model_digest
 from intraward_shared.signing import SigningKey, digest
 from intraward_simulation.federation import InProcessGrid
@@ -105,3 +113,26 @@ def test_rloo_takes_the_place_of_ppo_and_sends_no_value_head(
     session = open_session(home)
     assert result.policy is not None
     assert all(".lora_" in name for name in session.registry.load(result.policy))
+
+
+@pytest.mark.slow
+def test_what_real_wards_trained_is_released_and_peft_loads_the_bundle(
+    tmp_path: Path, program: dict[str, Any], model_dir: Path, public_files: Any
+) -> None:
+    gate = {"name": "near", "source": "evaluation", "figure": "policy.kl", "at_most": 25.0}
+    (tmp_path / "gates.toml").write_text(tomli_w.dumps({"gates": [gate]}))
+    program["release"] = {"gates": str(tmp_path / "gates.toml")}
+    wards, home = _federate(tmp_path, program, model_dir, public_files)
+    result = run(InProcessGrid(wards), home)
+    for ward in wards.values():
+        ward.close()
+    ledgers = [tmp_path / name / "ledger.jsonl" for name in NAMES]
+    made = release(home, ledgers, [], datetime(2026, 3, 1, tzinfo=UTC))
+    assert made.release.adapter == result.policy
+    public = SigningKey.from_seed(b"c" * 32).public
+    keys = {name: policy_entry(read_ledger(path)).public for name, path in zip(NAMES, ledgers, strict=True)}
+    assert set(verify_release(made.folder, public, keys).ledgers) == set(NAMES)
+    network = AutoModelForCausalLM.from_pretrained(model_dir, dtype=torch.float32)
+    loaded = PeftModel.from_pretrained(network, str(made.folder / "adapter"))
+    moved = [p for name, p in loaded.named_parameters() if "lora_B" in name]
+    assert moved and all(bool(p.abs().sum() > 0) for p in moved)

@@ -6,7 +6,6 @@ package owns its form and its gates (``intraward_shared.attack_results``).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 import intraward_client
 from intraward_shared.attack_results import Attack, AttackClaim, AttackFigure, AttackResult, Privacy, judge
 from intraward_shared.errors import ConfigError
-from intraward_shared.signing import canonical_json, digest
+from intraward_shared.source_code import code_digest
 
 Values = Mapping[str, float]
 Tell = Callable[[float], None]
@@ -60,10 +59,7 @@ def conclude(
 
 def client_code() -> str:
     """SHA-256 over names and contents of the attacked package's source files."""
-    root = Path(intraward_client.__file__).parent
-    files = sorted(root.rglob("*.py"))
-    listing = [[f.relative_to(root).as_posix(), hashlib.sha256(f.read_bytes()).hexdigest()] for f in files]
-    return digest(canonical_json(listing))
+    return code_digest(Path(intraward_client.__file__).parent)
 
 
 def write_result(path: Path, result: AttackResult) -> None:

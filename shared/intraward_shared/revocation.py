@@ -1,0 +1,77 @@
+"""Which adapters the coordinator took back: one signed list that only ever grows.
+
+Rule 9 of DESIGN.md. A release carries the list as it was, a hospital keeps the newest that it has seen and
+takes no shorter or other one in its place, so nobody can bring a revoked adapter back with an old file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from intraward_shared.config import Strict
+from intraward_shared.errors import ContractError, ReleaseRefused
+from intraward_shared.protocol import Digest, open_signed
+
+REVOCATION_DOMAIN = "intraward/revocations/v1"
+REVOCATION_FILE = "revoked.json"
+MAX_LIST_BYTES = 10_000_000
+
+Time = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+Reason = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,300}$")]
+
+
+class Revoked(Strict):
+    """One adapter that nobody is to use, since when and why."""
+
+    adapter: Digest
+    time: Time
+    reason: Reason
+
+
+class RevocationList(Strict):
+    """Every revoked adapter, oldest first; a newer list begins with the older one."""
+
+    schema_version: Literal[1] = 1
+    revoked: tuple[Revoked, ...] = Field(default=())
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len({each.adapter for each in self.revoked}) < len(self.revoked):
+            raise ValueError("an adapter is revoked twice")
+        return self
+
+    def continues(self, older: RevocationList) -> bool:
+        """Whether ``older`` is the beginning of this list."""
+        return self.revoked[: len(older.revoked)] == older.revoked
+
+    def refuse(self, adapters: Iterable[str]) -> None:
+        """Refuse adapters of which one is revoked.
+
+        Raises:
+            ReleaseRefused: names it, with time and reason.
+        """
+        named = set(adapters)
+        for each in self.revoked:
+            if each.adapter in named:
+                raise ReleaseRefused(
+                    f"adapter {each.adapter[:16]} was revoked on {each.time}: {each.reason}",
+                    remedy="do not use it or what descends from it; ask the coordinator for a newer release",
+                )
+
+
+def read_revocations(data: bytes, public: str, place: object) -> RevocationList:
+    """A list from its signed bytes; ``place`` names them in errors.
+
+    Raises:
+        SignatureError, ContractError: changed, or not signed by that coordinator.
+    """
+    if len(data) > MAX_LIST_BYTES:
+        raise ContractError(f"{place}: too long for a list of revoked adapters", remedy="ask for it again")
+    try:
+        return open_signed(data, REVOCATION_DOMAIN, RevocationList, public)
+    except ContractError as error:
+        remedy = error.remedy or "ask the coordinator for its list of revoked adapters"
+        raise type(error)(f"{place}: {error.message}", remedy=remedy) from None
