@@ -111,6 +111,14 @@ class Desk:
             time.sleep(0.2)
         return False
 
+    def end(self, words: list[str]) -> None:
+        """Stop the servers that were started with a line beginning so."""
+        name = [str(Path(sys.executable).parent / words[0]), *words[1:]]
+        for process in self._started:
+            if process.poll() is None and list(process.args)[: len(name)] == name:  # type: ignore[arg-type]
+                process.terminate()
+                process.wait(60)
+
     def ward_answers(self) -> bool:
         """Whether the site's ward describes itself on its socket."""
         try:

@@ -28,6 +28,7 @@ HOST = "localhost"
 def station_serves(desk: Desk, line: str) -> bool:
     """The station answers where the line says, and without a session there is only the login."""
     words = desk.words(line)
+    desk.end(words[:3])  # one station at a time on a site
     if "--listen" not in words:
         return desk.start(words, lambda: _answers(socket=SiteHome(desk.root / "site").label_socket))
     port = free_port()
@@ -48,6 +49,14 @@ def prepares(desk: Desk, line: str) -> bool:
         if not home.desk_socket.exists():
             running.enter_context(serves_desk(running.enter_context(closing(Ward(home)))))
         return desk.call(desk.words(install)) == 0 and desk.call([*desk.words(line), *short]) == 0
+
+
+def adds_answers(desk: Desk, line: str) -> bool:
+    """Two answers to a question of a patient whom nobody has to know."""
+    row = {"id": "q-1", "prompt": "May I swim?", "patient": "P-1011"}
+    row["answers"] = ["Yes, do.", "Not before the wound is closed."]  # type: ignore[assignment]
+    (desk.root / "answers.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    return desk.call(desk.words(line)) == 0
 
 
 def imports_project(desk: Desk, line: str) -> bool:

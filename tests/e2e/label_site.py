@@ -17,6 +17,7 @@ from tests.e2e.label_desk import HOST, make_certificate
 from intraward_client.config import SitePolicy
 from intraward_client.home import SiteHome
 from intraward_client.initialise import initialise
+from intraward_client.labeling.events import SYSTEM
 from intraward_client.labeling.opening import open_book
 from intraward_client.labeling.terms import Role
 from intraward_client.store.vault import Vault
@@ -113,7 +114,9 @@ def lay(
     with open_book(home) as book:
         book.add_items(items.values())
         for name, role in people.items():
-            add_account(book, name, role, passed=name not in new)
+            made = add_account(book, name, role, passed=name not in new)
+            with book.writing() as connection:
+                book.tell(connection, SYSTEM, "user-added", made.name, role=role)
     return LabelSite(home, folder, free_port())
 
 

@@ -26,7 +26,7 @@ from tests.boundary.pages import Command, commands, subcommand_of
 from tests.boundary.sources import ROOT
 from tests.e2e.consortium import enrolls, inspects, joins, provisions, superlink_listens
 from tests.e2e.desk import ALIVE_SECONDS, SITE, Desk, public_key
-from tests.e2e.label_desk import imports_project, prepares, station_serves
+from tests.e2e.label_desk import adds_answers, imports_project, prepares, station_serves
 from tests.e2e.study_rows import lay_study
 
 from intraward_client.config import load_policy
@@ -316,6 +316,7 @@ RECIPES: dict[str, Recipe] = {
     "intraward-client label agreement": passes,
     "intraward-client label export": passes,
     "intraward-client label import": imports_project,
+    "intraward-client label add": adds_answers,
     "intraward-client pause": passes,
     "intraward-client resume": passes,
     "intraward-client trail": passes,

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from intraward_client.home import SiteHome
-from intraward_client.labeling import data_cli
+from intraward_client.labeling import data_cli, intake_cli
 from intraward_client.labeling.terms import Role
 from intraward_shared.command import out, show
 from intraward_shared.errors import LabelError
@@ -28,6 +28,7 @@ user = typer.Typer(
 )
 app.add_typer(user, name="user")
 app.add_typer(data_cli.app)
+app.add_typer(intake_cli.app)
 
 Home = Annotated[Path, typer.Option("--home", help="The site's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]
@@ -103,6 +104,7 @@ def add_user(
     Example: intraward-client label user add dr.lee --role senior --specialty cardiology --home /srv/intraward
     """
     from intraward_client.labeling import accounts
+    from intraward_client.labeling.actor import command_actor
     from intraward_client.labeling.opening import open_book
 
     if role not in get_args(Role):
@@ -110,7 +112,7 @@ def add_user(
     hashed = accounts.hash_password(_password())
     with open_book(SiteHome(home)) as book, book.writing() as connection:
         made = accounts.add(connection, name, role, hashed, tuple(specialty or ()), time.time())  # type: ignore[arg-type]
-        book.tell(connection, _actor(), "user-added", made.name, role=role)
+        book.tell(connection, command_actor(), "user-added", made.name, role=role)
     out.print(
         f"account [bold]{made.name}[/] made"
         + ("; its first page is the course" if role in ("labeller", "senior") else "")
@@ -157,12 +159,13 @@ def disable(
     Example: intraward-client label user disable dr.lee --home /srv/intraward
     """
     from intraward_client.labeling import accounts
+    from intraward_client.labeling.actor import command_actor
     from intraward_client.labeling.opening import open_book
 
     with open_book(SiteHome(home)) as book, book.writing() as connection:
         account = _found(accounts.find(connection, name))
         accounts.set_disabled(connection, account, not enable, time.time())
-        book.tell(connection, _actor(), "user-enable" if enable else "user-disable", account.name)
+        book.tell(connection, command_actor(), "user-enable" if enable else "user-disable", account.name)
     out.print(f"account {'enabled' if enable else 'disabled; its sessions are over'}")
 
 
@@ -173,13 +176,14 @@ def reset(name: Name, home: Home = Path("site")) -> None:
     Example: intraward-client label user reset dr.lee --home /srv/intraward
     """
     from intraward_client.labeling import accounts
+    from intraward_client.labeling.actor import command_actor
     from intraward_client.labeling.opening import open_book
 
     hashed = accounts.hash_password(_password())
     with open_book(SiteHome(home)) as book, book.writing() as connection:
         account = _found(accounts.find(connection, name))
         accounts.reset(connection, account, hashed, time.time())
-        book.tell(connection, _actor(), "user-reset", account.name)
+        book.tell(connection, command_actor(), "user-reset", account.name)
     out.print("password changed; its sessions are over")
 
 
@@ -194,14 +198,6 @@ def _password() -> str:
     if sys.stdin.isatty():
         return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
     return sys.stdin.readline().rstrip("\r\n")
-
-
-def _actor() -> Any:
-    """The system's account that runs the command, as the events name it."""
-    from intraward_client.labeling.events import Actor
-    from intraward_client.trail import current_user
-
-    return Actor(current_user(), "command")
 
 
 def _day(moment: float | None) -> str | None:

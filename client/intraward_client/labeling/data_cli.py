@@ -1,4 +1,4 @@
-"""``intraward-client label prepare|collect|agreement|export|import``: into the queue, and out of it."""
+"""``intraward-client label prepare|collect|agreement|export``: into the queue, and out of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ Home = Annotated[Path, typer.Option("--home", help="The site's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]
 Kind = Literal["answers", "summaries", "safety"]
 Form = Literal["trl", "kto", "labelstudio", "argilla"]
-Project = Literal["labelstudio", "argilla"]
 
 
 @app.command()
@@ -43,6 +42,7 @@ def prepare(
     Example: intraward-client label prepare --answers 3 --home /srv/intraward
     """
     from intraward_client.desksocket import ask
+    from intraward_client.labeling.actor import command_actor
     from intraward_client.labeling.opening import open_book
     from intraward_client.labeling.preparation import prepare
     from intraward_client.progress import bar
@@ -65,7 +65,7 @@ def prepare(
             book,
             vault,
             lambda request: ask(site.desk_socket, request),
-            _actor(),
+            command_actor(),
             kind=kind,
             specialty=specialty,
             sampling=sampling,
@@ -167,13 +167,14 @@ def export(
 
     Example: intraward-client label export --format trl --home /srv/intraward
     """
+    from intraward_client.labeling.actor import command_actor
     from intraward_client.labeling.exports import export as write
     from intraward_client.labeling.opening import open_book
     from intraward_client.store.vault import Vault
 
     site = SiteHome(home)
     with open_book(site) as book, closing(Vault.open(site.vault, site.vault_keys)) as vault:
-        made = write(site, book, vault, form, _actor(), names=not pseudonyms)
+        made = write(site, book, vault, form, command_actor(), names=not pseudonyms)
     value = {"path": str(made.path), "rows": made.rows, "sha256": made.sha256}
     text = (
         f"{made.rows} rows in {made.path}\n[yellow]private[/]: text of patients, 0600; it must not leave the"
@@ -182,66 +183,7 @@ def export(
     show(value, as_json=as_json, text=text)
 
 
-@app.command(name="import")
-def import_project(
-    file: Annotated[Path, typer.Argument(help="JSON export of a judged project.")],
-    form: Annotated[Project, typer.Option("--format", help="Whose file it is.")],
-    prompt: Annotated[str, typer.Option(help="Label Studio: key of the prompt in data.")] = "prompt",
-    patient: Annotated[str, typer.Option(help="Label Studio: key of the patient in data.")] = "patient",
-    answer: Annotated[
-        list[str] | None, typer.Option(help="Label Studio: key of an answer in data, in order; repeat.")
-    ] = None,
-    overlap: Annotated[
-        int | None,
-        typer.Option(min=1, max=9, help="Raters that a task must have; else the policy's overlap."),
-    ] = None,
-    home: Home = Path("site"),
-    as_json: Json = False,
-) -> None:
-    """Take a judged project of Label Studio or Argilla into the vault: de-identified, one row a task.
-
-    A task needs its patient, the privacy unit. It trains by the rule of label collect: enough first judgments
-    that agree, or a senior's. The rest is left out and counted, and so are items of this site's own book.
-
-    Example: intraward-client label import project.json --format labelstudio --home /srv/intraward
-    """
-    from intraward_client.importing import make_deidentifier
-    from intraward_client.labeling.formats.labelstudio import Names
-    from intraward_client.labeling.imports import TOO_FEW, Rule, bring, read_project
-    from intraward_client.labeling.opening import own_items, rubrics_of
-    from intraward_client.progress import counter
-    from intraward_client.store.vault import Vault
-
-    site = SiteHome(home)
-    policy = load_policy(site.policy)
-    tasks = read_project(file, form, Names(prompt, patient, tuple(answer or ())))
-    rule = Rule(policy.labeling, rubrics_of(policy.labeling), own_items(site, policy), overlap)
-    with (
-        closing(Vault.open(site.vault, site.vault_keys)) as vault,
-        counter("importing judgments", "texts", quiet=as_json) as tell,
-    ):
-        cleaner = make_deidentifier(site, vault, policy)
-        found = bring(vault, cleaner, tasks, rule, policy.deid.workers, tell)
-    value = {"tasks": found.tasks, "rows": found.rows, "left_out": dict(found.left_out)}
-    value["comments_not_taken"] = found.comments
-    text = f"{found.tasks} tasks: {found.rows} in the vault"
-    text += "".join(f"\n  left out, {reason}: {count}" for reason, count in found.left_out.items())
-    if TOO_FEW in found.left_out:
-        text += "\n  where one person a task is enough for you: --overlap 1"
-    if found.comments:
-        text += f"\n  not taken: {found.comments} rationales and corrections"
-    show(value, as_json=as_json, text=text)
-
-
 def _rater(row: dict[str, Any]) -> str:
     alarms = f"  [red]ALARM[/] {', '.join(row['alarms'])}" if row["alarms"] else ""
     gold = f"{row['gold_right']} of {row['gold_pairs']} gold pairs" if row["gold_pairs"] else "no gold yet"
     return f"{row['rater']:<24} {row['votes']:>5} votes  {gold}{alarms}"
-
-
-def _actor() -> Any:
-    """The system's account that runs the command, as the events name it."""
-    from intraward_client.labeling.events import Actor
-    from intraward_client.trail import current_user
-
-    return Actor(current_user(), "command")

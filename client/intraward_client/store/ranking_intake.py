@@ -58,7 +58,7 @@ def take_rankings(
     for row in rows:
         parts = [next(outcomes) for _ in range(1 + len(row.answers))]
         clean = [part for part in parts if isinstance(part, DeidentifiedNote)]
-        reason = _held_back(parts)
+        reason = held_back(parts)
         if reason is None and add_ranking(vault, row.name, clean[0], clean[1:], row.ranking, row.unit):
             stored += 1
         else:
@@ -71,7 +71,7 @@ def _raw(row: RawRanking) -> Iterator[RawNote]:
         yield ingest(f"{row.name}|{number}", row.patient or row.unit, text, dict(row.known), row.name)
 
 
-def _held_back(parts: Sequence[DeidentifiedNote | Quarantined]) -> str | None:
+def held_back(parts: Sequence[DeidentifiedNote | Quarantined]) -> str | None:
     for part in parts:
         if isinstance(part, Quarantined):
             return part.reason

@@ -83,5 +83,5 @@ def test_accounts_by_command_take_the_password_from_standard_input(
         code, told = call("label", "user", *wrong, *home)
         assert code == 1 and "Traceback" not in told, wrong
     code, told = call("label", "verify", "--json", *home)
-    assert code == 0 and json.loads(told)["whole"] and json.loads(told)["events"] == 3
+    assert code == 0 and json.loads(told)["whole"] and json.loads(told)["events"] == 4
     assert call("label", "verify", "--head", "f" * 64, *home)[0] == 1

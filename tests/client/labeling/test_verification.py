@@ -19,6 +19,7 @@ from intraward_client.labeling import accounts
 from intraward_client.labeling.book import ADJUDICATION, HELD, QUARANTINED, Book
 from intraward_client.labeling.events import SYSTEM
 from intraward_client.labeling.judgment import Item
+from intraward_client.labeling.opening import open_book
 from intraward_client.labeling.queue import give_back, next_turn
 from intraward_client.labeling.verification import wrong_rows
 from intraward_client.store.consent import opt_out
@@ -131,7 +132,10 @@ def test_an_item_that_cannot_be_shown_is_held_with_an_event(
 def test_the_command_names_the_row_and_refuses_a_head_that_is_none(
     tmp_path: Path, call: Callable[..., tuple[int, str]]
 ) -> None:
-    site = lay(tmp_path, {}, {"ann": "labeller"})  # without an event
+    site = lay(tmp_path, {}, {"bob": "labeller"})
+    assert call("label", "verify", "--home", site.home.root)[0] == 0
+    with open_book(site.home) as book:
+        add_account(book, "ann")  # without an event
     code, told = call("label", "verify", "--home", site.home.root)
     assert code == 1 and "account 'ann' is in no event" in told
     code, told = call("label", "verify", "--json", "--home", site.home.root)
