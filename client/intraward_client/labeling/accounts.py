@@ -99,18 +99,18 @@ def folded(name: str) -> str:
 def find(connection: Connection, name: str) -> Account | None:
     """The account of a name, in any case of letters."""
     row = connection.execute(select(users).where(users.c.name == folded(name))).first()
-    return _account(row) if row else None
+    return account_of(row) if row else None
 
 
 def by_id(connection: Connection, user_id: int) -> Account | None:
     """The account of an id."""
     row = connection.execute(select(users).where(users.c.user_id == user_id)).first()
-    return _account(row) if row else None
+    return account_of(row) if row else None
 
 
 def listing(connection: Connection) -> tuple[Account, ...]:
     """Every account, by name."""
-    return tuple(map(_account, connection.execute(select(users).order_by(users.c.name)).all()))
+    return tuple(map(account_of, connection.execute(select(users).order_by(users.c.name)).all()))
 
 
 def stored_hash(connection: Connection, name: str) -> str | None:
@@ -181,7 +181,8 @@ def _end_sessions(connection: Connection, user_id: int, now: float) -> None:
     connection.execute(query.values(ended=now))
 
 
-def _account(row: Row[tuple[object, ...]]) -> Account:
+def account_of(row: Row[tuple[object, ...]]) -> Account:
+    """An account from its row."""
     return Account(
         row.user_id,
         row.name,

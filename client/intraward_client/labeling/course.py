@@ -172,8 +172,18 @@ def standing(connection: Connection, account: Account, terms: LabelingTerms, now
         for row in connection.execute(query).all()
         if row.item != _BEGIN
     }
-    ends = account.qualified + terms.requalify_days * _DAY if account.qualified is not None else None
-    return Standing(attempt, answered, ends is not None and now < ends, ends)
+    return Standing(attempt, answered, qualified(account, terms, now), ends_of(account, terms))
+
+
+def ends_of(account: Account, terms: LabelingTerms) -> float | None:
+    """When an account must take the course again; None where it did not pass."""
+    return account.qualified + terms.requalify_days * _DAY if account.qualified is not None else None
+
+
+def qualified(account: Account, terms: LabelingTerms, now: float) -> bool:
+    """Whether an account may judge now."""
+    ends = ends_of(account, terms)
+    return ends is not None and now < ends
 
 
 def note_answer(

@@ -22,10 +22,12 @@ from intraward_client.labeling.book import ADJUDICATION, AGREED, HELD, OPEN, Boo
 from intraward_client.labeling.database import Gone
 from intraward_client.labeling.events import Actor
 from intraward_client.labeling.freetext import FreeText
-from intraward_client.labeling.judgment import Vote, decode_vote, encode_vote
+from intraward_client.labeling.judgment import Kind, Vote, decode_vote, encode_vote
 from intraward_client.labeling.quarantine import PHI_SEEN, quarantine
 from intraward_client.labeling.queue import Turn, release
+from intraward_client.labeling.rubric import Rubric
 from intraward_client.labeling.schema import assignments, drafts, items, users, votes, withdrawals
+from intraward_client.labeling.settling import settle_in
 from intraward_shared.errors import LabelError
 
 UNDO_SECONDS = 15 * 60.0
@@ -46,10 +48,20 @@ def seconds_on(book: Book, turn: Turn) -> float:
     return min(max(book.clock() - turn.opened, 0.0), LONGEST_SECONDS) if turn.opened is not None else 0.0
 
 
-def submit(book: Book, text: FreeText, account: Account, turn: Turn, vote: Vote) -> bool:
+def submit(
+    book: Book,
+    text: FreeText,
+    account: Account,
+    turn: Turn,
+    vote: Vote,
+    rubrics: Mapping[Kind, Rubric] | None = None,
+) -> bool:
     """Store a judgment; False when this assignment had one already (a second click).
 
-    A skip gives the item to somebody else, an escalation to a senior. Who is asked next is not decided here.
+    A skip gives the item to somebody else, an escalation to a senior.
+
+    Args:
+        rubrics: with them where the item stands is settled in the same transaction; else at the next start.
 
     Raises:
         Gone: the assignment went back or the patient was forgotten; nothing was stored.
@@ -88,6 +100,8 @@ def submit(book: Book, text: FreeText, account: Account, turn: Turn, vote: Vote)
             content_sha256=hashlib.sha256(sealed).hexdigest(),
             text_held=cleaned.held or "",
         )
+        if rubrics is not None:
+            settle_in(book, rubrics, connection, turn.item.item_id)
     return True
 
 

@@ -56,8 +56,7 @@ def next_turn(book: Book, account: Account) -> Turn | None:
     with book.writing() as connection:
         now = book.clock()
         _expire(connection, now)
-        open_one = _open_turn(connection, account.user_id, _OWN)
-        if open_one is not None:
+        if open_one := _open_turn(connection, account.user_id, _OWN):  # of a second window, meanwhile
             return open_one
         for stage in _stages(book, connection, account):
             row = connection.execute(_candidates(stage, account, now, book.terms.repeat_after_days)).first()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from intraward_client.labeling.database import Gone
-from intraward_client.store.consent import opted_out
+from intraward_client.store.consent import is_opted_out, opted_out
 from intraward_client.store.schema import candidates, notes, prompts
 from intraward_client.store.vault import Vault
 from intraward_client.store.withheld import offer_again, withheld_prompts, withhold
@@ -23,6 +23,7 @@ from intraward_client.store.withheld import offer_again, withheld_prompts, withh
 _NOBODY = "intraward: no patient"
 """Stands for the patient of gold items; the same as where a flagged answer was about none."""
 _AWAY = "go on with the next item"
+_AT_ONCE = 200
 Where = tuple[str, str, str]
 """Table, row and column that a ciphertext is bound to."""
 
@@ -79,15 +80,19 @@ class Sealer:
         return self.unseal_many([(unit, where, sealed)])[0]
 
     def unseal_many(self, fields: Sequence[tuple[str, Where, bytes]]) -> tuple[str, ...]:
-        """Decrypt many in one transaction.
+        """Decrypt many, a few at a time, so that nobody else waits for the vault until all are done.
 
         Raises:
             Gone: one of the patients was forgotten.
         """
-        with self._lock, self._vault.transaction() as connection:
-            for unit in {unit for unit, _, _ in fields}:
-                self._check_known(connection, unit)
-            return tuple(self._vault.open_field(connection, *field) for field in fields)
+        found: list[str] = []
+        for start in range(0, len(fields), _AT_ONCE):
+            part = fields[start : start + _AT_ONCE]
+            with self._lock, self._vault.transaction() as connection:
+                for unit in {unit for unit, _, _ in part}:
+                    self._check_known(connection, unit)
+                found += [self._vault.open_field(connection, *field) for field in part]
+        return tuple(found)
 
     def texts(self, unit: str, prompt_id: str, candidate_ids: Sequence[str]) -> ItemTexts:
         """Prompt and answers to show.
@@ -99,12 +104,10 @@ class Sealer:
             return self._public[prompt_id]
         with self._lock, self._vault.transaction() as connection:
             self._check_known(connection, unit)
-            if unit in opted_out(connection):
+            if is_opted_out(connection, unit):
                 raise Gone("this item is not shown any more", remedy=_AWAY)
             prompt = self._prompt(connection, unit, prompt_id)
-            return ItemTexts(
-                prompt, tuple(self._answer(connection, unit, prompt_id, name) for name in candidate_ids)
-            )
+            return ItemTexts(prompt, self._answers(connection, unit, prompt_id, candidate_ids))
 
     def withhold(self, prompt_id: str, items: Sequence[str], corrections: Sequence[str]) -> None:
         """Keep a prompt and what was made of its items from training (``store.withheld``)."""
@@ -151,13 +154,18 @@ class Sealer:
             raise Gone("this item is no longer there, or has no receipt", remedy=_AWAY)
         return self._vault.open_field(connection, unit, (prompts.name, prompt_id, "prompt"), sealed)
 
-    def _answer(self, connection: Connection, unit: str, prompt_id: str, candidate_id: str) -> str:
-        query = select(candidates.c.answer).where(
-            candidates.c.candidate_id == candidate_id,
+    def _answers(
+        self, connection: Connection, unit: str, prompt_id: str, candidate_ids: Sequence[str]
+    ) -> tuple[str, ...]:
+        query = select(candidates.c.candidate_id, candidates.c.answer).where(
+            candidates.c.candidate_id.in_(candidate_ids),
             candidates.c.prompt_id == prompt_id,
             candidates.c.unit == unit,
         )
-        sealed = connection.execute(query).scalar()
-        if sealed is None:
+        sealed = {row.candidate_id: row.answer for row in connection.execute(query)}
+        if len(sealed) < len(candidate_ids):
             raise Gone("an answer of this item is no longer there", remedy=_AWAY)
-        return self._vault.open_field(connection, unit, (candidates.name, candidate_id, "answer"), sealed)
+        return tuple(
+            self._vault.open_field(connection, unit, (candidates.name, name, "answer"), sealed[name])
+            for name in candidate_ids
+        )

@@ -61,18 +61,16 @@ def begin(connection: Connection, account: Account, now: float) -> str:
 def live(connection: Connection, token: str, now: float) -> tuple[Session, bool] | None:
     """The session of a cookie, and whether `touch` is due; None where it is over or was never there."""
     query = (
-        select(sessions.c.created, sessions.c.seen, users.c.user_id)
+        select(sessions.c.created.label("begun"), sessions.c.seen, users)
         .join(users)
         .where(
             sessions.c.token_sha256 == _hash(token), sessions.c.ended.is_(None), users.c.disabled.is_(False)
         )
     )
     row = connection.execute(query).first()
-    if row is None or now - row.seen > IDLE_SECONDS or now - row.created > LONGEST_SECONDS:
+    if row is None or now - row.seen > IDLE_SECONDS or now - row.begun > LONGEST_SECONDS:
         return None
-    account = accounts.by_id(connection, row.user_id)
-    assert account is not None
-    return Session(token, account, row.created), now - row.seen > _TOUCH_EVERY
+    return Session(token, accounts.account_of(row), row.begun), now - row.seen > _TOUCH_EVERY
 
 
 def touch(connection: Connection, token: str, now: float) -> None:

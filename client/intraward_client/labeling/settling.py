@@ -22,7 +22,7 @@ from intraward_client.labeling.schema import items
 def settle(book: Book, rubrics: Mapping[Kind, Rubric], item_id: str) -> str | None:
     """Write down where an item stands; returns its state, None where it is settled or not shown any more."""
     with book.writing() as connection:
-        return _settle(book, rubrics, connection, item_id)
+        return settle_in(book, rubrics, connection, item_id)
 
 
 def settle_all(book: Book, rubrics: Mapping[Kind, Rubric]) -> int:
@@ -32,10 +32,11 @@ def settle_all(book: Book, rubrics: Mapping[Kind, Rubric]) -> int:
     )
     with book.writing() as connection:
         waiting = connection.execute(query).scalars().all()
-        return sum(_settle(book, rubrics, connection, item_id) not in (None, OPEN) for item_id in waiting)
+        return sum(settle_in(book, rubrics, connection, item_id) not in (None, OPEN) for item_id in waiting)
 
 
-def _settle(book: Book, rubrics: Mapping[Kind, Rubric], connection: Connection, item_id: str) -> str | None:
+def settle_in(book: Book, rubrics: Mapping[Kind, Rubric], connection: Connection, item_id: str) -> str | None:
+    """`settle` within a transaction that does more."""
     row = connection.execute(select(items).where(items.c.item_id == item_id)).first()
     if row is None or row.gold is not None or row.state not in (OPEN, ADJUDICATION):
         return None

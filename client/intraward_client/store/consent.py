@@ -64,6 +64,11 @@ def opted_out(connection: Connection) -> frozenset[str]:
     return frozenset(connection.execute(select(optouts.c.unit)).scalars())
 
 
+def is_opted_out(connection: Connection, unit: str) -> bool:
+    """Whether one patient is on the list."""
+    return connection.execute(select(optouts.c.unit).where(optouts.c.unit == unit)).first() is not None
+
+
 def consenting(table: Table) -> ColumnElement[bool]:
     """The condition that a row's patient is not on the list, nor its prompt on that of ``withheld``."""
     willing = table.c.unit.not_in(select(optouts.c.unit))

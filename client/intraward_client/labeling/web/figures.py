@@ -110,15 +110,17 @@ def _bars(times: list[float], now: float) -> list[Bar]:
 
 @doors.page("/agreement", ("senior", "admin", "auditor"))
 def agree(request: Request) -> Response:
-    """Agreement of the hospital's raters, with intervals; no text."""
+    """Agreement of the hospital's raters, with intervals, as it was reckoned last; no text."""
     station, session = station_in(request), session_in(request)
-    found = agreement.report(station.book.votes(), station.book.items())
+    done = station.agreement.newest()
+    found = done.figures if done is not None else agreement.Report((), (), (), None)
     return render(
         station,
         request,
         "agreement.html",
         session,
         report=found,
+        as_of=done.as_of if done is not None else None,
         rows=[_row(question) for question in found.questions],
         overall=[_row(question) for question in found.questions if not question.specialty],
         reliable=agreement.RELIABLE,

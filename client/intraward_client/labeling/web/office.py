@@ -113,6 +113,7 @@ def stock(request: Request) -> Response:
             .where(users.c.role.in_(("labeller", "senior")), users.c.disabled.is_(False))
             .where(~exists().where(votes.c.user_id == users.c.user_id))
         ).scalar_one()
+    watches = station.watches.newest()
     return render(
         station,
         request,
@@ -124,7 +125,8 @@ def stock(request: Request) -> Response:
         saved=field_of(request, "saved"),
         window=drift.WINDOW,
         unserved=sorted(wanted - _served(people)),
-        watches=drift.watch(book.votes(), book.items()),
+        watches=watches.figures if watches is not None else (),
+        as_of=watches.as_of if watches is not None else None,
         held=int(held),
         idle=int(idle),
     )

@@ -8,7 +8,7 @@ from fastapi import Request, Response
 
 from intraward_client.labeling import judging
 from intraward_client.labeling.book import HELD
-from intraward_client.labeling.course import standing
+from intraward_client.labeling.course import qualified
 from intraward_client.labeling.database import Gone
 from intraward_client.labeling.judgment import Vote
 from intraward_client.labeling.queue import Turn, give_back, next_adjudication
@@ -25,9 +25,7 @@ _STRENGTHS = ("", "slightly", "clearly", "much")
 def adjudicate(request: Request) -> Response:
     """The next item that needs a senior, without anything that was said of it."""
     station, session = station_in(request), session_in(request)
-    with station.book.reading() as connection:
-        known = standing(connection, session.account, station.terms, station.book.clock())
-    if not known.qualified:
+    if not qualified(session.account, station.terms, station.book.clock()):
         return render(station, request, "done.html", session, why="course", day=None)
     while (turn := next_adjudication(station.book, session.account)) is not None:
         try:

@@ -14,9 +14,11 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from intraward_client.labeling.accounts import Account
+from intraward_client.labeling.agreement import report
 from intraward_client.labeling.book import Book
 from intraward_client.labeling.course import Course
 from intraward_client.labeling.display import found_at_display
+from intraward_client.labeling.drift import watch
 from intraward_client.labeling.events import SYSTEM
 from intraward_client.labeling.freetext import FreeText
 from intraward_client.labeling.judgment import Kind
@@ -26,6 +28,7 @@ from intraward_client.labeling.rubric import Rubric
 from intraward_client.labeling.sealing import ItemTexts
 from intraward_client.labeling.sessions import Session
 from intraward_client.labeling.terms import LabelingTerms
+from intraward_client.labeling.web.reckoning import Reckoned
 
 STATIC = Path(__file__).parent / "static"
 
@@ -47,6 +50,8 @@ class Station:
         self.book, self.free_text, self.course, self.rubrics = book, free_text, course, rubrics
         self.site, self._canaries, self._surrogates = site, tuple(canaries), surrogates
         self._clean: dict[bytes, bool] = {}
+        self.agreement = Reckoned(book, lambda of: report(of.votes(), of.items()))
+        self.watches = Reckoned(book, lambda of: watch(of.votes(), of.items()))
 
     @property
     def terms(self) -> LabelingTerms:

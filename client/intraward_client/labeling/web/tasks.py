@@ -15,13 +15,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from intraward_client.labeling import judging
 from intraward_client.labeling.accounts import Account
 from intraward_client.labeling.book import HELD
-from intraward_client.labeling.course import standing
+from intraward_client.labeling.course import qualified
 from intraward_client.labeling.database import Gone
 from intraward_client.labeling.judging import seconds_on
 from intraward_client.labeling.queue import Turn, fatigue, give_back, next_turn, turn_of, waiting
 from intraward_client.labeling.rubric import check_vote
 from intraward_client.labeling.sealing import ItemTexts
-from intraward_client.labeling.settling import settle
 from intraward_client.labeling.terms import Role
 from intraward_client.labeling.web.guard import Doors, Form, field, session_in, station_in
 from intraward_client.labeling.web.station import Station, render
@@ -44,9 +43,7 @@ def task(request: Request) -> Response:
     """The next item, or why there is none."""
     station, session = station_in(request), session_in(request)
     account = session.account
-    with station.book.reading() as connection:
-        known = standing(connection, account, station.terms, station.book.clock())
-    if not known.qualified:
+    if not qualified(account, station.terms, station.book.clock()):
         return RedirectResponse("/course", 303)
     day = fatigue(station.book, account)
     if day.done:
@@ -83,8 +80,7 @@ def judge(request: Request, name: str, form: Form) -> Response:
     if vote.rationale or vote.correction:  # cleaning may fail; what was typed is kept then
         with suppress(Gone):  # sent a second time: `submit` knows
             judging.save_draft(station.book, session.account, turn, draft_fields(form))
-    judging.submit(station.book, station.free_text, session.account, turn, vote)
-    settle(station.book, station.rubrics, turn.item.item_id)
+    judging.submit(station.book, station.free_text, session.account, turn, vote, station.rubrics)
     if turn.stage == "adjudication" and vote.judged:
         return RedirectResponse(f"/adjudicate/{turn.assignment_id}", 303)
     home = "/adjudicate" if turn.stage == "adjudication" else "/task"
