@@ -13,6 +13,7 @@ from intraward_client.home import SiteHome
 from intraward_client.installed import Installed, check_release, find, shelf
 from intraward_client.installed import install as take_in
 from intraward_client.installed import rollback as go_back
+from intraward_client.releases import read_list, take_revocations
 from intraward_shared.command import show
 from intraward_shared.signed_adapter import AdapterManifest
 
@@ -24,7 +25,9 @@ app = typer.Typer(
 
 Home = Annotated[Path, typer.Option("--home", help="The site's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]
-Folder = Annotated[Path, typer.Argument(help="Adapter folder (PEFT format with intraward_adapter.json).")]
+Folder = Annotated[
+    Path, typer.Argument(help="Release bundle, or adapter folder (PEFT format with intraward_adapter.json).")
+]
 Ancestors = Annotated[
     Path | None,
     typer.Option(help="Folder of all adapters of the run: the whole ancestry is verified."),
@@ -71,7 +74,7 @@ def list_installed(home: Home = Path("site"), as_json: Json = False) -> None:
     shown = {"digest", "stage", "round", "run_id", "iteration", "simulated"}
     rows = [
         one.manifest.model_dump(mode="json", include=shown)
-        | {"in_use": one.in_use, "installed": one.since or None}
+        | {"in_use": one.in_use, "installed": one.since or None, "revoked": one.revoked}
         for one in found
     ]
     text = "\n".join(_line(one) for one in found)
@@ -112,6 +115,28 @@ def try_prompt(
 
 
 @app.command()
+def revoked(
+    revocations: Annotated[Path, typer.Argument(metavar="FILE", help="The coordinator's revoked.json.")],
+    home: Home = Path("site"),
+    as_json: Json = False,
+) -> None:
+    """Take in the coordinator's newest list of revoked adapters; they are installed and used no more.
+
+    Example: intraward-client adapter revoked revoked.json --home /srv/intraward
+    """
+    site = SiteHome(home)
+    policy = load_policy(site.policy)
+    public = policy.coordinator.public_key
+    taken = take_revocations(site, public, read_list(revocations), revocations)
+    here = [one for one in shelf(site, policy) if one.revoked]
+    value = taken.model_dump(mode="json") | {"installed_here": [one.manifest.digest for one in here]}
+    lines = [f"{len(taken.revoked)} adapters are revoked", *(_line(one) for one in here)]
+    if any(one.in_use for one in here):
+        lines.append("the one in use is revoked: intraward-client adapter rollback")
+    show(value, as_json=as_json, text="\n".join(lines))
+
+
+@app.command()
 def rollback(home: Home = Path("site"), as_json: Json = False) -> None:
     """Put the adapter installed before the present one in use again; the copies stay.
 
@@ -131,4 +156,5 @@ def _name(manifest: AdapterManifest) -> str:
 
 def _line(one: Installed) -> str:
     mark = "*" if one.in_use else " "
-    return f"{mark} {one.manifest.digest[:16]}  {one.since:<20}  {_name(one.manifest)}"
+    stamp = " [red]revoked[/]" if one.revoked else ""
+    return f"{mark} {one.manifest.digest[:16]}  {one.since:<20}  {_name(one.manifest)}{stamp}"

@@ -66,6 +66,11 @@ class SiteHome:
         return self.root / "adapters"
 
     @property
+    def revoked(self) -> Path:
+        """The newest list of revoked adapters that the coordinator signed and this site has seen."""
+        return self.root / "revoked.json"
+
+    @property
     def curves(self) -> Path:
         """Training curves of each round, private data; there only if the policy keeps them."""
         return self.root / "curves"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from intraward_client.config import SitePolicy
 from intraward_client.home import SiteHome
+from intraward_client.releases import is_bundle, open_release, revoked_adapters
 from intraward_client.trail import Action, TrailEntry, read_trail, record
 from intraward_shared.adapters import Array
 from intraward_shared.audit_adapter import trace
@@ -35,22 +36,26 @@ class Installed:
     folder: Path
     in_use: bool
     since: str
+    revoked: bool = False
 
 
 def check_release(
     folder: Path, home: SiteHome, policy: SitePolicy, ancestors: Path | None = None
 ) -> AdapterManifest:
-    """Verify an adapter folder for this site.
+    """Verify an adapter folder, or a release bundle, for this site.
 
     Args:
-        folder: signed adapter.
+        folder: signed adapter, or a bundle with one in it.
         ancestors: folder of all adapters of the run; with it the whole ancestry is verified.
 
     Raises:
         SignatureError: unsigned, or not by the coordinator in the policy.
         DigestError: a file is missing, added or altered.
         ContractError: of another base model, or its lineage does not hold.
+        ReleaseRefused: it, or what it descends from, was revoked; or the bundle does not pass.
     """
+    if is_bundle(folder):
+        folder = open_release(folder, home, policy)
     public = policy.coordinator.public_key
     manifest, _ = read_signed_adapter(folder, public)
     if manifest.base_model != policy.model.sha256:
@@ -58,7 +63,9 @@ def check_release(
             f"{folder}: is for another base model than the one pinned in policy.toml, model.sha256",
             remedy="ask the coordinator for the release of your base model",
         )
-    trace(manifest, public, ancestors, [home.ledger])
+    rows = trace(manifest, public, ancestors, [home.ledger])
+    named = {manifest.digest, *manifest.parents, *(row["adapter"] for row in rows)}
+    revoked_adapters(home, public).refuse(named)
     return manifest
 
 
@@ -70,6 +77,8 @@ def install(
     Raises:
         ContractError and its kin: as ``check_release``; nothing was taken in.
     """
+    if is_bundle(folder):
+        folder = open_release(folder, home, policy)
     if not folder.is_dir():
         raise ContractError(f"{folder}: no such adapter folder", remedy="check the path")
     draft = home.adapters / f".incoming{_DRAFT}"
@@ -107,17 +116,18 @@ def shelf(home: SiteHome, policy: SitePolicy) -> list[Installed]:
     """
     entries = read_trail(home, SigningKey.load(home.signing_key).public)
     now, found = in_use(entries), []
+    taken = _taken_back(home, policy)
     for folder in sorted(home.adapters.iterdir()):
         if folder.is_dir() and folder.suffix != _DRAFT:
             manifest, _ = read_signed_adapter(folder, policy.coordinator.public_key)
             times = [e.time for e in entries if e.action is Action.INSTALL and e.subject == manifest.digest]
             since = times[-1] if times else ""
-            found.append(Installed(manifest, folder, manifest.digest == now, since))
+            found.append(Installed(manifest, folder, manifest.digest == now, since, manifest.digest in taken))
     return found
 
 
 def rollback(home: SiteHome, policy: SitePolicy) -> Installed | None:
-    """Put the adapter before the present one in use; None when it is the base model alone again.
+    """Put the adapter before the present one in use, past revoked ones; None: the base model alone again.
 
     Raises:
         ConfigError: none is in use.
@@ -127,10 +137,15 @@ def rollback(home: SiteHome, policy: SitePolicy) -> Installed | None:
     order = _order(read_trail(home, key.public))
     if not order:
         raise ConfigError(home.adapters, "", "no adapter is in use", remedy="intraward-client adapter list")
-    before = order[-2] if len(order) > 1 else None
-    if before is not None:
-        find(home, policy, before)
-    record(home, key, Action.ROLLBACK, before)
+    taken = _taken_back(home, policy)
+    while order:
+        before = order[-2] if len(order) > 1 else None
+        if before is not None and before not in taken:
+            find(home, policy, before)
+        record(home, key, Action.ROLLBACK, before)
+        order.pop()
+        if before not in taken:
+            break
     return next((one for one in shelf(home, policy) if one.in_use), None)
 
 
@@ -161,6 +176,10 @@ def in_use(entries: Sequence[TrailEntry]) -> str | None:
     """Digest of the adapter in use; None for the base model alone."""
     order = _order(entries)
     return order[-1] if order else None
+
+
+def _taken_back(home: SiteHome, policy: SitePolicy) -> set[str]:
+    return {each.adapter for each in revoked_adapters(home, policy.coordinator.public_key).revoked}
 
 
 def _order(entries: Sequence[TrailEntry]) -> list[str]:

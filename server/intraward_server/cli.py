@@ -255,8 +255,9 @@ def evaluate(
 
 @app.command()
 def release(
-    ledger: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="A hospital's ledger.jsonl; repeat for each.")
+    ledgers: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="LEDGER...", help="ledger.jsonl of every hospital behind the policy."),
     ] = None,
     attacks: Annotated[
         list[Path] | None,
@@ -269,11 +270,11 @@ def release(
 ) -> None:
     """Judge the finished run's policy by its gates, and sign the release bundle, or say why not.
 
-    Example: intraward-server release --ledger alder.jsonl --attacks attacks/ --home /srv/coordinator
+    Example: intraward-server release ledgers/*.jsonl --attacks attacks/ --home /srv/coordinator
     """
     from intraward_server.release import release as sign_release
 
-    made = sign_release(home, ledger or [], attacks or [], datetime.now(UTC))
+    made = sign_release(home, ledgers or [], attacks or [], datetime.now(UTC))
     value = {"release": made.release.number, "adapter": made.release.adapter, "folder": str(made.folder)}
     value |= {"gates": [result.model_dump(mode="json") for result in made.gates]}
     lines = [f"  {result.status:<12} {result.name}: {result.asked}" for result in made.gates]

@@ -145,16 +145,14 @@ def _books(manifests: Iterable[AdapterManifest], paths: Sequence[Path]) -> dict[
         entries = read_ledger(path)
         site = policy_entry(entries).site
         if site in found:
-            raise ConfigError(
-                path, "--ledger", "a ledger of this hospital was given before", remedy="give one"
-            )
+            raise ConfigError(path, "", "a ledger of this hospital was given before", remedy="give one")
         if site not in named:
-            raise ConfigError(path, "--ledger", "is of a hospital that took no part", remedy="leave it out")
+            raise ConfigError(path, "", "is of a hospital that took no part", remedy="leave it out")
         found[site] = entries
     if missing := [site for site in named if site not in found]:
         raise ReleaseRefused(
             f"no ledger was given of {', '.join(missing)}",
-            remedy="ask each hospital for a copy of its ledger.jsonl and give it with --ledger",
+            remedy="ask each hospital for a copy of its ledger.jsonl and name it on the command line",
         )
     return found
 

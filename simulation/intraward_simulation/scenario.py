@@ -104,6 +104,7 @@ class Scenario(Strict):
     stages: tuple[dict[str, Any], ...] = Field(min_length=1)
     evaluation: EvaluationTerms = EvaluationTerms()
     tracking: TrackingTerms = TrackingTerms()
+    gates: str | None = Field(default=None, description="release gates; the shipped ones if left out")
     deid_workers: int = Field(default=2, ge=1, le=64)
 
     @model_validator(mode="after")

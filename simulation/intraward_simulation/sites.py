@@ -134,6 +134,7 @@ def program_table(scenario: Scenario, world: World, model: Path, keys: Mapping[s
         "sites": [{"name": name, "public_key": keys[name]} for name in sorted(keys)],
         "stages": stages,
         "evaluation": evaluation,
+        "release": {} if scenario.gates is None else {"gates": str(Path(scenario.gates).resolve())},
     }
 
 

@@ -26,6 +26,7 @@ from intraward_client.store.importers import Kind
 from intraward_shared.certificates import PROMISE
 from intraward_shared.config import parse
 from intraward_shared.program import GoldTerms, ProgramConfig
+from intraward_shared.release_gates import Gates, read_gates
 from intraward_simulation.report_data import ReportData
 from intraward_simulation.scenario import Files, Scenario
 
@@ -156,6 +157,7 @@ def test_links_lead_somewhere() -> None:
     [
         ("client/README.md", SitePolicy),
         ("server/README.md", ProgramConfig),
+        ("server/README.md", Gates),
         ("simulation/README.md", ReportData),
         ("simulation/README.md", Files),
     ],
@@ -189,3 +191,5 @@ def test_the_examples_are_what_the_programs_read() -> None:
     policy = policy.replace("OFFICER_KEY", "0" * 64)
     assert parse(tomllib.loads(policy), SitePolicy, "policy.toml").site == "st-mary"
     assert parse(tomllib.loads(program), ProgramConfig, "program.toml").program.name == "first-program"
+    (gates,) = (text for text in blocks("server/README.md", "toml") if text.startswith("[[gates]]"))
+    assert [gate.veto for gate in read_gates(gates.encode(), "gates.toml").gates] == [False, True]

@@ -52,9 +52,29 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_scenario(small_model: Path) -> dict[str, Any]:
+def small_gates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Release gates that a model after a few steps can pass; of attacks they ask for inversion."""
+    gates: list[dict[str, Any]] = [
+        {"name": "cap", "source": "privacy", "figure": "sites.*.within_cap", "equals": True, "veto": True},
+        {
+            "name": "inversion",
+            "source": "attacks",
+            "figure": "inversion.passed",
+            "equals": True,
+            "veto": True,
+        },
+        {"name": "near", "source": "evaluation", "figure": "policy.kl", "at_most": 25.0},
+    ]
+    path = tmp_path_factory.mktemp("gates") / "gates.toml"
+    path.write_text(tomli_w.dumps({"gates": gates}), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_scenario(small_model: Path, small_gates: Path) -> dict[str, Any]:
     """The scenario as a table; copy it before changing it."""
     return {
+        "gates": str(small_gates),
         "deid_workers": 1,
         "run": {"name": "small", "seed": 7, "model": str(small_model)},
         "hospitals": {

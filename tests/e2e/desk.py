@@ -30,6 +30,8 @@ from intraward_server.registry import Registry
 from intraward_shared.config import load_toml
 from intraward_shared.errors import IntrawardError
 from intraward_shared.modeling import model_digest
+from intraward_shared.protocol import sign_value
+from intraward_shared.revocation import REVOCATION_DOMAIN, RevocationList
 from intraward_shared.signing import SigningKey
 from intraward_simulation.attacks.inversion import run_inversion
 from intraward_simulation.attacks.result import write_result
@@ -245,6 +247,11 @@ class Desk:
         (self.root / "attacks").mkdir()
         write_result(self.root / "attacks" / "inversion.json", run_inversion(seeds=(1,)))
         shutil.copyfile(self.finished / "sites" / SITE / "ledger.jsonl", self.root / "ledger.jsonl")
+        (self.root / "ledgers").mkdir()
+        for site in sorted((self.finished / "sites").iterdir()):
+            shutil.copyfile(site / "ledger.jsonl", self.root / "ledgers" / f"{site.name}.jsonl")
+        none_yet = sign_value(RevocationList(), REVOCATION_DOMAIN, self.coordinator)
+        (self.root / "revoked.json").write_bytes(none_yet)
         state = load_state(server.state)
         assert state is not None and state.policy is not None
         lora = load_toml(self.scenario, Scenario).lora

@@ -25,8 +25,9 @@ from safetensors.numpy import save_file
 from tests.boundary.pages import Command, commands, subcommand_of
 from tests.boundary.sources import ROOT
 from tests.e2e.consortium import enrolls, inspects, joins, provisions, superlink_listens
-from tests.e2e.desk import ALIVE_SECONDS, SITE, Desk, public_key
+from tests.e2e.desk import ALIVE_SECONDS, Desk
 from tests.e2e.label_desk import adds_answers, imports_project, prepares, station_serves
+from tests.e2e.release_desk import AFTERWARDS
 from tests.e2e.study_rows import lay_study
 
 from intraward_client.config import load_policy
@@ -42,7 +43,6 @@ from intraward_shared.protocol import RECEIPT_DOMAIN, Receipt, sign_value
 from intraward_simulation import models
 from intraward_simulation import scenario as scenarios
 from intraward_simulation.processes import free_port
-from intraward_simulation.run import RunFolder
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 SHIPPED = scenarios.scenario_path
@@ -162,19 +162,6 @@ def allows(desk: Desk, line: str) -> bool:
     return passes(desk, line.replace("2027-06-30", (date.today() + timedelta(days=30)).isoformat()))
 
 
-def on_finished(desk: Desk, line: str) -> bool:
-    """Exit code 0 with a coordinator that has finished its program."""
-    home = desk.root / "finished"
-    copied = str(home) if home.exists() else desk.server_copy(home.name)
-    return desk.call(desk.words(line.replace("/srv/coordinator", copied))) == 0
-
-
-def on_stopped(desk: Desk, line: str) -> bool:
-    """Exit code 0 with a coordinator that stopped before its last round."""
-    copied = desk.server_copy("stopped", stopped=True)
-    return desk.call(desk.words(line.replace("/srv/coordinator", copied))) == 0
-
-
 def leaves(desk: Desk, line: str) -> bool:
     """A copy of the site, because others go on with this one."""
     shutil.copytree(desk.root / "site", desk.root / "leaver", ignore=shutil.ignore_patterns("*.sock"))
@@ -187,13 +174,6 @@ def dry(desk: Desk, line: str) -> bool:
         line = line.replace("/srv/coordinator", desk.server_copy("begun", stopped=True))
     words = desk.words(line)
     return desk.call(words if "--dry-run" in words else [*words, "--dry-run"]) == 0
-
-
-def audits(desk: Desk, line: str) -> bool:
-    """With the keys of the small run."""
-    site = public_key(RunFolder(desk.finished).site(SITE).signing_key)
-    line = line.replace("SITE=HEX", f"{SITE}={site}").replace("HEX", desk.coordinator.public)
-    return passes(desk, line)
 
 
 def studies(desk: Desk, words: list[str]) -> bool:
@@ -297,6 +277,7 @@ RECIPES: dict[str, Recipe] = {
     "intraward-client adapter list": passes,
     "intraward-client adapter try": passes,
     "intraward-client adapter rollback": passes,
+    "intraward-client adapter revoked": passes,
     "intraward-client forget": passes,
     "intraward-client consent add": passes,
     "intraward-client consent import": passes,
@@ -331,13 +312,7 @@ RECIPES: dict[str, Recipe] = {
     "intraward-server renew": passes,
     "intraward-server start": dry,
     "intraward-server status": passes,
-    "intraward-server skip": on_stopped,
-    "intraward-server evaluate": on_finished,
-    "intraward-server release": on_finished,
-    "intraward-audit verify": audits,
-    "intraward-audit recompute": audits,
-    "intraward-audit report": audits,
-    "intraward-audit adapter": audits,
+    **AFTERWARDS,
     "intraward-simulate demo": runs,
     "intraward-simulate run": runs,
     "intraward-simulate report": passes,

@@ -15,12 +15,17 @@ from tests.shared.release.consortium import COORDINATOR, NOW, Finished, attack, 
 
 from intraward_server import cli
 from intraward_server.checkpoint import load_state
+from intraward_server.gates import agreed_gates
 from intraward_server.home import ServerHome
 from intraward_server.release import bundles, release
 from intraward_server.revocations import in_force
+from intraward_shared.attack_results import GATES
 from intraward_shared.audit_release import verify_release
+from intraward_shared.config import parse
 from intraward_shared.errors import ConfigError, ReleaseRefused, RoundFailed, SignatureError
+from intraward_shared.program import ProgramConfig
 from intraward_shared.release import read_release
+from intraward_shared.release_gates import read_gates
 from intraward_shared.signing import SigningKey
 
 
@@ -162,8 +167,7 @@ def test_killed_while_writing_leaves_no_bundle(mine: Finished, monkeypatch: pyte
 def test_a_revoked_adapter_is_released_no_more_and_the_earlier_one_comes_back(
     mine: Finished, call: Any
 ) -> None:
-    options = [word for path in mine.ledgers for word in ("--ledger", path)]
-    words = ("release", *options, "--attacks", mine.attacks, "--home", mine.home)
+    words = ("release", *mine.ledgers, "--attacks", mine.attacks, "--home", mine.home)
     for number in (1, 2):
         code, out, _ = call(*words, "--json")
         assert code == 0 and json.loads(out)["release"] == number
@@ -197,3 +201,22 @@ def test_an_ancestor_that_was_revoked_revokes_what_descends_from_it(mine: Finish
     assert call("registry", "revoke", state.reward, "--reason", "bad labels", "--home", mine.home)[0] == 0
     with pytest.raises(ReleaseRefused, match="bad labels"):
         signed(mine)
+
+
+def test_the_shipped_gates_hold_where_a_program_names_none(program: dict[str, Any], tmp_path: Path) -> None:
+    gates = read_gates(agreed_gates(parse(program, ProgramConfig, "program.toml"), tmp_path), "shipped").gates
+    vetoes = {gate.figure for gate in gates if gate.veto}
+    assert {f"{name}.passed" for name in GATES} < vetoes and "sites.*.within_cap" in vetoes
+    assert {gate.source for gate in gates} == {"evaluation", "privacy", "attacks"}
+
+
+def test_a_gates_file_that_is_missing_or_wrong_is_refused_before_a_run_begins(
+    program: dict[str, Any], tmp_path: Path
+) -> None:
+    program["release"] = {"gates": "mine.toml"}
+    config = parse(program, ProgramConfig, "program.toml")
+    with pytest.raises(ConfigError, match=r"mine\.toml: no such gates file"):
+        agreed_gates(config, tmp_path)
+    (tmp_path / "mine.toml").write_text('[[gates]]\nname = "x"\nsource = "privacy"\nfigure = "delta"\n')
+    with pytest.raises(ConfigError, match=r"mine\.toml: gates\.0: a gate has one of"):
+        agreed_gates(config, tmp_path)

@@ -1,0 +1,60 @@
+"""How the pages' commands on what a program left are tried: skip, evaluate, release, registry, audit."""
+
+from __future__ import annotations
+
+from tests.e2e.desk import SITE, Desk, public_key
+
+from intraward_shared.release import read_release
+from intraward_simulation.run import RunFolder
+
+
+def on_finished(desk: Desk, line: str) -> bool:
+    """Exit code 0 with a coordinator that has finished its program."""
+    home = desk.root / "finished"
+    copied = str(home) if home.exists() else desk.server_copy(home.name)
+    return desk.call(desk.words(line.replace("/srv/coordinator", copied))) == 0
+
+
+def on_released(desk: Desk, line: str) -> bool:
+    """The same, once it has released; the digest of its adapter stands in for the page's."""
+    bundle = desk.root / "finished" / "releases" / "1"
+    adapter = read_release(bundle / "release.json", desk.coordinator.public).adapter
+    return on_finished(desk, line.replace("3fa2b1c09d77", adapter[:12]).replace("releases/1", str(bundle)))
+
+
+def on_stopped(desk: Desk, line: str) -> bool:
+    """Exit code 0 with a coordinator that stopped before its last round."""
+    copied = desk.server_copy("stopped", stopped=True)
+    return desk.call(desk.words(line.replace("/srv/coordinator", copied))) == 0
+
+
+def audits(desk: Desk, line: str) -> bool:
+    """With the keys of the small run."""
+    return desk.call(desk.words(_with_keys(desk, line))) == 0
+
+
+def audits_bundle(desk: Desk, line: str) -> bool:
+    """The bundle that was released, with those keys."""
+    return on_released(desk, _with_keys(desk, line))
+
+
+def _with_keys(desk: Desk, line: str) -> str:
+    site = public_key(RunFolder(desk.finished).site(SITE).signing_key)
+    return line.replace("SITE=HEX", f"{SITE}={site}").replace("HEX", desk.coordinator.public)
+
+
+AFTERWARDS = {
+    "intraward-server skip": on_stopped,
+    "intraward-server evaluate": on_finished,
+    "intraward-server release": on_finished,
+    "intraward-server registry list": on_released,
+    "intraward-server registry show": on_released,
+    "intraward-server registry revoke": on_released,
+    "intraward-server registry rollback": on_released,
+    "intraward-audit verify": audits,
+    "intraward-audit recompute": audits,
+    "intraward-audit report": audits,
+    "intraward-audit adapter": audits,
+    "intraward-audit bundle": audits_bundle,
+}
+"""The recipe of each of these commands."""
