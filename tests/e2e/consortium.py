@@ -1,9 +1,10 @@
-"""How the documented lines are tried by which a hospital and its coordinator find each other."""
+"""How the documented lines are tried by which hospital and coordinator find each other, and its pages are shown."""
 
 from __future__ import annotations
 
 import socket
 import ssl
+import urllib.request
 from pathlib import Path
 
 from tests.e2e.desk import Desk
@@ -31,6 +32,25 @@ def provisions(desk: Desk, line: str) -> bool:
     """Into a folder of its own, which then holds a signed kit."""
     good = _passes(desk, line.replace("--out kit", "--out provisioned"))
     return good and Path("provisioned/SHA256SUMS.sig").is_file()
+
+
+def shows_dashboard(desk: Desk, line: str) -> bool:
+    """The pages answer on a free port; or the report is written."""
+    home = desk.root / "shown"
+    copied = str(home) if home.exists() else desk.server_copy(home.name)
+    words = desk.words(line.replace("/srv/coordinator", copied))
+    if "--report" in words:
+        return desk.call(words) == 0 and "Adapters and lineage" in Path(words[-1]).read_text()
+    words[words.index("--port") + 1] = str(port := free_port())
+
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as told:
+                return b"intraward_rounds_done" in told.read()
+        except OSError:
+            return False
+
+    return desk.start(words, answers)
 
 
 def superlink_listens(desk: Desk, line: str) -> bool:
