@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from intraward_server import members_cli, registry_cli, superlink_cli
+from intraward_server import dashboard_cli, members_cli, registry_cli, superlink_cli
 from intraward_server.checkpoint import ProgramState, load_state, read_history, save_state
 from intraward_server.home import ServerHome
 from intraward_server.members import excluded, read_members
@@ -33,6 +33,7 @@ app = typer.Typer(
 )
 app.add_typer(members_cli.app)
 app.add_typer(superlink_cli.app)
+app.add_typer(dashboard_cli.app)
 app.add_typer(registry_cli.app, name="registry")
 Home = Annotated[Path, typer.Option("--home", help="The coordinator's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]

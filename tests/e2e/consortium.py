@@ -1,4 +1,4 @@
-"""How the documented lines are tried by which hospital and coordinator find each other, and its pages are shown."""
+"""How the documented lines are tried by which hospital and coordinator meet, and the dashboard is served."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ import pytest
 from safetensors.numpy import save_file
 from tests.boundary.pages import Command, commands, subcommand_of
 from tests.boundary.sources import ROOT
-from tests.e2e.consortium import enrolls, inspects, joins, provisions, superlink_listens
+from tests.e2e.consortium import enrolls, inspects, joins, provisions, shows_dashboard, superlink_listens
 from tests.e2e.desk import ALIVE_SECONDS, Desk
 from tests.e2e.label_desk import adds_answers, imports_project, prepares, station_serves
 from tests.e2e.release_desk import AFTERWARDS
@@ -312,6 +312,7 @@ RECIPES: dict[str, Recipe] = {
     "intraward-server renew": passes,
     "intraward-server start": dry,
     "intraward-server status": passes,
+    "intraward-server dashboard": shows_dashboard,
     **AFTERWARDS,
     "intraward-simulate demo": runs,
     "intraward-simulate run": runs,
