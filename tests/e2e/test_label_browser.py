@@ -249,3 +249,32 @@ def test_the_office_is_accessible(
     for path in paths:
         page.goto(site.address + path)
         accessible(page, f"{name}{path.replace('/', '-')}")
+    page.set_viewport_size({"width": 390, "height": 860})
+    for path in paths:
+        page.goto(site.address + path)
+        accessible(page, f"{name}{path.replace('/', '-')}-narrow")
+        wide = page.evaluate(
+            "[document.documentElement, ...document.querySelectorAll('.card:has(> .stack)')]"
+            ".filter(e => e.scrollWidth > e.clientWidth).length"
+        )
+        assert wide == 0, path
+
+
+def test_an_item_is_taken_away_by_two_keys_and_released_by_an_admin(
+    visit: Callable[..., Page], site: LabelSite
+) -> None:
+    page = visit("bob")
+    page.goto(f"{site.address}/task")
+    page.wait_for_selector("#help-open")
+    page.keyboard.press("p")
+    page.wait_for_url("**/phi")
+    accessible(page, "phi")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**saved=phi")
+    admin = visit("adm")
+    admin.goto(f"{site.address}/admin/items")
+    admin.click("summary:has-text('Release')")
+    accessible(admin, "adm-release")
+    admin.select_option("select[name=reason]", "pressed-by-mistake")
+    admin.click("form button:has-text('Release')")
+    admin.wait_for_selector("text=in the queue again")

@@ -8,6 +8,7 @@ the same time as a known one, and both are answered alike.
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import get_args
@@ -21,6 +22,8 @@ from intraward_client.labeling.terms import Role
 from intraward_shared.errors import LabelError
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 256
+_NAME = re.compile(r"[^\W_][\w .@+'\\-]{0,99}")
+"""Letters of any script; nothing that means something to a page, a shell or a log."""
 FREE_FAILURES = 5
 _FIRST_LOCK, _LONGEST_LOCK = 60.0, 3600.0
 _HASHER = PasswordHasher()
@@ -67,8 +70,11 @@ def add(
     Raises:
         LabelError: the name is taken or no name, or the role is unknown.
     """
-    if not 1 <= len(name) <= 100 or not name.isprintable() or name != name.strip():
-        raise LabelError("an account's name is one printable line of 1 to 100 characters")
+    if not _NAME.fullmatch(name) or name != name.strip():
+        raise LabelError(
+            "an account's name is 1 to 100 letters, digits, spaces or . - _ @ + ' \\, letter or digit first",
+            remedy="for instance dr.lee, or lee@example.org",
+        )
     if role not in get_args(Role):
         raise LabelError("this role is not known", remedy=f"use one of {', '.join(get_args(Role))}")
     if find(connection, name) is not None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from starlette.testclient import TestClient
 from tests.client.labeling.conftest import assignment, csrf, log_in
-from tests.client.labeling.stations import PASSWORD, fill_vault, make_station
+from tests.client.labeling.stations import PASSWORD, add_account, fill_vault, make_station
 
 from intraward_client.labeling import accounts, events
 from intraward_client.labeling.book import QUARANTINED, Book
@@ -17,6 +17,7 @@ from intraward_client.labeling.course import load_course
 from intraward_client.labeling.freetext import FreeText
 from intraward_client.labeling.judgment import Item
 from intraward_client.labeling.order import shown_order
+from intraward_client.labeling.visible import visible
 from intraward_client.store.prompts import candidates_of
 from intraward_client.store.vault import Vault
 
@@ -192,11 +193,19 @@ def test_odd_texts_are_shown_as_text_and_can_be_judged(
     client = enter("ann")
     page = client.get("/task").text
     for text in (ODD[kind][0], *ODD[kind][1]):
-        assert text.strip() in html.unescape(page)
+        assert visible(text).strip() in html.unescape(page)
+    assert not any(sign in page for sign in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
     assert "<script>alert" not in page and "<b>bold" not in page and "<h1>hi" not in page
     if kind == "empty":
         assert "this answer is empty" in page
     assert judge(client, choice="tie") == "/task?saved=yes" and len(book.votes()) == 1
+
+
+def test_hidden_controls_become_signs_one_for_one_and_languages_stay() -> None:
+    odd = "a\u202ebc\u202c\x00\x07\u2066d\u2069\ufeff"
+    assert visible(odd) == "a⇄bc⇄\u2400\u2407⇄d⇄\ufffd" and len(visible(odd)) == len(odd)
+    for kept in ("كم\u200f 5\u200e", "👩\u200d⚕\ufe0f", "tab\tline\n", "naïve — 5\u00a0mg"):
+        assert visible(kept) == kept
 
 
 def test_a_flag_keeps_its_passage_within_the_answer(enter: Enter, items: dict[str, Item], book: Book) -> None:
@@ -301,13 +310,19 @@ def test_accounts_are_made_changed_and_cannot_lock_out_themselves(enter: Enter, 
     with book.reading() as connection:
         made, own = accounts.find(connection, "new rater"), accounts.find(connection, "adm")
     assert made is not None and made.specialties == ("cardiology",) and own is not None
-    for bad in ({**form, "password": "short"}, {**form, "role": "god"}, form):
+    odd = [{**form, "name": name} for name in ("<b>x</b>", "a\u202eb", "x;y", "-rf", " ", "a" * 101)]
+    for bad in ({**form, "password": "short"}, {**form, "role": "god"}, form, *odd):
         assert admin.post("/admin/users", data={"csrf": csrf(page), **bad}).status_code == 400
     assert admin.post(f"/admin/users/{own.user_id}/disable", data={"csrf": csrf(page)}).status_code == 400
     post(admin, f"/admin/users/{made.user_id}/disable", page)
     assert "disabled" in words(admin.get("/admin/users").text)
     assert admin.post("/admin/users/999/disable", data={"csrf": csrf(page)}).status_code == 404
     assert admin.post(f"/admin/users/{made.user_id}/promote", data={"csrf": csrf(page)}).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["dr.lee", "lee@example.org", "O'Neill", "Zoë Ünal", "CORP\\lee", "李"])
+def test_peoples_names_are_names(book: Book, name: str) -> None:
+    assert add_account(book, name).name == accounts.folded(name)
 
 
 def test_agreement_progress_and_events_show_figures_and_no_text(

@@ -28,6 +28,7 @@ from intraward_client.labeling.rubric import Rubric
 from intraward_client.labeling.sealing import ItemTexts
 from intraward_client.labeling.sessions import Session
 from intraward_client.labeling.terms import LabelingTerms
+from intraward_client.labeling.visible import visible
 from intraward_client.labeling.web.reckoning import Reckoned
 
 STATIC = Path(__file__).parent / "static"
@@ -121,6 +122,7 @@ def _pages() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    pages.filters["visible"] = visible
     pages.tests["flagged_at"] = lambda name, place: name.startswith(f"flag-{place}-")
     pages.tests["rated_at"] = lambda name, place: name.startswith(f"rate-{place}-")
     return pages
