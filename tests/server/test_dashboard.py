@@ -164,7 +164,8 @@ def test_this_machine_is_answered_by_any_of_its_names(home: Path, browse: Any, h
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_nothing_can_be_sent(home: Path, browse: Any, method: str) -> None:
-    assert browse(home).request(method, "/").status_code == 405
+    for path in ("/", "/nothing"):
+        assert browse(home).request(method, path).status_code == 405
 
 
 def test_reading_changes_nothing(home: Path, browse: Any) -> None:

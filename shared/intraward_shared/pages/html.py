@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from intraward_shared.pages import look
 from intraward_shared.pages.svg import tag
@@ -73,4 +73,4 @@ def terms(pairs: Iterable[tuple[str, str]]) -> Markup:
 
 def _cell(name: str, cell: Cell, **attributes: str) -> Markup:
     text, style = cell if isinstance(cell, tuple) else (cell, "")
-    return tag(name, escape(text), **({"class_": style} if style else {}), **attributes)
+    return tag(name, text, **({"class_": style} if style else {}), **attributes)
