@@ -116,12 +116,15 @@ def report(
     site_key: SiteKeys = None,
     receipts: Receipts = None,
     coordinator_key: Annotated[
-        str | None, typer.Option(metavar="HEX", help="Who signed receipts and adapters.")
+        str | None, typer.Option(metavar="HEX", help="Who signed receipts, adapters and bundles.")
     ] = None,
     adapter: Annotated[
         list[Path] | None, typer.Option(metavar="DIR", help="Signed adapter to trace; repeat.")
     ] = None,
     ancestors: Ancestors = None,
+    bundle: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="Release bundle to verify; repeat.")
+    ] = None,
     with_opacus: WithOpacus = False,
     as_json: Json = False,
 ) -> None:
@@ -132,8 +135,8 @@ def report(
 
     Example: intraward-audit report ledger.jsonl --attacks attacks/ --out privacy_report.html
     """
-    if (receipts is not None or adapter) and coordinator_key is None:
-        raise typer.BadParameter("--receipts and --adapter need --coordinator-key")
+    if (receipts is not None or adapter or bundle) and coordinator_key is None:
+        raise typer.BadParameter("--receipts, --adapter and --bundle need --coordinator-key")
     if coordinator_key is not None:
         _check_key("--coordinator-key", coordinator_key)
     if out.suffix not in (".html", ".json"):
@@ -143,9 +146,10 @@ def report(
         read_attacks(attacks or []),
         keys=_site_keys(site_key or []),
         receipts=receipts,
-        coordinator_key=coordinator_key if receipts is not None or adapter else None,
+        coordinator_key=coordinator_key,
         adapters=adapter or [],
         ancestors=ancestors,
+        releases=bundle or [],
         accountants=_accountants() if with_opacus else {},
     )
     value = told.model_dump(mode="json")

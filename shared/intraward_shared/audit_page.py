@@ -23,6 +23,7 @@ _SECTIONS = (
     sections.figures,
     sections.checks,
     sections.adapters,
+    sections.releases,
     sections.attacks,
     sections.fields,
     sections.promise,
@@ -41,6 +42,7 @@ def headline(report: AuditReport) -> tuple[str, str]:
     over = [item.site for item in certificates if not item.within_cap]
     broken = [site.site for site in report.sites if not site.verified]
     traced = [item.folder for item in report.adapters if item.problem]
+    refused = [item.folder for item in report.releases if item.problem]
     missed = [result.attack for result in report.attacks if not result.passed]
     if broken or report.problems:
         named = ", ".join(broken) or "the set of ledgers"
@@ -49,6 +51,8 @@ def headline(report: AuditReport) -> tuple[str, str]:
         return f"The lifetime cap is passed: {', '.join(over)}.", "bad"
     if traced:
         return f"An adapter does not trace to the ledgers: {', '.join(traced)}.", "bad"
+    if refused:
+        return f"A release bundle does not verify: {', '.join(refused)}.", "bad"
     if missed:
         return f"An attack missed its gate: {', '.join(missed)}.", "bad"
     if not report.passed:
@@ -87,7 +91,8 @@ def _top(report: AuditReport) -> Markup:
 def _problems(report: AuditReport) -> Iterator[str]:
     yield from (f"{site.problem}." for site in report.sites if site.problem)
     yield from (f"{problem}." for problem in report.problems)
-    yield from (f"{item.folder}: {item.problem}." for item in report.adapters if item.problem)
+    looked = (*report.adapters, *report.releases)
+    yield from (f"{item.folder}: {item.problem}." for item in looked if item.problem)
 
 
 def _cards(report: AuditReport) -> list[Markup]:

@@ -17,6 +17,7 @@ from pydantic import Field
 from intraward_shared import __version__
 from intraward_shared.attack_results import AttackResult
 from intraward_shared.audit_adapter import trace
+from intraward_shared.audit_release import verify_release
 from intraward_shared.audit_verify import burn_text, verify_ledgers
 from intraward_shared.certificates import PrivacyCertificate, PrivacyReport, privacy_report
 from intraward_shared.config import Strict
@@ -25,6 +26,7 @@ from intraward_shared.ledger_chain import charged, read_ledger, stage_charges
 from intraward_shared.ledger_entry import LedgerEntry
 from intraward_shared.privacy import TOLERANCE
 from intraward_shared.protocol import Mechanism
+from intraward_shared.release_gates import GateResult
 from intraward_shared.signed_adapter import read_signed_adapter
 from intraward_shared.spending import charges_of, thinned
 
@@ -94,6 +96,17 @@ class AdapterAudit(Strict):
     lineage: tuple[Ancestor, ...] = ()
 
 
+class ReleaseAudit(Strict):
+    """One release bundle, with every gate as it was recomputed; ``problem`` is empty where it verifies."""
+
+    folder: str
+    number: int = 0
+    time: str = ""
+    adapter: str = ""
+    problem: str = ""
+    gates: tuple[GateResult, ...] = ()
+
+
 class AuditReport(PrivacyReport):
     """The certificates with everything that was checked. ``passed`` is the exit code's word."""
 
@@ -102,6 +115,7 @@ class AuditReport(PrivacyReport):
     problems: tuple[str, ...]
     receipts_without_ledger: tuple[str, ...]
     adapters: tuple[AdapterAudit, ...]
+    releases: tuple[ReleaseAudit, ...] = ()
     deployment: dict[str, str]
     nist_sp_800_226: dict[str, str]
     not_promised: tuple[str, ...] = NOT_PROMISED
@@ -117,6 +131,7 @@ def audit_report(
     coordinator_key: str | None = None,
     adapters: Sequence[Path] = (),
     ancestors: Path | None = None,
+    releases: Sequence[Path] = (),
     accountants: Mapping[str, Accountant] | None = None,
 ) -> AuditReport:
     """Verify, recompute and gather.
@@ -125,9 +140,11 @@ def audit_report(
         ledgers: a file a site.
         attacks: results that were read (``read_attacks``).
         keys: public key (hex) by site.
-        receipts: the coordinator's receipts; with ``coordinator_key`` (hex), which also signed the adapters.
+        receipts: the coordinator's receipts; with ``coordinator_key`` (hex), which signed adapters and
+            releases too.
         adapters: signed adapter folders to trace.
         ancestors: the coordinator's adapters folder.
+        releases: release bundles to verify, each with its gates.
         accountants: others to ask beside PLD, by name.
 
     Raises:
@@ -142,7 +159,8 @@ def audit_report(
     )
     traced = tuple(_adapter(folder, coordinator_key or "", ancestors, ledgers) for folder in adapters)
     good = all(result.passed for result in attacks) and all(item.within_cap for item in told.certificates)
-    good = good and checks["verified"] and not any(item.problem for item in traced)
+    bundles = tuple(_release(folder, coordinator_key or "", keys or {}) for folder in releases)
+    good = good and checks["verified"] and not any(item.problem for item in (*traced, *bundles))
     good = good and all((site.accountants_differ_by or 0.0) <= TOLERANCE for site in sites)
     return AuditReport(
         **{name: getattr(told, name) for name in PrivacyReport.model_fields},
@@ -150,6 +168,7 @@ def audit_report(
         problems=tuple(checks["problems"]),
         receipts_without_ledger=tuple(checks["receipts_without_ledger"]),
         adapters=traced,
+        releases=bundles,
         deployment=deployment(told),
         nist_sp_800_226=nist(told),
         passed=good,
@@ -257,4 +276,15 @@ def _adapter(folder: Path, public: str, ancestors: Path | None, ledgers: Sequenc
         adapter=manifest.digest,
         simulated=manifest.simulated,
         lineage=tuple(Ancestor(**row) for row in rows),
+    )
+
+
+def _release(folder: Path, public: str, keys: Mapping[str, str]) -> ReleaseAudit:
+    try:
+        found = verify_release(folder, public, keys)
+    except IntrawardError as error:
+        return ReleaseAudit(folder=folder.name, problem=error.message)
+    value = found.bundle.release
+    return ReleaseAudit(
+        folder=folder.name, number=value.number, time=value.time, adapter=value.adapter, gates=found.gates
     )

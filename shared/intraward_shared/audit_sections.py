@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from markupsafe import Markup
 
 from intraward_shared.attack_results import AttackFigure, AttackResult
-from intraward_shared.audit_report import AdapterAudit, AuditReport, SiteAudit
+from intraward_shared.audit_report import AdapterAudit, AuditReport, ReleaseAudit, SiteAudit
 from intraward_shared.certificates import PrivacyCertificate
 from intraward_shared.pages import charts, html, numerals
 from intraward_shared.pages.charts import Step
@@ -192,6 +192,42 @@ def _traced(item: AdapterAudit) -> Markup:
         for row in item.lineage
     ]
     return html.table(f"Adapter {name}", ["Stage", ("Round", "n"), "Adapter", "Ledgers"], rows)
+
+
+def releases(report: AuditReport) -> Markup:
+    """Every gate of each release bundle that was given."""
+    if not report.releases:
+        text = tag(
+            "p", "No release bundle was given. With --bundle DIR it is verified, and its gates judged anew."
+        )
+        return html.section("releases", "Did the release pass its gates?", text)
+    text = tag(
+        "p", "Each gate was fixed before the first round and judged anew from the bundle's own figures."
+    )
+    tables = [_bundle(item) for item in report.releases]
+    return html.section("releases", "Did the release pass its gates?", text, *tables)
+
+
+def _bundle(item: ReleaseAudit) -> Markup:
+    if item.problem:
+        return tag("p", tag("strong", f"{item.folder}: {item.problem}.", class_="no"))
+    rows: list[list[Cell]] = [
+        [
+            f"{gate.name}, veto" if gate.veto else gate.name,
+            gate.asked,
+            numerals.MISSING if gate.measured is None else _measured(gate.measured, gate.item),
+            (gate.status, "yes" if gate.status == "passed" else "no" if not gate.passed else ""),
+            gate.where,
+        ]
+        for gate in item.gates
+    ]
+    name = f"Release {item.number} of {item.time}, adapter {item.adapter[:16]}"
+    return html.table(name, ["Gate", "Asked", "Measured", "Result", "Figure of"], rows)
+
+
+def _measured(value: float | bool | str, item: str | None) -> str:
+    shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{shown} ({item})" if item else shown
 
 
 def _standings(sites: Mapping[str, str]) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from tests.shared.ledger.test_audit_attacks import inversion
+from tests.shared.release import consortium
+from tests.shared.release.consortium import finish, signed
 
 from intraward_shared import audit
 from intraward_shared.audit_report import NOT_PROMISED, AuditReport
@@ -200,3 +202,18 @@ def test_a_ledger_that_charged_nothing(report: Any, make_ledger: Any, tmp_path: 
 def test_what_a_file_says_is_never_markup() -> None:
     drawn = html.page("<b>", html.table("<i>", ["<u>"], [["<script>", ("&", "n")]]))
     assert "<script>" not in drawn and "&lt;script&gt;" in drawn and "<b>" not in drawn and "<u>" not in drawn
+
+
+@pytest.mark.slow
+def test_a_release_bundle_stands_with_its_gates(report: Any, tmp_path: Path) -> None:
+    made = signed(finish(tmp_path / "program"))
+    key = ("--coordinator-key", consortium.COORDINATOR.public)
+    code, _, page, figures = report("--bundle", made.folder, *key)
+    assert code == 0 and [row["name"] for row in figures["releases"][0]["gates"]] == [
+        g.name for g in made.gates
+    ]
+    assert all(gate.asked in page.text for gate in made.gates)
+    (made.folder / "gates.json").write_text("{}")
+    code, _, page, figures = report("--bundle", made.folder, *key)
+    assert code == 1 and "A release bundle does not verify: 1." in page.text
+    assert "gates.json" in figures["releases"][0]["problem"]
