@@ -91,8 +91,8 @@ def _top(report: AuditReport) -> Markup:
 def _problems(report: AuditReport) -> Iterator[str]:
     yield from (f"{site.problem}." for site in report.sites if site.problem)
     yield from (f"{problem}." for problem in report.problems)
-    looked = (*report.adapters, *report.releases)
-    yield from (f"{item.folder}: {item.problem}." for item in looked if item.problem)
+    yield from (f"{item.folder}: {item.problem}." for item in report.adapters if item.problem)
+    yield from (f"{item.folder}: {item.problem}." for item in report.releases if item.problem)
 
 
 def _cards(report: AuditReport) -> list[Markup]:

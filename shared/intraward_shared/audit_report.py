@@ -160,7 +160,11 @@ def audit_report(
     traced = tuple(_adapter(folder, coordinator_key or "", ancestors, ledgers) for folder in adapters)
     good = all(result.passed for result in attacks) and all(item.within_cap for item in told.certificates)
     bundles = tuple(_release(folder, coordinator_key or "", keys or {}) for folder in releases)
-    good = good and checks["verified"] and not any(item.problem for item in (*traced, *bundles))
+    good = (
+        good
+        and checks["verified"]
+        and not any([item.problem for item in traced] + [item.problem for item in bundles])
+    )
     good = good and all((site.accountants_differ_by or 0.0) <= TOLERANCE for site in sites)
     return AuditReport(
         **{name: getattr(told, name) for name in PrivacyReport.model_fields},
