@@ -14,9 +14,23 @@ import hmac
 import json
 import secrets
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from intraward_client.labeling.accounts import Account
 from intraward_client.labeling.book import ADJUDICATION, AGREED, HELD, OPEN, Book, item_of
@@ -59,7 +73,8 @@ def next_turn(book: Book, account: Account) -> Turn | None:
         if open_one := _open_turn(connection, account.user_id, _OWN):  # of a second window, meanwhile
             return open_one
         for stage in _stages(book, connection, account):
-            row = connection.execute(_candidates(stage, account, now, book.terms.repeat_after_days)).first()
+            told = _told(account, now, book.terms.repeat_after_days)
+            row = connection.execute(_candidates(stage), told).first()
             if row is not None:
                 return _assign(book, connection, account, row, stage)
     return None
@@ -87,11 +102,8 @@ def next_adjudication(book: Book, account: Account) -> Turn | None:
 
 def turn_of(book: Book, assignment_id: str, user_id: int) -> Turn | None:
     """An assignment of this very account, in any state; None for anybody else's and for none."""
-    query = (
-        _turns().where(assignments.c.assignment_id == assignment_id).where(assignments.c.user_id == user_id)
-    )
     with book.reading() as connection:
-        row = connection.execute(query).first()
+        row = connection.execute(_ONE, {"assignment": assignment_id, "user": user_id}).first()
     return _turn(row) if row is not None else None
 
 
@@ -129,15 +141,9 @@ _PAUSE_SECONDS = 10 * 60.0
 def fatigue(book: Book, account: Account) -> Day:
     """Whether the rater reached the day's cap, or a pause should be offered (facts B.2)."""
     now = book.clock()
-    query = (
-        select(votes.c.time)
-        .where(votes.c.user_id == account.user_id, votes.c.time > now - _DAY)
-        .where(~exists().where(withdrawals.c.vote_id == votes.c.vote_id))  # what was taken back is no work
-        .order_by(votes.c.time.desc())
-        .limit(book.terms.daily_cap)
-    )
+    told = {"user": account.user_id, "since": now - _DAY, "most": book.terms.daily_cap}
     with book.reading() as connection:
-        times = connection.execute(query).scalars().all()
+        times = connection.execute(_WORK, told).scalars().all()
     stretch, start = 0, now
     for moment in times:
         if start - moment > _PAUSE_SECONDS:
@@ -150,16 +156,14 @@ def fatigue(book: Book, account: Account) -> Day:
 
 def waiting(book: Book, account: Account) -> int:
     """How many items a rater could still be given now, first judgments alone; never more than `MANY` + 1."""
-    query = _candidates("first", account, book.clock(), book.terms.repeat_after_days)
-    some = query.order_by(None).limit(MANY + 1).subquery()
+    told = _told(account, book.clock(), book.terms.repeat_after_days)
     with book.reading() as connection:
-        return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
+        return int(connection.execute(_waiting(), told).scalar_one())
 
 
 def _stages(book: Book, connection: Connection, account: Account) -> tuple[Stage, ...]:
     """In which order to look: the draw's kind, then the usual one."""
-    query = select(func.count()).where(assignments.c.user_id == account.user_id)
-    turn = int(connection.execute(query).scalar_one())
+    turn = int(connection.execute(_TURNS_OF, {"user": account.user_id}).scalar_one())
     message = f"queue|{account.user_id}|{turn}".encode()
     draw = int.from_bytes(hmac.new(book.key, message, hashlib.sha256).digest()[:7], "big") / (1 << 56)
     if draw < book.terms.gold_share:
@@ -169,30 +173,55 @@ def _stages(book: Book, connection: Connection, account: Account) -> tuple[Stage
     return ("first",)
 
 
-def _candidates(stage: Stage, account: Account, now: float, repeat_after_days: int) -> Select[Any]:
-    had = exists().where(assignments.c.item_id == items.c.item_id, assignments.c.user_id == account.user_id)
+def _told(account: Account, now: float, repeat_after_days: int) -> dict[str, Any]:
+    """What `_candidates` is asked with."""
+    before = now - repeat_after_days * _DAY
+    return {"user": account.user_id, "specialties": ("", *account.specialties), "before": before}
+
+
+@cache
+def _candidates(stage: Stage) -> Select[Any]:
+    """The next item of a stage; made once, because making it costs more than asking it."""
+    user: BindParameter[int] = bindparam("user")
+    had = exists().where(assignments.c.item_id == items.c.item_id, assignments.c.user_id == user)
     if stage == "gold":
         chosen: ColumnElement[bool] = and_(items.c.gold.is_not(None), items.c.state == OPEN, ~had)
     elif stage == "repeat":
         old = exists().where(
             votes.c.item_id == items.c.item_id,
-            votes.c.user_id == account.user_id,
+            votes.c.user_id == user,
             votes.c.stage == "first",
-            votes.c.time < now - repeat_after_days * _DAY,
+            votes.c.time < bindparam("before"),
         )
         again = exists().where(
             assignments.c.item_id == items.c.item_id,
-            assignments.c.user_id == account.user_id,
+            assignments.c.user_id == user,
             assignments.c.stage == "repeat",
         )
         chosen = and_(items.c.gold.is_(None), items.c.state.in_((OPEN, AGREED, HELD)), old, ~again)
     else:
-        fits = or_(items.c.specialty == "", items.c.specialty.in_(account.specialties))
+        fits = items.c.specialty.in_(bindparam("specialties", expanding=True))
         chosen = and_(
             items.c.state == OPEN, items.c.given < items.c.wanted, items.c.gold.is_(None), fits, ~had
         )
     order = (items.c.given.desc(), items.c.priority.desc(), items.c.item_id.desc())
     return select(items).where(chosen).order_by(*order).limit(1)
+
+
+@cache
+def _waiting() -> Select[Any]:
+    """How many of the next items there are, up to one more than `MANY`."""
+    return select(func.count()).select_from(_candidates("first").order_by(None).limit(MANY + 1).subquery())
+
+
+_WORK = (
+    select(votes.c.time)
+    .where(votes.c.user_id == bindparam("user"), votes.c.time > bindparam("since"))
+    .where(~exists().where(withdrawals.c.vote_id == votes.c.vote_id))  # what was taken back is no work
+    .order_by(votes.c.time.desc())
+    .limit(bindparam("most"))
+)
+_TURNS_OF = select(func.count()).select_from(assignments).where(assignments.c.user_id == bindparam("user"))
 
 
 def _assign(book: Book, connection: Connection, account: Account, row: Row[Any], stage: Stage) -> Turn:
@@ -218,11 +247,13 @@ def _assign(book: Book, connection: Connection, account: Account, row: Row[Any],
     return turn
 
 
+_LATE = select(assignments.c.assignment_id, assignments.c.item_id, assignments.c.stage).where(
+    assignments.c.state == "open", assignments.c.given < bindparam("since")
+)
+
+
 def _expire(connection: Connection, now: float) -> None:
-    late = and_(assignments.c.state == "open", assignments.c.given < now - EXPIRES_SECONDS)
-    rows = connection.execute(
-        select(assignments.c.assignment_id, assignments.c.item_id, assignments.c.stage).where(late)
-    ).all()
+    rows = connection.execute(_LATE, {"since": now - EXPIRES_SECONDS}).all()
     for row in rows:
         connection.execute(
             update(assignments)
@@ -251,12 +282,20 @@ def _turns() -> Select[Any]:
     ).join(assignments, assignments.c.item_id == items.c.item_id)
 
 
+_OPEN = (
+    _turns()
+    .where(assignments.c.user_id == bindparam("user"), assignments.c.state == "open")
+    .where(assignments.c.stage.in_(bindparam("stages", expanding=True)))
+    .order_by(assignments.c.given.desc())  # one that was taken back stands before the one begun since
+    .limit(1)
+)
+_ONE = _turns().where(
+    assignments.c.assignment_id == bindparam("assignment"), assignments.c.user_id == bindparam("user")
+)
+
+
 def _open_turn(connection: Connection, user_id: int, stages: tuple[Stage, ...]) -> Turn | None:
-    query = _turns().where(
-        assignments.c.user_id == user_id, assignments.c.state == "open", assignments.c.stage.in_(stages)
-    )
-    latest = assignments.c.given.desc()  # one that was taken back stands before the one begun since
-    row = connection.execute(query.order_by(latest).limit(1)).first()
+    row = connection.execute(_OPEN, {"user": user_id, "stages": stages}).first()
     return _turn(row) if row is not None else None
 
 

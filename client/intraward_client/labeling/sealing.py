@@ -12,7 +12,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from intraward_client.labeling.database import Gone
 from intraward_client.store.consent import is_opted_out, opted_out
@@ -26,6 +26,19 @@ _AWAY = "go on with the next item"
 _AT_ONCE = 200
 Where = tuple[str, str, str]
 """Table, row and column that a ciphertext is bound to."""
+
+
+_PROMPT = (
+    select(prompts.c.prompt)
+    .join(notes)
+    .where(prompts.c.prompt_id == bindparam("prompt"), prompts.c.unit == bindparam("unit"))
+    .where(notes.c.pack_sha256 != "")
+)
+_ANSWERS = select(candidates.c.candidate_id, candidates.c.answer).where(
+    candidates.c.candidate_id.in_(bindparam("names", expanding=True)),
+    candidates.c.prompt_id == bindparam("prompt"),
+    candidates.c.unit == bindparam("unit"),
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -64,10 +77,11 @@ class Sealer:
         """Encrypt under the patient's key.
 
         Raises:
-            Gone: the patient was forgotten.
+            Gone: the patient was forgotten, or opted out: nothing more is said of them.
         """
         with self._lock, self._vault.transaction() as connection:
             self._check_known(connection, unit)
+            self._check_willing(connection, unit)
             return self._vault.seal_field(connection, unit, where, text)
 
     def unseal(self, unit: str, where: Where, sealed: bytes) -> str:
@@ -104,8 +118,7 @@ class Sealer:
             return self._public[prompt_id]
         with self._lock, self._vault.transaction() as connection:
             self._check_known(connection, unit)
-            if is_opted_out(connection, unit):
-                raise Gone("this item is not shown any more", remedy=_AWAY)
+            self._check_willing(connection, unit)
             prompt = self._prompt(connection, unit, prompt_id)
             return ItemTexts(prompt, self._answers(connection, unit, prompt_id, candidate_ids))
 
@@ -142,14 +155,13 @@ class Sealer:
         if self._vault.is_forgotten(connection, unit):
             raise Gone("this item is no longer there", remedy=_AWAY)
 
+    def _check_willing(self, connection: Connection, unit: str) -> None:
+        if is_opted_out(connection, unit):
+            raise Gone("this item is not shown any more", remedy=_AWAY)
+
     def _prompt(self, connection: Connection, unit: str, prompt_id: str) -> str:
         """A prompt of this patient, whose note has a receipt."""
-        query = (
-            select(prompts.c.prompt)
-            .join(notes)
-            .where(prompts.c.prompt_id == prompt_id, prompts.c.unit == unit, notes.c.pack_sha256 != "")
-        )
-        sealed = connection.execute(query).scalar()
+        sealed = connection.execute(_PROMPT, {"prompt": prompt_id, "unit": unit}).scalar()
         if sealed is None:
             raise Gone("this item is no longer there, or has no receipt", remedy=_AWAY)
         return self._vault.open_field(connection, unit, (prompts.name, prompt_id, "prompt"), sealed)
@@ -157,12 +169,8 @@ class Sealer:
     def _answers(
         self, connection: Connection, unit: str, prompt_id: str, candidate_ids: Sequence[str]
     ) -> tuple[str, ...]:
-        query = select(candidates.c.candidate_id, candidates.c.answer).where(
-            candidates.c.candidate_id.in_(candidate_ids),
-            candidates.c.prompt_id == prompt_id,
-            candidates.c.unit == unit,
-        )
-        sealed = {row.candidate_id: row.answer for row in connection.execute(query)}
+        told = {"names": list(candidate_ids), "prompt": prompt_id, "unit": unit}
+        sealed = {row.candidate_id: row.answer for row in connection.execute(_ANSWERS, told)}
         if len(sealed) < len(candidate_ids):
             raise Gone("an answer of this item is no longer there", remedy=_AWAY)
         return tuple(

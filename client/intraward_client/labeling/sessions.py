@@ -12,7 +12,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from intraward_client.labeling import accounts
 from intraward_client.labeling.accounts import Account
@@ -58,16 +58,20 @@ def begin(connection: Connection, account: Account, now: float) -> str:
     return token
 
 
+_LIVE = (
+    select(sessions.c.created.label("begun"), sessions.c.seen, users)
+    .join(users)
+    .where(
+        sessions.c.token_sha256 == bindparam("token"),
+        sessions.c.ended.is_(None),
+        users.c.disabled.is_(False),
+    )
+)
+
+
 def live(connection: Connection, token: str, now: float) -> tuple[Session, bool] | None:
     """The session of a cookie, and whether `touch` is due; None where it is over or was never there."""
-    query = (
-        select(sessions.c.created.label("begun"), sessions.c.seen, users)
-        .join(users)
-        .where(
-            sessions.c.token_sha256 == _hash(token), sessions.c.ended.is_(None), users.c.disabled.is_(False)
-        )
-    )
-    row = connection.execute(query).first()
+    row = connection.execute(_LIVE, {"token": _hash(token)}).first()
     if row is None or now - row.seen > IDLE_SECONDS or now - row.begun > LONGEST_SECONDS:
         return None
     return Session(token, accounts.account_of(row), row.begun), now - row.seen > _TOUCH_EVERY

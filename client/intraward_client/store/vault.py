@@ -18,7 +18,18 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Connection, Engine, create_engine, delete, event, insert, select, text, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    bindparam,
+    create_engine,
+    delete,
+    event,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -37,6 +48,7 @@ from intraward_client.store.schema import (
 from intraward_shared.errors import VaultError
 
 _NONCE_BYTES = 12
+_TOMBSTONE = select(tombstones.c.unit).where(tombstones.c.unit == bindparam("unit"))
 _CHECK = b"intraward vault"
 _TAMPERED = "restore the vault from a backup made before the change"
 
@@ -130,9 +142,7 @@ class Vault:
 
     def is_forgotten(self, connection: Connection, unit: str) -> bool:
         """Whether this patient was forgotten; their rows are never taken again."""
-        return (
-            connection.execute(select(tombstones.c.unit).where(tombstones.c.unit == unit)).first() is not None
-        )
+        return connection.execute(_TOMBSTONE, {"unit": unit}).first() is not None
 
     def admit_unit(self, connection: Connection, unit: str) -> None:
         """Make the patient's data key if there is none.

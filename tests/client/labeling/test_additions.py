@@ -40,7 +40,7 @@ class Cleans:
 
     def deidentify_many(self, notes: Iterable[RawNote], *_: Any) -> Iterator[DeidentifiedNote | Quarantined]:
         for number, note in enumerate(notes):
-            text, _ = reveal(note)
+            text = reveal(note)[0]
             if "secret" in text:
                 yield Quarantined(f"n{number}", note.patient_id, "residue")
             else:

@@ -196,6 +196,7 @@ def test_odd_texts_are_shown_as_text_and_can_be_judged(
         assert visible(text).strip() in html.unescape(page)
     assert not any(sign in page for sign in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
     assert "<script>alert" not in page and "<b>bold" not in page and "<h1>hi" not in page
+    assert ("stands for a hidden sign" in page) == (kind == "right-to-left")
     if kind == "empty":
         assert "this answer is empty" in page
     assert judge(client, choice="tie") == "/task?saved=yes" and len(book.votes()) == 1

@@ -352,8 +352,7 @@ def test_the_commands(make_site: Any, call: Any, tmp_path: Path) -> None:
     )
     code, told = call("label", "import", file, *options, *where, "--json")
     assert code == 0 and json.loads(told)["left_out"] == {"too-few-raters": 1}
-    options = (*options, "--overlap", "1")
-    code, told = call("label", "import", file, *options, *where, "--json")
+    code, told = call("label", "import", file, *options, "--overlap", "1", *where, "--json")
     assert code == 0 and json.loads(told) == {
         "tasks": 1,
         "rows": 1,

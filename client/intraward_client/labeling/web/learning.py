@@ -61,7 +61,9 @@ def answer(request: Request, key: str, form: Form) -> Response:
         raise NotThere
     turn, rubric = _turn(known), station.rubrics[known.kind]
     try:
-        vote = read_vote(form, turn, session.account.name, rubric, [len(a) for a in known.answers], 0.0)
+        vote = read_vote(
+            form, turn, session.account.name, rubric, lambda: [len(a) for a in known.answers], 0.0
+        )
     except ContractError as error:
         return _page(
             station, request, known, {k: v for k, v in form.items() if isinstance(v, str)}, error, 422

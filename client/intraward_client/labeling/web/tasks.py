@@ -7,6 +7,7 @@ or field holds a model, an adapter, a site or an answer's id.
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from fastapi import Request, Response
@@ -67,16 +68,22 @@ def judge(request: Request, name: str, form: Form) -> Response:
         with suppress(Gone):
             judging.save_draft(station.book, session.account, turn, draft_fields(form))
         return RedirectResponse(f"/task/{turn.assignment_id}/phi", 303)
-    texts = station.book.sealer.texts(turn.item.unit, turn.item.prompt_id, turn.item.candidate_ids)
-    rubric = station.rubrics[turn.item.kind]
-    lengths = [len(answer) for answer in texts.answers]
+    item, rubric = turn.item, station.rubrics[turn.item.kind]
+
+    @cache
+    def texts() -> ItemTexts:  # a plain judgment needs none
+        return station.book.sealer.texts(item.unit, item.prompt_id, item.candidate_ids)
+
+    def lengths() -> list[int]:
+        return [len(answer) for answer in texts().answers]
+
     try:
         vote = read_vote(form, turn, session.account.name, rubric, lengths, seconds_on(station.book, turn))
         if vote.judged:
             check_vote(vote, rubric)
     except ContractError as error:
         judging.save_draft(station.book, session.account, turn, draft_fields(form))
-        return page(station, request, turn, texts, draft_fields(form), wrong=error, status=422)
+        return page(station, request, turn, texts(), draft_fields(form), wrong=error, status=422)
     if vote.rationale or vote.correction:  # cleaning may fail; what was typed is kept then
         with suppress(Gone):  # sent a second time: `submit` knows
             judging.save_draft(station.book, session.account, turn, draft_fields(form))

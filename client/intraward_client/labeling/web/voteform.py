@@ -7,7 +7,8 @@ what does not fit is told in words, and nothing is lost, because the form is kep
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from starlette.datastructures import FormData
@@ -40,12 +41,17 @@ def draft_fields(form: FormData) -> dict[str, str]:
 
 
 def read_vote(
-    form: FormData, turn: Turn, rater: str, rubric: Rubric, lengths: Sequence[int], seconds: float
+    form: FormData,
+    turn: Turn,
+    rater: str,
+    rubric: Rubric,
+    lengths: Callable[[], Sequence[int]],
+    seconds: float,
 ) -> Vote:
     """The judgment of a form.
 
     Args:
-        lengths: characters of each answer, in the item's order; a flag's passage lies within.
+        lengths: gives the characters of each answer, in the item's order; a flag's passage lies within.
 
     Raises:
         ContractError: says what is missing or does not fit.
@@ -80,7 +86,11 @@ def read_vote(
         all_unacceptable=field(form, "unacceptable") == "1",
         ratings=_in_order([_ratings(form, place, rubric) for place in range(count)], turn.shown),
         flags=_in_order(
-            [_flags(form, place, rubric, lengths[turn.shown[place]]) for place in range(count)], turn.shown
+            [
+                _flags(form, place, rubric, partial(_length, lengths, turn.shown[place]))
+                for place in range(count)
+            ],
+            turn.shown,
         ),
         rationale=rationale,
         correction=correction,
@@ -136,12 +146,16 @@ def _ratings(form: FormData, place: int, rubric: Rubric) -> Mapping[str, int]:
     return found
 
 
-def _flags(form: FormData, place: int, rubric: Rubric, length: int) -> tuple[Flag, ...]:
+def _length(lengths: Callable[[], Sequence[int]], answer: int) -> int:
+    return lengths()[answer]
+
+
+def _flags(form: FormData, place: int, rubric: Rubric, length: Callable[[], int]) -> tuple[Flag, ...]:
     found = []
     for failure in rubric.failures:
         if field(form, f"flag-{place}-{failure.key}") == "1":
             match = _SPAN.fullmatch(field(form, f"span-{place}-{failure.key}"))
-            start, end = (int(match[1]), min(int(match[2]), length)) if match else (0, 0)
+            start, end = (int(match[1]), min(int(match[2]), length())) if match else (0, 0)
             found.append(Flag(failure.key, start, end) if start < end else Flag(failure.key))
     return tuple(found)
 
