@@ -226,7 +226,7 @@ def _bundle(item: ReleaseAudit) -> Markup:
 
 
 def _measured(value: float | bool | str, item: str | None) -> str:
-    shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+    shown = f"{value:.4g}" if isinstance(value, float) else str(value).lower()
     return f"{shown} ({item})" if item else shown
 
 

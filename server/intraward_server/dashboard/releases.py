@@ -79,7 +79,7 @@ def _release(folder: Path, public: str, current: bytes) -> ReleaseView:
 
 def _gate(row: dict[str, Any]) -> GateView:
     measured, item = row["measured"], row["item"]
-    shown = f"{measured:.4g}" if isinstance(measured, float) else str(measured)
+    shown = f"{measured:.4g}" if isinstance(measured, float) else str(measured).lower()
     shown = "no such figure" if measured is None else shown
     return GateView(
         name=row["name"],
