@@ -19,7 +19,7 @@ from intraward_shared.attack_results import open_attack
 from intraward_shared.audit_release import gate_table, judge_bundle, verify_release
 from intraward_shared.errors import IntrawardError, SignatureError
 from intraward_shared.ledger_chain import open_ledger
-from intraward_shared.protocol import from_bytes, sign_value, to_bytes
+from intraward_shared.protocol import RECEIPT_DOMAIN, Receipt, from_bytes, sign_value, to_bytes
 from intraward_shared.release import (
     RELEASE_DOMAIN,
     RELEASE_FILE,
@@ -30,6 +30,7 @@ from intraward_shared.release import (
 )
 from intraward_shared.release_card import release_card
 from intraward_shared.revocation import REVOCATION_DOMAIN, RevocationList, Revoked
+from intraward_shared.signed_adapter import ADAPTER_DOMAIN, AdapterManifest
 from intraward_shared.signing import SigningKey, canonical_json, digest
 
 STRANGER = SigningKey.from_seed(b"x" * 32)
@@ -160,6 +161,28 @@ def end_earlier(folder: Path, other: Path) -> None:
     resign(folder, sites=sites | {"alpha": ReleasedSite.model_validate(told)})
 
 
+def name_another_end(folder: Path, other: Path) -> None:
+    sites = dict(read_release(folder / RELEASE_FILE, COORDINATOR.public).sites)
+    sites["beta"] = sites["beta"].model_copy(update={"head": "0" * 64})
+    resign(folder, sites=sites)
+
+
+def countersign_more(folder: Path, other: Path) -> None:
+    """A receipt for an entry that the ledger does not hold."""
+    payload = json.loads((folder / "receipts/alpha/4.json").read_bytes())["payload"].encode()
+    later = from_bytes(payload, Receipt).model_copy(update={"ledger_sequence": 99})
+    (folder / "receipts/alpha/9.json").write_bytes(sign_value(later, RECEIPT_DOMAIN, COORDINATOR))
+
+
+def say_another_round(folder: Path, other: Path) -> None:
+    """An ancestor's manifest, rightly signed, tells of another round than its plan."""
+    for path in sorted(folder.glob("lineage/*.json")):
+        manifest = from_bytes(json.loads(path.read_bytes())["payload"].encode(), AdapterManifest)
+        if manifest.round == 2:
+            moved = manifest.model_copy(update={"round": 3})
+            path.write_bytes(sign_value(moved, ADAPTER_DOMAIN, COORDINATOR))
+
+
 def lower_a_threshold(folder: Path, other: Path) -> None:
     """Rules, results and card all follow the new threshold."""
     rules = folder / "gates.toml"
@@ -203,6 +226,9 @@ INSIDER: dict[str, tuple[Change, str]] = {
     "first ledger entry removed": (lines_out(0), "chain is broken"),
     "last ledger entry removed": (lines_out(-1), "check 4"),
     "ledger cut, and its end named anew": (end_earlier, "check 4.*never released"),
+    "another end named": (name_another_end, "check 4.*does not end where"),
+    "receipt for an entry that is not there": (countersign_more, "check 6.*countersigned"),
+    "ancestor of another round than its plan": (say_another_round, "check 5.*not the plan"),
     "ledger of another run": (swap("ledgers/alpha.jsonl"), "check 4"),
     "ledger missing": (drop("ledgers/*"), "check 4.*missing"),
     "parent unsigned": (forge("lineage/*.json", "intraward/adapter/v1"), "trusted"),
