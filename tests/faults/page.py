@@ -11,8 +11,7 @@ PAGE = ROOT / "deploy" / "FAULTS.md"
 HEAD = """# Faults
 
 What comes of a fault at each phase of a round. Made from the table of `tests/faults/table.py` by `make
-faults`, which runs the rows with real parts; do not edit it. **Not every cell was seen yet**: SIGKILL of
-SuperLink, of ServerApp and of `start` were run at some of their phases only.
+faults`, which runs the rows with real parts; do not edit it.
 Every row ends in one of three ways:
 
 - **same**: the very bytes that were sealed come again, for one charge;
