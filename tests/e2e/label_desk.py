@@ -55,7 +55,7 @@ def adds_answers(desk: Desk, line: str) -> bool:
     """Two answers to a question of a patient whom nobody has to know."""
     row = {"id": "q-1", "prompt": "May I swim?", "patient": "P-1011"}
     row["answers"] = ["Yes, do.", "Not before the wound is closed."]  # type: ignore[assignment]
-    (desk.root / "answers.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    (desk.root / "items.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
     return desk.call(desk.words(line)) == 0
 
 

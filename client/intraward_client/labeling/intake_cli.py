@@ -30,7 +30,7 @@ def add(
     A line may also hold kind (answers, summaries, safety), specialty, and known identifiers as in import.
     The file is checked as a whole first; an error names its line.
 
-    Example: intraward-client label add answers.jsonl --home /srv/intraward
+    Example: intraward-client label add items.jsonl --home /srv/intraward
     """
     from intraward_client.importing import make_deidentifier
     from intraward_client.labeling.actor import command_actor
