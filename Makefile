@@ -3,7 +3,7 @@
 #   make install   .venv with exact versions; quick when nothing changed
 #   make lint      ruff, mypy --strict, import-linter
 #   make test      fast tests, with the coverage gate of the four rooms that guard privacy (WORKERS=2)
-#   make e2e       slow tests and tests that start real processes
+#   make e2e       slow tests and tests that start real processes (E2E_WORKERS=3: they wait for Flower's polls)
 #   make faults    every fault at every phase of a round, then deploy/FAULTS.md; about an hour (WORKERS=2)
 #   make exhaustive  thousands of cases and many seeds of what the tests show with few
 #   make bench     timings and studies over seeds
@@ -17,6 +17,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 MODEL ?= tiny
 WORKERS ?= 2
+E2E_WORKERS ?= 3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 STAMP := .venv/installed
@@ -69,8 +70,11 @@ test: install
 	done
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m '$(FAST)' $(addprefix --ignore=,$(GATED_TESTS))
 
+# In the order of tests/conftest.py, longest files first: xdist would begin with the files of most tests and
+# end with one worker at the longest test of all.
 e2e: install
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m '(slow or e2e) and not bench and not gpu and not faults and not exhaustive'
+	$(BIN)/python -m pytest -n $(E2E_WORKERS) --dist loadfile --no-loadscope-reorder \
+		-m '(slow or e2e) and not bench and not gpu and not faults and not exhaustive'
 
 exhaustive: install
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m exhaustive

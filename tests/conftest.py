@@ -28,6 +28,11 @@ else:
 DATA_VARIABLE = "INTRAWARD_DATA"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of tests/e2e first: they take minutes each, and the last test should be a short one."""
+    items.sort(key=lambda item: "e2e" not in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of open clinical data: ``$INTRAWARD_DATA``, or ``shared/data`` beside the repository."""

@@ -19,6 +19,7 @@ from intraward_shared.config import Strict
 from intraward_shared.durable import write_durably
 from intraward_shared.errors import ContractError
 from intraward_shared.protocol import Digest, Name, Real, from_bytes, to_bytes
+from intraward_shared.scalars import unused
 from intraward_shared.stages import Stage
 
 
@@ -65,7 +66,7 @@ class ProgramState(Strict):
     score: tuple[Real, Real] | None = Field(default=None, description="mean and std of reference scores")
     heads: dict[Name, LedgerHead] = Field(default={})
     public: dict[str, Digest] = Field(default={}, description="stage to digest of its public records")
-    gates: Digest | None = Field(default=None, description="release gates, fixed as the run began")
+    gates: Digest | None = Field(default=None, exclude_if=unused, description="of the release gates")
     skipped: tuple[int, ...] = Field(default=(), description="rounds given up by the operator")
 
     @property

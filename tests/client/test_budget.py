@@ -91,7 +91,17 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-@pytest.mark.parametrize(("delta", "stages", "golden_prv", "golden_pld"), SCHEDULES)
+LONG = (6, 9)
+"""Of these PRV alone takes seconds; the last of several stages is kept among the fast tests."""
+
+
+@pytest.mark.parametrize(
+    ("delta", "stages", "golden_prv", "golden_pld"),
+    [
+        pytest.param(*schedule, marks=pytest.mark.exhaustive if number in LONG else ())
+        for number, schedule in enumerate(SCHEDULES)
+    ],
+)
 def test_both_accountants_agree_and_rdp_bounds_them(
     delta: float, stages: Stages, golden_prv: float, golden_pld: float
 ) -> None:
@@ -233,7 +243,7 @@ def test_the_policy_file_cannot_loosen_what_the_ledger_records(ledger: Ledger) -
     Budget(ledger, 9.0, 1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_cap_raised_after_results_moves_neither_order_nor_gate(tmp_path: Path, charged_plan: Any) -> None:
     each = mechanism(200)
     with new_ledger(tmp_path / "filter.jsonl", 6.0) as ledger:

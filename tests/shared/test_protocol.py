@@ -148,6 +148,7 @@ def test_a_schedule_is_another_type() -> None:
         open_signed(sign_value(value, PLAN_DOMAIN, KEY), PLAN_DOMAIN, RoundPlan, KEY.public)
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(st.text(max_size=10), st.binary(max_size=50), max_size=5))
 def test_parts_round_trip(parts: dict[str, bytes]) -> None:
     try:

@@ -18,8 +18,8 @@ from intraward_shared.protocol import Mechanism
 DELTA = 1e-5
 SLACK = 0.002
 """Both tight accountants round on a grid of 0.001."""
-FEW = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-MANY = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def mechanism(rate: float, noise: float, steps: int) -> Mechanism:

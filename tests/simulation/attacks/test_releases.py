@@ -87,7 +87,7 @@ def test_inversion_over_three_seeds_of_five_notes() -> None:
     assert all(value >= 0.80 if privacy == "off" else value <= 0.05 for privacy, value in found)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_planted_secrets_come_out_of_generated_text_without_privacy_and_not_with_it() -> None:
     """The reach row: > 0 with privacy off, 0 on; 64 secrets, exposure among 1,024 candidates."""
     result = canary.run_canary()
