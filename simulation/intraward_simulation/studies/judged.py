@@ -20,6 +20,7 @@ from intraward_client.store.datasets import (
     RankingRecord,
 )
 from intraward_client.training.inputs import PUBLIC_UNIT
+from intraward_server.baselines import fold_of
 from intraward_simulation.data import read_rows
 
 STEPS = {"medquad_judged": 1.0, "mts_summary_ratings": 0.05}
@@ -81,11 +82,6 @@ def _marks(answer: Mapping[str, Any], source: str) -> AnswerMarks:
     shares |= {name: float(answer[key]) for name, key in FACTS.items() if answer.get(key) is not None}
     span = HIGHEST_RATING - LOWEST_RATING
     return AnswerMarks(tuple((name, LOWEST_RATING + span * share) for name, share in shares.items()))
-
-
-def fold_of(name: str, folds: int, seed: int) -> int:
-    """Fold of a prompt: a keyed hash of its name alone, so that no other prompt moves it."""
-    return int(hashlib.sha256(f"{seed}|fold|{name}".encode()).hexdigest()[:8], 16) % folds
 
 
 def split(prompts: Sequence[Prompt], fold: int, folds: int, seed: int) -> tuple[list[Prompt], list[Prompt]]:

@@ -16,9 +16,10 @@ import numpy as np
 
 from intraward_client.store.datasets import PairRecord, RankingRecord
 from intraward_client.training.inputs import PUBLIC_UNIT
-from intraward_simulation.studies.judged import fold_of, ranking, read_judged
+from intraward_server.baselines import fold_of
+from intraward_server.winrates import unigram_f1
+from intraward_simulation.studies.judged import ranking, read_judged
 from intraward_simulation.studies.questions import Question, constructed_pairs
-from intraward_simulation.studies.winrates import unigram_f1
 
 JUDGED = "medquad_judged"
 FILES = tuple(

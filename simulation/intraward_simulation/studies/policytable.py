@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from intraward_server.overoptimisation import Point, verdicts
+from intraward_server.winrates import Figures, outcomes, win_rate
 from intraward_simulation.studies.answers import AnswerFigures
-from intraward_simulation.studies.winrates import Figures, outcomes, win_rate
 
 JUDGED_BY = ("gold", "rule", "proxy")
 """The proxy is what was trained against: its rate says whether training worked, not whether answers did."""

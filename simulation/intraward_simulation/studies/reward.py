@@ -18,12 +18,13 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from intraward_server import baselines
 from intraward_shared.adapters import State
 from intraward_shared.modeling import BaseModel, adapted, initial_state
 from intraward_shared.protocol import LoraSpec, TrainingSpec
 from intraward_shared.reward_heads import RewardHeads
 from intraward_shared.stages import Stage
-from intraward_simulation.studies import baselines, judged, synthetic
+from intraward_simulation.studies import judged, synthetic
 from intraward_simulation.studies.accuracy import Outcomes, accuracy_table, outcomes_of
 from intraward_simulation.studies.judged import CRITERIA, STEPS, Prompt, ranking, split
 from intraward_simulation.studies.kinds import Setting, StudyKind, seconds_of

@@ -17,11 +17,11 @@ from pydantic import Field, model_validator
 
 from intraward_client.store.datasets import SftRecord
 from intraward_client.training.inputs import PUBLIC_UNIT
+from intraward_server.intervals import grouped_mean
 from intraward_shared.modeling import BaseModel, adapted, initial_state
 from intraward_shared.protocol import TrainingSpec
 from intraward_shared.stages import Stage
 from intraward_simulation.data import read_rows
-from intraward_simulation.studies.intervals import grouped_mean
 from intraward_simulation.studies.kinds import Setting, StudyKind, seconds_of
 from intraward_simulation.studies.rounds import Progress, held_out_losses, train_public
 from intraward_simulation.studies.terms import StudyScenario, StudyTerms

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from intraward_client.training.inputs import PUBLIC_UNIT
+from intraward_server import winrates
 from intraward_shared.errors import ConfigError
 from intraward_shared.modeling import initial_state, load_base
 from intraward_shared.protocol import LoraSpec, TrainingSpec
 from intraward_shared.stages import Stage
 from intraward_simulation.scenario import scenario_path
-from intraward_simulation.studies import answers, judged, judges, questions, run, winrates
+from intraward_simulation.studies import answers, judged, judges, questions, run
 from intraward_simulation.studies.answers import AnswerFigures, Judges
 from intraward_simulation.studies.folder import UNITS
 from intraward_simulation.studies.policytable import policy_table

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from intraward_server import baselines, intervals
 from intraward_shared.errors import ConfigError
 from intraward_simulation.scenario import scenario_path
-from intraward_simulation.studies import baselines, intervals, judged, run, sft
+from intraward_simulation.studies import judged, run, sft
 from intraward_simulation.studies.folder import UNITS
 from intraward_simulation.studies.judged import Prompt
 from intraward_simulation.studies.terms import is_study
@@ -100,9 +101,9 @@ def test_no_prompt_is_in_two_folds_and_every_prompt_is_tested_once() -> None:
 
 
 def test_a_fold_depends_on_the_prompt_and_the_seed_alone() -> None:
-    before = {p.name: judged.fold_of(p.name, 5, 1) for p in PROMPTS}
-    assert before == {p.name: judged.fold_of(p.name, 5, 1) for p in reversed(PROMPTS)}
-    assert before != {p.name: judged.fold_of(p.name, 5, 2) for p in PROMPTS}
+    before = {p.name: baselines.fold_of(p.name, 5, 1) for p in PROMPTS}
+    assert before == {p.name: baselines.fold_of(p.name, 5, 1) for p in reversed(PROMPTS)}
+    assert before != {p.name: baselines.fold_of(p.name, 5, 2) for p in PROMPTS}
 
 
 def test_a_ranking_has_the_best_first_and_ties_within_a_step() -> None:

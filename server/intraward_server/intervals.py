@@ -1,4 +1,4 @@
-"""Intervals of the studies: whole prompts are drawn again, since pairs of one prompt are not independent."""
+"""Bootstrap over groups: whole prompts are drawn again, since pairs of one prompt are not independent."""
 
 from __future__ import annotations
 
