@@ -66,6 +66,19 @@ def test_hostile_headers_are_refused() -> None:
             decode(data)
 
 
+@pytest.mark.parametrize("shape", ["-2", "2.0", "true", '"2"', "null", "1e0"])
+def test_a_size_that_is_no_whole_number_is_refused(shape: str) -> None:
+    end = {"-2": -8, "2.0": 8.0}.get(shape, 8)
+    body = f'{{"a":{{"dtype":"F32","shape":[{shape}],"data_offsets":[0,{end}]}}}}'.encode()
+    body += b" " * (-len(body) % 8)
+    with pytest.raises(ContractError):
+        decode(struct.pack("<Q", len(body)) + body + b"\0" * 8)
+
+
+def test_what_is_read_cannot_be_written_to() -> None:
+    assert not any(array.flags.writeable for array in decode(encode(state())).values())
+
+
 @given(st.binary(max_size=400))
 def test_no_bytes_make_decode_raise_anything_else(data: bytes) -> None:
     with contextlib.suppress(IntrawardError):
