@@ -174,11 +174,19 @@ def _answer_logprobs(model: AdaptedModel, role: Role, ids: Tensor, mask: Tensor,
     return model.logits(hidden[:, -new - 1 : -1]).log_softmax(-1)
 
 
-@torch.no_grad()
 def completion_loss(model: AdaptedModel, role: Role, records: Sequence[Record], limits: Limits) -> float:
     """Mean negative log-likelihood a completion token, in nats; its exponential is the perplexity."""
+    losses, tokens = completion_losses(model, role, records, limits)
+    return sum(losses) / sum(tokens) if tokens else math.nan
+
+
+@torch.no_grad()
+def completion_losses(
+    model: AdaptedModel, role: Role, records: Sequence[Record], limits: Limits
+) -> tuple[list[float], list[int]]:
+    """Of each record: negative log-likelihood of its completion in nats, and its tokens."""
     model.use(role)
-    total, count = 0.0, 0
+    losses, tokens = list[float](), list[int]()
     rows = [
         (
             prompt_ids(model.base, record["prompt"], limits.max_prompt),
@@ -188,31 +196,37 @@ def completion_loss(model: AdaptedModel, role: Role, records: Sequence[Record], 
     ]
     for part in batches(len(rows), _rows_at_once(model, limits)):
         logprobs, wanted = _token_logprobs(model, rows[part])
-        total -= float(logprobs[wanted].double().sum())
-        count += int(wanted.sum())
-    return total / count if count else math.nan
+        losses += (-(logprobs.double() * wanted).sum(1)).tolist()
+        tokens += wanted.sum(1).tolist()
+    return losses, tokens
 
 
-@torch.no_grad()
 def closed_accuracy(
     model: AdaptedModel, role: Role, questions: Sequence[Record], limits: Limits
 ) -> tuple[Rate, Rate]:
     """Yes / no / maybe by the largest mean log-likelihood, beside always giving the commonest label."""
+    scores = closed_scores(model, role, [question["prompt"] for question in questions], limits)
+    said = [CLOSED_ANSWERS[index] for index in scores.argmax(1).tolist()]
+    labels = [question["label"] for question in questions]
+    right = sum(a == b for a, b in zip(said, labels, strict=True))
+    common = max((labels.count(answer) for answer in CLOSED_ANSWERS), default=0)
+    return wilson(right, len(labels)), wilson(common, len(labels))
+
+
+@torch.no_grad()
+def closed_scores(model: AdaptedModel, role: Role, asked: Sequence[str], limits: Limits) -> Tensor:
+    """Mean log-likelihood a token of each of ``CLOSED_ANSWERS`` ``(prompts, 3)``."""
     model.use(role)
     tokenizer = model.base.tokenizer
     answers = [list(tokenizer(a, add_special_tokens=False)["input_ids"]) for a in CLOSED_ANSWERS]
-    prompts = [prompt_ids(model.base, question["prompt"], limits.max_prompt) for question in questions]
+    prompts = [prompt_ids(model.base, prompt, limits.max_prompt) for prompt in asked]
     scores = torch.empty(len(prompts), len(answers))
     for column, answer in enumerate(answers):
         rows = [(prompt, answer) for prompt in prompts]
         for part in batches(len(rows), _rows_at_once(model, limits)):
             logprobs, wanted = _token_logprobs(model, rows[part])
             scores[part, column] = ((logprobs * wanted).sum(1) / len(answer)).cpu()
-    said = [CLOSED_ANSWERS[index] for index in scores.argmax(1).tolist()]
-    labels = [question["label"] for question in questions]
-    right = sum(a == b for a, b in zip(said, labels, strict=True))
-    common = max((labels.count(answer) for answer in CLOSED_ANSWERS), default=0)
-    return wilson(right, len(labels)), wilson(common, len(labels))
+    return scores
 
 
 def _rows_at_once(model: AdaptedModel, limits: Limits) -> int:
