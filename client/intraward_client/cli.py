@@ -16,6 +16,7 @@ from intraward_client import (
     adapters_cli,
     budget_cli,
     consent_cli,
+    deciding_cli,
     deid_cli,
     doctor_cli,
     flags_cli,
@@ -54,6 +55,7 @@ app.add_typer(outbox_cli.app)
 app.add_typer(participation_cli.app)
 app.add_typer(joining_cli.app)
 app.add_typer(doctor_cli.app)
+app.add_typer(deciding_cli.app)
 
 Home = Annotated[Path, typer.Option("--home", help="The site's folder.")]
 Passed = Annotated[Path, typer.Option("--home", readable=False, help="The site's folder.")]

@@ -70,6 +70,10 @@ class SiteHome:
         """The newest list of revoked adapters that the coordinator signed and this site has seen."""
         return self.root / "revoked.json"
 
+    def decision(self, number: int) -> Path:
+        """A decision about an adapter that somebody here signed for the coordinator."""
+        return self.root / "decisions" / f"{number}.json"
+
     @property
     def curves(self) -> Path:
         """Training curves of each round, private data; there only if the policy keeps them."""

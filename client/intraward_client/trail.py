@@ -42,6 +42,7 @@ class Action(StrEnum):
     INSTALL = "adapter-install"
     ROLLBACK = "adapter-rollback"
     ROTATE = "keys-rotate"
+    DECIDE = "decide"
 
 
 class TrailEntry(Strict):

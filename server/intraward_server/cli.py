@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from intraward_server import dashboard_cli, members_cli, registry_cli, superlink_cli
+from intraward_server import dashboard_cli, handed_in_cli, members_cli, registry_cli, superlink_cli
 from intraward_server.checkpoint import ProgramState, load_state, read_history, save_state
+from intraward_server.decisions import decisions
 from intraward_server.home import ServerHome
 from intraward_server.members import excluded, read_members
 from intraward_server.plans import positions
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.add_typer(members_cli.app)
 app.add_typer(superlink_cli.app)
 app.add_typer(dashboard_cli.app)
+app.add_typer(handed_in_cli.app)
 app.add_typer(registry_cli.app, name="registry")
 Home = Annotated[Path, typer.Option("--home", help="The coordinator's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]
@@ -163,6 +165,10 @@ def status(home: Home = _DEFAULT, as_json: Json = False) -> None:
         for line in value["history"]
     ]
     lines += [f"revoked: {', '.join(value['revoked'])}"] if value["revoked"] else []
+    lines += [
+        f"decided: {each['site']} {each['verdict']}, adapter {each['adapter'][:16]} ({each['reason']})"
+        for each in value["decisions"]
+    ]
     lines += [f"[yellow]warning[/] {warning}" for warning in value["warnings"]]
     show(value, as_json=as_json, text="\n".join(lines))
 
@@ -172,6 +178,7 @@ def describe(home: Path) -> dict[str, Any]:
     made = ServerHome(home)
     config = load_toml(made.program, ProgramConfig)
     every, state = positions(config), load_state(made.state)
+    public = SigningKey.load(made.key).public
     done = state.next_round - 1 if state else 0
     coming = every[done] if done < len(every) else None
     return {
@@ -191,7 +198,8 @@ def describe(home: Path) -> dict[str, Any]:
             {k: line[k] for k in ("round", "stage", "stage_round", "sites", "missing", "adapter")}
             for line in read_history(made.history)
         ],
-        "revoked": sorted(read_members(made, SigningKey.load(made.key).public).revoked),
+        "revoked": sorted(read_members(made, public).revoked),
+        "decisions": [each.model_dump(mode="json") for each in decisions(made, public)],
         "warnings": warnings(_endings(made, state), datetime.now(UTC)),
     }
 

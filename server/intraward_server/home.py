@@ -116,6 +116,15 @@ class ServerHome:
         return self.root / "revoked.json"
 
     @property
+    def decisions(self) -> Path:
+        """What people at hospitals decided about adapters, as they signed it."""
+        return self.root / "decisions"
+
+    def decision(self, site: str, number: int) -> Path:
+        """One decision of a hospital."""
+        return self.decisions / site / f"{number}.json"
+
+    @property
     def adapters(self) -> Path:
         """Signed adapters, one PEFT folder each."""
         return self.root / "adapters"

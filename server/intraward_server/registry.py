@@ -18,10 +18,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from intraward_server.home import ServerHome
 from intraward_server.modelcard import Lineage, card
 from intraward_shared.adapters import State, encode, state_digest
+from intraward_shared.config import load_toml
 from intraward_shared.durable import sync_folder, write_durably
 from intraward_shared.errors import ConfigError, DigestError
+from intraward_shared.program import ProgramConfig
 from intraward_shared.protocol import LoraSpec, sign_value
 from intraward_shared.release import HubTerms
 from intraward_shared.signed_adapter import (
@@ -170,6 +173,16 @@ class Registry:
             write_durably(temporary / file, data)
         temporary.replace(self.path(name))
         sync_folder(self._folder)
+
+
+def open_registry(home: ServerHome) -> tuple[SigningKey, Registry]:
+    """Key and registry of a coordinator's folder.
+
+    Raises:
+        ConfigError: program or key cannot be read.
+    """
+    config, key = load_toml(home.program, ProgramConfig), SigningKey.load(home.key)
+    return key, Registry(home.adapters, key, config.lora, config.release)
 
 
 @cache

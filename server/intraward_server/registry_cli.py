@@ -9,14 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from intraward_server.checkpoint import load_state
+from intraward_server.decisions import decisions
 from intraward_server.home import ServerHome
-from intraward_server.registry import Registry
+from intraward_server.registry import Registry, open_registry
 from intraward_server.revocations import in_force, revocations
 from intraward_server.revocations import revoke as take_back
 from intraward_server.revocations import rollback as go_back
 from intraward_shared.command import show
-from intraward_shared.config import load_toml
-from intraward_shared.program import ProgramConfig
 from intraward_shared.signing import SigningKey
 
 app = typer.Typer(
@@ -108,8 +107,7 @@ def rollback(home: Home = _DEFAULT, as_json: Json = False) -> None:
 
 def _open(home: Path) -> tuple[ServerHome, SigningKey, Registry]:
     made = ServerHome(home)
-    config, key = load_toml(made.program, ProgramConfig), SigningKey.load(made.key)
-    return made, key, Registry(made.adapters, key, config.lora, config.release)
+    return made, *open_registry(made)
 
 
 def _row(home: ServerHome, key: SigningKey, registry: Registry, name: str) -> dict[str, Any]:
@@ -125,6 +123,9 @@ def _row(home: ServerHome, key: SigningKey, registry: Registry, name: str) -> di
         "roles": sorted(role for role, each in roles.items() if each == name),
         "released": current.number if current is not None and current.adapter == name else None,
         "revoked": taken.get(name),
+        "decisions": {
+            each.site: each.verdict.value for each in decisions(home, key.public) if each.adapter == name
+        },
     }
 
 
@@ -132,5 +133,6 @@ def _line(row: dict[str, Any]) -> str:
     mark = "*" if row["released"] else " "
     said = [f"release {row['released']}"] if row["released"] else []
     said += row["roles"] + ([f"[red]revoked[/]: {row['revoked']}"] if row["revoked"] else [])
+    said += [f"{site}: {verdict}" for site, verdict in sorted(row["decisions"].items())]
     name = f"{mark} {row['adapter'][:16]}  round {row['round']:>3} {row['stage']:<7}"
     return f"{name}  {', '.join(said)}".rstrip()

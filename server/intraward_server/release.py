@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from intraward_server.checkpoint import ProgramState, load_state
+from intraward_server.decisions import objections
 from intraward_server.gates import fixed_gates
 from intraward_server.home import ServerHome
 from intraward_server.registry import Registry, server_code
@@ -94,11 +95,7 @@ def release(root: Path, ledgers: Sequence[Path], attacks: Sequence[Path], now: d
     files = _evidence(home, state, registry, manifests, books, tried)
     files |= {RULES: fixed_gates(home, state.gates), REPORT: _pretty(figures)}
     gates = judge_bundle(files, evaluation, figures, tried)
-    if failed := [result.reason for result in gates if not result.passed]:
-        raise ReleaseRefused(
-            f"{len(failed)} of {len(gates)} release gates failed:\n- " + "\n- ".join(failed),
-            remedy="nothing was signed; mend what is named and run the command again",
-        )
+    _refuse_failed(gates, objections(home, key.public, state.policy))
     files[RESULTS] = _pretty(gate_table(gates))
     made = manifests[state.policy]
     value = Release(
@@ -127,6 +124,19 @@ def bundles(home: ServerHome) -> list[tuple[int, Path]]:
     if not home.releases.is_dir():
         return []
     return sorted((int(path.name), path) for path in home.releases.iterdir() if path.name.isdigit())
+
+
+def _refuse_failed(gates: Sequence[GateResult], stopped: Sequence[str]) -> None:
+    """Name every gate that failed, and every hospital that stopped the adapter, at once."""
+    failed = [result.reason for result in gates if not result.passed]
+    if not failed and not stopped:
+        return
+    said = [f"{len(failed)} of {len(gates)} release gates failed"] if failed else []
+    said += [f"{len(stopped)} of the hospitals stopped this adapter"] if stopped else []
+    raise ReleaseRefused(
+        "; ".join(said) + ":\n- " + "\n- ".join([*stopped, *failed]),
+        remedy="nothing was signed; mend what is named and run the command again",
+    )
 
 
 def _lineage(registry: Registry, name: str) -> dict[str, AdapterManifest]:

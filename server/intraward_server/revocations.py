@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from intraward_server.decisions import objections
 from intraward_server.home import ServerHome
 from intraward_server.registry import Registry
 from intraward_shared.durable import write_durably
@@ -49,7 +50,7 @@ def revoke(
 
 
 def rollback(home: ServerHome, key: SigningKey) -> Release | None:
-    """Put the newest earlier release that is not revoked in force; None when there is none left.
+    """Put the newest earlier release in force that is neither revoked nor stopped; None if none is left.
 
     Raises:
         ConfigError: nothing is released.
@@ -63,7 +64,7 @@ def rollback(home: ServerHome, key: SigningKey) -> Release | None:
         if number >= now.number:
             continue
         earlier = read_release(folder / RELEASE_FILE, key.public)
-        if not _is_revoked(earlier, listed):
+        if not _is_revoked(earlier, listed) and not objections(home, key.public, earlier.adapter):
             write_durably(home.release, (folder / RELEASE_FILE).read_bytes())
             return earlier
     home.release.unlink()

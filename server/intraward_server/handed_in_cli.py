@@ -1,0 +1,43 @@
+"""``intraward-server decision``: take in what a person at a hospital signed and handed over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from intraward_server.home import ServerHome
+from intraward_server.registry import open_registry
+from intraward_shared.command import show
+from intraward_shared.decision import Verdict
+
+app = typer.Typer()
+
+Home = Annotated[Path, typer.Option("--home", help="The coordinator's folder.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]
+_DEFAULT = Path("coordinator")
+
+
+@app.command()
+def decision(
+    file: Annotated[Path, typer.Argument(help="What intraward-client decide wrote.")],
+    home: Home = _DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Verify a hospital's decision about an adapter and keep it; `status` and `registry` tell what stands.
+
+    Example: intraward-server decision decision.json --home /srv/coordinator
+    """
+    from intraward_server.decisions import take_decision
+
+    made = ServerHome(home)
+    key, registry = open_registry(made)
+    said = take_decision(made, key, registry, file)
+    text = f"{said.site} decided on {said.time}: {said.verdict.value}, adapter {said.adapter[:16]}"
+    text += f" ({said.reason.value})"
+    if said.verdict is Verdict.STOP:
+        text += "\nit is released no more; to take it back from everybody: intraward-server registry revoke"
+    elif said.verdict is Verdict.LABEL_AGAIN:
+        text += "\na further program begins where this run ended: intraward-server follow"
+    show(said.model_dump(mode="json"), as_json=as_json, text=text)
