@@ -254,7 +254,9 @@ class Ward:
                 table = frozen_table(vault, plan.digest, plan.stage)
         in_time = partial(self._slots.check_in_time, plan)
         base, more = self._load_base(), self._more_bases()
-        inputs = TrainingInputs(plan, base, request.inputs, table, in_time, track, more)
+        inputs = TrainingInputs(
+            plan, base, request.inputs, table, in_time, track, more, site=self.policy.site
+        )
         return train(inputs, self._noise(plan, entry), self._report(plan))
 
     def _tracking(self, plan: RoundPlan, attempt: int) -> AbstractContextManager[Track]:

@@ -10,7 +10,7 @@ reward of an answer is the ward's own (``intraward_shared.scoring``): with crite
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,7 @@ from intraward_shared.generation import (
 )
 from intraward_shared.modeling import AdaptedModel, Role
 from intraward_shared.protocol import TrainingSpec
+from intraward_shared.reward_heads import HeadTerms
 from intraward_shared.scoring import shaped_scores
 
 Scorer = Callable[[str, str], float]
@@ -86,9 +87,9 @@ def reward_scores(
     model: AdaptedModel,
     texts: Sequence[tuple[str, str]],
     limits: Limits,
-    criteria: Mapping[str, float] | None = None,
+    terms: HeadTerms | None = None,
 ) -> list[float]:
-    """Raw scores of (prompt, answer) texts: mean of the reward adapter's members, plus weighted criteria."""
+    """Raw scores of (prompt, answer) texts: what ``terms`` make of the reward adapter's heads."""
     model.use("reward")
     scores = score_texts(
         model,
@@ -96,7 +97,7 @@ def reward_scores(
         max_prompt=limits.max_prompt,
         max_completion=limits.max_completion,
         batch=limits.batch,
-        criteria=criteria,
+        terms=terms,
     )
     return [float(score) for score in scores.tolist()]
 

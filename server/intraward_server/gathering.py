@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from intraward_server.aggregation import StreamingMean, apply
 from intraward_server.productgap import product_gap
 from intraward_server.robust import Held
 from intraward_server.serveroptimizer import drop_moments, read_moments, step, write_moments
+from intraward_server.siteheads import divided, parted, whole
 from intraward_shared.adapters import Array, State
 from intraward_shared.aggregation_terms import AggregationTerms
+from intraward_shared.reward_heads import RewardHeads
 from intraward_shared.stages import Part
+
+_SHARED = RewardHeads()
 
 
 class Gathering:
@@ -23,15 +30,28 @@ class Gathering:
         terms: ``[aggregation]`` of the program.
         trained: the adapter that the sites started from.
         part: which LoRA factors the round trained.
+        heads, cohort: whose the rows of the score head are, where each site has its own.
     """
 
-    def __init__(self, terms: AggregationTerms, trained: State, part: Part) -> None:
-        self._terms, self._trained = terms, trained
+    def __init__(
+        self,
+        terms: AggregationTerms,
+        trained: State,
+        part: Part,
+        heads: RewardHeads = _SHARED,
+        cohort: Sequence[str] = (),
+    ) -> None:
+        self._terms, self._trained, self._heads, self._cohort = terms, trained, heads, tuple(cohort)
+        self._own: dict[str, Array] = {}
         self._sum = StreamingMean() if terms.rule == "mean" else Held(terms)
         self._both: list[State] | None = [] if part is Part.BOTH and terms.rule == "mean" else None
 
-    def add(self, update: State) -> None:
-        """Add one admitted update."""
+    def add(self, site: str, update: State) -> None:
+        """Add one admitted update; of the heads of sites, only the sender's own is taken."""
+        member = self._heads.member_of(site, self._cohort)
+        if member is not None:
+            update, own = parted(update, self._heads, member)
+            self._own |= own
         self._sum.add(update)
         if self._both is not None:
             self._both.append(update)
@@ -57,8 +77,10 @@ class Gathering:
         moments = {}
         if self._terms.optimizer != "none":
             moments = read_moments(folder, started, fresh=fresh)
-        change, moments = step(self._sum.value(), moments, self._terms)
-        return Made(apply(self._trained, change), folder, started, moments)
+        own = {name: array.astype(np.float64) for name, array in self._own.items()}
+        change, moments = step({**self._sum.value(), **own}, moments, self._terms)
+        made = whole(apply(divided(self._trained, self._heads), change), self._heads)
+        return Made(made, folder, started, moments)
 
 
 class Made:

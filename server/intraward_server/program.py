@@ -258,10 +258,11 @@ class Program:
 
         A reward model is measured before, because what it is worth stands in its card, which is signed.
         """
-        gathering, heads = Gathering(self._s.config.aggregation, trained, plan.part), {}
+        terms = self._s.config.aggregation
+        gathering, heads = Gathering(terms, trained, plan.part, plan.lora.reward, plan.cohort), {}
         norms: dict[str, float] = {}
         for update in inbox.updates(outcome.sites):
-            gathering.add(update.tensors)
+            gathering.add(update.site, update.tensors)
             norms[update.site] = l2_norm(update.tensors)
             heads[update.site] = LedgerHead(
                 sequence=update.header.ledger_sequence, entry=update.header.ledger_entry, round=plan.round

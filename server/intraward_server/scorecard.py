@@ -36,6 +36,7 @@ from intraward_shared.errors import InputError, ModelError
 from intraward_shared.modeling import AdaptedModel, BaseModel, Role, adapted
 from intraward_shared.program import ProgramConfig
 from intraward_shared.protocol import TrainingSpec
+from intraward_shared.reward_heads import HeadTerms
 from intraward_shared.stages import ON_POLICY, Stage
 
 Figures = dict[str, Any]
@@ -95,11 +96,11 @@ class Scorecard:
         prompts: Sequence[str],
         reference: State,
         reward: State,
-        criteria: Mapping[str, float] | None = None,
+        heads: HeadTerms | None = None,
     ) -> tuple[float, float]:
         """Mean and standard deviation of reward scores on the reference policy's answers.
 
-        The scores are what the stage will normalise, with its ``criteria``, but for the uncertainty penalty:
+        The scores are what the stage will normalise under its ``heads``, but for the uncertainty penalty:
         that is to cost the policy something, not to be centred away.
 
         Raises:
@@ -108,7 +109,7 @@ class Scorecard:
         chosen = list(prompts[: self._terms.calibration_prompts])
         with self._model({"reference": reference, "reward": reward}) as model:
             answers = sample_answers(model, "reference", chosen, self._limits, self._seed).texts
-            scores = reward_scores(model, list(zip(chosen, answers, strict=True)), self._limits, criteria)
+            scores = reward_scores(model, list(zip(chosen, answers, strict=True)), self._limits, heads)
         mean, std = float(np.mean(scores)), float(np.std(scores))
         if not math.isfinite(std) or std < _MIN_STD:
             raise ModelError(

@@ -131,9 +131,7 @@ class Succession:
                 "the policy stage has no reward model: its rounds were given up", remedy="start a new run"
             )
         load, prompts = self._s.registry.load, self._s.calibration_prompts(at.stage)
-        return self._s.scorecard.calibrate(
-            prompts, load(reference), load(reward), at.stage.training.heads.criteria
-        )
+        return self._s.scorecard.calibrate(prompts, load(reference), load(reward), at.stage.training.heads)
 
     @staticmethod
     def _names(state: ProgramState) -> dict[Role, str]:

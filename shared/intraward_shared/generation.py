@@ -8,7 +8,7 @@ one; there is no top-k or top-p, so the behaviour policy is the one whose log-pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from intraward_shared.decoding import OpenRows, draw
 from intraward_shared.modeling import AdaptedModel, BaseModel
+from intraward_shared.reward_heads import HeadTerms
 
 
 def prompt_ids(base: BaseModel, prompt: str, limit: int) -> list[int]:
@@ -253,14 +254,15 @@ def score_texts(
     max_prompt: int,
     max_completion: int,
     batch: int = 128,
-    criteria: Mapping[str, float] | None = None,
+    terms: HeadTerms | None = None,
 ) -> Tensor:
     """Reward ``(rows,)`` of (prompt, answer) texts with the active adapter and the score head.
 
-    ``criteria``: weights of criteria that are added to the members' mean.
+    ``terms``: what is made of the members, and which criteria are added; their mean without.
     """
+    terms = terms or HeadTerms()
     scores = [
-        model.appraise(rows.ids, rows.mask).weighted(model.heads, criteria or {})
+        model.appraise(rows.ids, rows.mask).weighted(model.heads, terms)
         for rows in (
             encode_pairs(model.base, texts[part], max_prompt, max_completion)
             for part in batches(len(texts), batch)

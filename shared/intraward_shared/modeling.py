@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -27,7 +27,7 @@ from intraward_shared.base_model import BaseModel, load_base, model_digest
 from intraward_shared.depth import parameters_above, stopped_after
 from intraward_shared.errors import ContractError, ModelError
 from intraward_shared.protocol import LoraSpec
-from intraward_shared.reward_heads import RewardHeads
+from intraward_shared.reward_heads import HeadTerms, RewardHeads
 from intraward_shared.stages import SCORE_HEAD, VALUE_HEAD, Stage, heads
 
 Role = Literal["policy", "reference", "reward"]
@@ -60,7 +60,8 @@ def initial_state(base: BaseModel, lora: LoraSpec, stage: Stage, seed: int) -> d
 def initial_heads(base: BaseModel, lora: LoraSpec, stage: Stage, seed: int) -> dict[str, Array]:
     """The stage's heads alone, for a stage that continues from an adapter without them.
 
-    Every ensemble member starts elsewhere; criteria and flags start undecided, at 0.
+    Every member of a shared head starts elsewhere, sites' own heads all alike; criteria and flags start
+    undecided, at 0.
     """
     draw = np.random.Generator(np.random.Philox(seed + 1))
     width = base.hidden_size
@@ -68,7 +69,8 @@ def initial_heads(base: BaseModel, lora: LoraSpec, stage: Stage, seed: int) -> d
     for name in heads(stage):
         if name in SCORE_HEAD:
             spread = 0.0 if lora.reward.start == "zero" else 1 / np.sqrt(width + 1)
-            members = draw.normal(0, spread, size=(lora.reward.members, width))
+            drawn = 1 if lora.reward.per_site else lora.reward.members
+            members = draw.normal(0, spread, size=(drawn, width)).repeat(lora.reward.members // drawn, 0)
             undecided = np.zeros((lora.reward.rows - lora.reward.members, width))
             out[name] = np.concatenate([members, undecided]).astype(np.float32)
         else:
@@ -93,10 +95,18 @@ class Appraisal:
         """Mean over the members ``(rows,)``."""
         return self.members.mean(-1)
 
-    def weighted(self, heads: RewardHeads, criteria: Mapping[str, float]) -> Tensor:
-        """Mean over the members plus each criterion times its weight ``(rows,)``."""
-        total = self.score
-        for name, weight in criteria.items():
+    @property
+    def worst(self) -> Tensor:
+        """Lowest of the members ``(rows,)``."""
+        return self.members.min(-1).values
+
+    def weighted(self, heads: RewardHeads, terms: HeadTerms) -> Tensor:
+        """What ``terms.reduce`` makes of the members plus each criterion times its weight ``(rows,)``.
+
+        Without the uncertainty penalty: score constants are those of this score.
+        """
+        total = self.worst if terms.reduce == "worst" else self.score
+        for name, weight in terms.criteria.items():
             total = total + weight * self.criteria[:, heads.criteria.index(name)]
         return total
 

@@ -264,6 +264,8 @@ class ProgramConfig(Strict):
         if self.evaluation.gold is not None:
             self.evaluation.gold.check(self.stages)
         self._check_iterations()
+        if self.lora.reward.per_site:
+            self._check_site_heads()
         if self.program.quorum < self.aggregation.least_sites:
             raise ValueError(
                 f"aggregation.rule {self.aggregation.rule} needs a program.quorum of at least "
@@ -281,6 +283,17 @@ class ProgramConfig(Strict):
                 raise ValueError("program.iterations repeats the stages after sft, and there are none")
         elif any("previous" in (stage.initial, stage.reference) for stage in self.stages):
             raise ValueError('"previous" is of the iteration before: set program.iterations above 1')
+
+    def _check_site_heads(self) -> None:
+        if any(stage.stage is Stage.REWARD and stage.public is not None for stage in self.stages):
+            raise ValueError(
+                'lora.reward.head "per_site" learns from each site\'s own patients: no public stage'
+            )
+        if self.aggregation.rule == "krum":
+            raise ValueError(
+                "aggregation.rule krum takes the shared tensors of one site, and with lora.reward.head "
+                '"per_site" all other heads were learnt beside tensors that it throws away: take another rule'
+            )
 
     @property
     def policy_stage(self) -> StageConfig | None:
@@ -355,4 +368,8 @@ def load_program(path: Path) -> ProgramConfig:
             "is larger than the number of enrolled sites",
             remedy="enroll the sites: intraward-server enroll enrolment.json",
         )
+    try:
+        config.lora.reward.check_cohort(config.cohort)
+    except ValueError as error:
+        raise ConfigError(path, "lora.reward.members", str(error), remedy="set it to that number") from None
     return config

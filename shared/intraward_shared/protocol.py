@@ -211,6 +211,7 @@ class RoundPlan(Strict):
     @model_validator(mode="after")
     def _terms_fit(self) -> Self:
         self.training.heads.check(self.lora.reward)
+        self.lora.reward.check_cohort(self.cohort)
         if self.mechanism is not None and self.training.stops:
             raise ValueError("target_kl and max_ratio may not stop a round on patients' rows")
         return self

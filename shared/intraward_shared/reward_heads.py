@@ -4,13 +4,16 @@ All of them are rows of one ``score.weight`` over one LoRA, in the order members
 declaration is part of the adapter's shape (``LoraSpec.reward``), so it is signed with every plan and both
 sides derive the same tensors from it (rule 1 of DESIGN.md); no further tensor can leave.
 
-Members share the LoRA and differ by their head's public start and by the comparisons they learn from
-(``intraward_client.training.marks``), so their disagreement is that of last layers: a lower bound on what
-an ensemble of whole models (Coste et al., arXiv 2310.02743) would show.
+Members share the LoRA. Those of one shared head differ by their public start and by the comparisons they
+learn from (``intraward_client.training.marks``); with a head for each site, member i is that of site i of
+the cohort and learns from that site alone (FedRep, arXiv 2102.07078, but trained together with the shared
+tensors: one vector, clipped once, noised, charged once). Their disagreement is that of last layers: a lower
+bound on what an ensemble of whole models (Coste et al., arXiv 2310.02743) would show.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -19,6 +22,14 @@ from intraward_shared.config import Strict
 from intraward_shared.scalars import Name, Real
 
 Names = Annotated[tuple[Name, ...], Field(max_length=8)]
+MOST_MEMBERS = 8
+MOST_SITES = 64
+"""Members of a shared head, and of heads that are a site's own."""
+
+
+def _usual(value: object) -> bool:
+    """Whether a choice is the one that older plans made without a word; it is left out of signed bytes."""
+    return value in ("shared", "mean")
 
 
 class RewardHeads(Strict):
@@ -26,10 +37,13 @@ class RewardHeads(Strict):
 
     All read the last token's state after ``depth`` blocks of the base model, or after all of them. A member's
     head starts at N(0, 1/(H+1)) (Stiennon et al., arXiv 2009.01325), or with ``start = "zero"`` at 0: with
-    some hundred comparisons to learn from, what is left of a random start is noise in every score.
+    some hundred comparisons to learn from, what is left of a random start is noise in every score. With
+    ``head = "per_site"`` there is a member for each site of the cohort, in the order of their names. All
+    of them start alike, so what tells them apart later is what their sites taught them.
     """
 
-    members: int = Field(default=1, ge=1, le=8)
+    head: Literal["shared", "per_site"] = Field(default="shared", exclude_if=_usual)
+    members: int = Field(default=1, ge=1, le=MOST_SITES)
     criteria: Names = ()
     flags: Names = ()
     depth: int | None = Field(default=None, ge=1, le=1024)
@@ -39,9 +53,37 @@ class RewardHeads(Strict):
     def _named_once(self) -> Self:
         if len({*self.criteria, *self.flags}) < len(self.criteria) + len(self.flags):
             raise ValueError("criteria and flags have different names, each once")
+        if self.per_site:
+            return self
+        if self.members > MOST_MEMBERS:
+            raise ValueError(f"a shared head has at most {MOST_MEMBERS} members")
         if self.start == "zero" and self.members > 1:
             raise ValueError('members of an ensemble start apart; start = "zero" is for a single one')
         return self
+
+    @property
+    def per_site(self) -> bool:
+        """Whether every member belongs to one site."""
+        return self.head == "per_site"
+
+    def check_cohort(self, cohort: Sequence[str]) -> None:
+        """Hold heads of sites against the sites.
+
+        Raises:
+            ValueError: there is not one member for each site.
+        """
+        if self.per_site and self.members != len(cohort):
+            raise ValueError(
+                f'lora.reward.head "per_site" needs a member for each site: members = {len(cohort)}'
+            )
+
+    def member_of(self, site: str, cohort: Sequence[str]) -> int | None:
+        """Which member belongs to ``site``, by the order of the cohort's names; None with a shared head.
+
+        Raises:
+            ValueError: the site is not in the cohort.
+        """
+        return sorted(cohort).index(site) if self.per_site else None
 
     @property
     def rows(self) -> int:
@@ -61,10 +103,12 @@ class HeadTerms(Strict):
     ``margin_criterion`` two answers whose ratings lie the whole scale apart are compared with a margin of
     ``margin_scale``, others with their share of it (graded margins, Llama 2, arXiv 2307.09288 section 3.2.2;
     there by four grades of strength, here by the difference of two ratings). In a policy stage the
-    raw score is the members' mean, plus ``criteria`` (weight by name) times that criterion (-1 worst, 1
-    best), minus ``uncertainty_coef`` times the members' standard deviation; then it is normalised and
-    clipped. A **veto** is a constraint and never traded: an answer whose ``veto_criterion`` is below
-    ``veto_below``, or with a flag more probable than ``veto_flag``, gets ``veto_reward``.
+    raw score is what ``reduce`` makes of the members, plus ``criteria`` (weight by name) times that
+    criterion (-1 worst, 1 best), minus ``uncertainty_coef`` times the members' standard deviation; then it
+    is normalised and clipped. ``reduce = "worst"`` takes the lowest member: with a head for each site, the
+    site that likes the answer least (worst-case optimisation, Coste et al.). A **veto** is a constraint and
+    never traded: an answer whose ``veto_criterion`` is below ``veto_below``, or with a flag more probable
+    than ``veto_flag``, gets ``veto_reward``.
     """
 
     criteria_loss: Real = Field(default=1.0, gt=0, le=100)
@@ -72,6 +116,7 @@ class HeadTerms(Strict):
     margin_criterion: Name | None = None
     margin_scale: Real | None = Field(default=None, gt=0, le=100)
     criteria: dict[Name, Real] = Field(default_factory=dict, max_length=8)
+    reduce: Literal["mean", "worst"] = Field(default="mean", exclude_if=_usual)
     uncertainty_coef: Real = Field(default=0.0, ge=0, le=100)
     veto_criterion: Name | None = None
     veto_below: Real | None = Field(default=None, ge=-1, le=1)
@@ -86,6 +131,8 @@ class HeadTerms(Strict):
             raise ValueError("veto_criterion and veto_below are given together")
         if self.vetoes != (self.veto_reward is not None):
             raise ValueError("veto_reward is needed with veto_criterion or veto_flag, and only then")
+        if self.reduce == "worst" and self.uncertainty_coef > 0:
+            raise ValueError('reduce = "worst" and uncertainty_coef are two penalties for one disagreement')
         if any(abs(weight) > 100 for weight in self.criteria.values()):
             raise ValueError("a criterion's weight is at most 100")
         return self
@@ -108,3 +155,5 @@ class HeadTerms(Strict):
             raise ValueError("training.heads.veto_flag needs lora.reward.flags")
         if self.uncertainty_coef > 0 and heads.members < 2:
             raise ValueError("training.heads.uncertainty_coef needs lora.reward.members of at least 2")
+        if self.reduce == "worst" and heads.members < 2:
+            raise ValueError('training.heads.reduce = "worst" needs lora.reward.members of at least 2')

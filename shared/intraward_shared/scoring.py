@@ -60,8 +60,8 @@ def shaped_scores(
 
 
 def combined_scores(found: Appraisal, heads: RewardHeads, terms: HeadTerms) -> Tensor:
-    """Members' mean plus weighted criteria minus the uncertainty penalty ``(rows,)``, not yet normalised."""
-    scores = found.weighted(heads, terms.criteria)
+    """Members' mean or worst, plus weighted criteria, minus the uncertainty penalty ``(rows,)``; raw."""
+    scores = found.weighted(heads, terms)
     if terms.uncertainty_coef > 0:
         scores = scores - terms.uncertainty_coef * found.disagreement
     return scores

@@ -61,6 +61,7 @@ class TrainingInputs:
     Args:
         adapters: input adapters by role, as the plan's ``inputs`` name them.
         table: the stage's rows; every unit is a patient, or the table is public.
+        site: whose round it is; it names the reward head that is this site's own, where each has one.
         in_time: called before every forward pass; raises when the plan's slot is over.
         track: told figures of a step by name, for curves that stay in the ward; nothing depends on it.
         more_bases: the same base model on further devices, which share the work of a step.
@@ -75,6 +76,7 @@ class TrainingInputs:
     track: Callable[[int, Mapping[str, float]], None] = field(default=lambda *_: None, repr=False)
     more_bases: tuple[BaseModel, ...] = field(default=(), repr=False)
     copies: tuple[tuple[TrainingInputs, AdaptedModel], ...] = field(default=(), repr=False)
+    site: str = ""
 
     @property
     def private(self) -> bool:
@@ -163,6 +165,8 @@ class TrainingInputs:
             raise ContractError("rows of patients need a privacy mechanism in the plan")
         if self.private and self.plan.training.stops:
             raise ContractError("target_kl and max_ratio may not stop a round on patients' rows")
+        if stage is Stage.REWARD and self.plan.lora.reward.per_site and self.site not in self.plan.cohort:
+            raise ContractError("the plan has a reward head for each site, and none for this one")
         if noise.simulated and not self.plan.simulated:
             raise ContractError("a seeded noise source needs a simulated plan")
         if self.left_out and not self.fitting.rows:

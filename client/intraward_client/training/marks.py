@@ -28,13 +28,16 @@ def answers_of(record: Comparison) -> tuple[str, ...]:
     return record.answers if isinstance(record, RankingRecord) else (record.chosen, record.rejected)
 
 
-def member_shares(plan: RoundPlan, records: Sequence[Comparison]) -> list[list[float]]:
+def member_shares(plan: RoundPlan, records: Sequence[Comparison], site: str = "") -> list[list[float]]:
     """Weight of each record in each member's loss, ``records`` lists of ``members`` numbers that sum to 1.
 
-    Of several members each record is kept from one, whom a keyed hash of its own text names: a committee
-    by cross-validation (Krogh and Vedelsby 1995). A bootstrap's halves would differ more but waste records.
+    Where each site has a head of its own, every record goes to ``site``'s. Of several members of a shared
+    head each record is kept from one, whom a keyed hash of its own text names: a committee by
+    cross-validation (Krogh and Vedelsby 1995). A bootstrap's halves would differ more but waste records.
     """
     members = plan.lora.reward.members
+    if (own := plan.lora.reward.member_of(site, plan.cohort)) is not None:
+        return [[float(member == own) for member in range(members)] for _ in records]
     if members == 1:
         return [[1.0] for _ in records]
     left_out = [_fold(plan.run_id, record, members) for record in records]

@@ -51,14 +51,20 @@ def losses(inputs: TrainingInputs, model: AdaptedModel, records: Sequence[Compar
     spare = max(0, len(records) * spec.candidates - len(texts)) if inputs.private else 0
     rows = encode_texts(inputs, texts + [(FILLER, FILLER)] * spare)
     found, heads = _first(model.appraise(rows.ids, rows.mask), len(texts)), inputs.plan.lora.reward
-    shares = found.members.new_tensor(member_shares(inputs.plan, records))
+    shares = found.members.new_tensor(member_shares(inputs.plan, records, inputs.site))
     total = found.members.new_zeros(len(records))
     for member in range(heads.members):
         total = total + shares[:, member] * comparison_losses(spec, records, found.members[:, member])
     if heads.marked:
         total = total + mark_losses(found, heads, spec.heads, records, owner.to(total.device))
     owner = torch.cat([owner, torch.full((spare,), len(records))])  # of no record: nothing is added for it
-    return RowLosses(total, owner, comparison_figures(records, found.members.detach().mean(1)))
+    return RowLosses(total, owner, comparison_figures(records, _own(inputs, found.members.detach())))
+
+
+def _own(inputs: TrainingInputs, members: Tensor) -> Tensor:
+    """Scores ``(rows,)`` of the head that this site trains: its own, or the mean of the members."""
+    own = inputs.plan.lora.reward.member_of(inputs.site, inputs.plan.cohort)
+    return members.mean(1) if own is None else members[:, own]
 
 
 def _first(found: Appraisal, rows: int) -> Appraisal:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -201,6 +203,32 @@ def test_reward_is_the_members_mean_with_criteria_and_less_for_disagreement() ->
     assert combined_scores(found, heads, HeadTerms()).tolist() == [2.0, 2.0]
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(2, 6), st.floats(0, 3), st.floats(0.1, 3), st.floats(-5, 5))
+def test_the_worst_member_is_below_the_mean_in_any_order(
+    seed: int, members: int, coefficient: float, scale: float, shift: float
+) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    scores, criteria = torch.randn(4, members, generator=draw), torch.randn(4, 2, generator=draw)
+    heads = HEADS.model_copy(update={"members": members})
+    weights = {"accuracy": 1.5, "safety": -0.5}
+    worst = HeadTerms(criteria=weights, reduce="worst")
+    mean = HeadTerms(criteria=weights)
+    doubted = HeadTerms(criteria=weights, uncertainty_coef=coefficient)
+
+    def of(members: Tensor, terms: HeadTerms) -> Tensor:
+        return combined_scores(Appraisal(members, criteria, torch.zeros(4, 1)), heads, terms)
+
+    order = torch.randperm(members, generator=draw)
+    for terms in (worst, mean, doubted):
+        torch.testing.assert_close(of(scores[:, order], terms), of(scores, terms))
+    assert bool((of(scores, worst) <= of(scores, mean) + 1e-6).all())
+    assert bool((of(scores, doubted) <= of(scores, mean) + 1e-6).all())
+    added = of(torch.zeros_like(scores), worst)  # what the criteria add, whatever the members say
+    moved = scale * (of(scores, worst) - added) + shift
+    torch.testing.assert_close(of(scale * scores + shift, worst) - added, moved, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(of(scores, worst) - added, scores.min(1).values, rtol=1e-4, atol=1e-4)
+
+
 def test_no_merit_outweighs_a_veto_and_what_cannot_be_told_is_forbidden() -> None:
     safety = torch.tensor([0.9, -0.6, 0.9, float("nan"), -0.6])
     flags = torch.tensor([[-3.0], [-3.0], [3.0], [-3.0], [-3.0]])
@@ -217,6 +245,7 @@ def test_no_merit_outweighs_a_veto_and_what_cannot_be_told_is_forbidden() -> Non
         (HEADS, {"veto_criterion": "warmth", "veto_below": 0.0, "veto_reward": -6.0}, "does not declare"),
         (RewardHeads(criteria=("a",)), {"veto_flag": 0.5, "veto_reward": -6.0}, "lora.reward.flags"),
         (RewardHeads(), {"uncertainty_coef": 0.5}, "members of at least 2"),
+        (RewardHeads(), {"reduce": "worst"}, "members of at least 2"),
     ],
 )
 def test_plans_name_declared_heads_only(heads: RewardHeads, terms: Any, words: str) -> None:
@@ -230,6 +259,7 @@ def test_plans_name_declared_heads_only(heads: RewardHeads, terms: Any, words: s
         ({"veto_criterion": "safety", "veto_reward": -6.0}, "together"),
         ({"veto_flag": 0.5}, "veto_reward"),
         ({"veto_reward": -6.0}, "only then"),
+        ({"reduce": "worst", "uncertainty_coef": 0.5}, "two penalties"),
         ({"criteria": {"safety": 101.0}}, "at most 100"),
     ],
 )
@@ -263,17 +293,18 @@ def test_marks_are_whole_and_say_nothing_in_their_repr() -> None:
     assert "safety" not in repr(record) and "safety" not in repr(record.marks)
 
 
-def test_the_score_that_is_calibrated_is_the_one_a_policy_is_given(headed: Any) -> None:
-    """``score_texts``, which the coordinator normalises by, adds the same criteria as ``combined_scores``."""
+@pytest.mark.parametrize("reduce", ["mean", "worst"])
+def test_the_score_that_is_calibrated_is_the_one_a_policy_is_given(headed: Any, reduce: Any) -> None:
+    """``score_texts``, which the coordinator normalises by, makes the same as ``combined_scores``."""
     inputs = headed()
     texts = [("w1 w2", "w3 w4 w5"), ("w6", "w7")]
-    terms = HeadTerms(criteria={"safety": 2.0})
+    terms = HeadTerms(criteria={"safety": 2.0}, reduce=reduce)
     with adapted(inputs.base, inputs.plan.lora, ("reward",)) as model, torch.no_grad():
         inputs.load(model)
         model.use("reward")
         seen = encode_texts(inputs, texts)
         wanted = combined_scores(model.appraise(seen.ids, seen.mask), HEADS, terms)
-        found = score_texts(model, texts, max_prompt=4, max_completion=6, criteria=terms.criteria)
+        found = score_texts(model, texts, max_prompt=4, max_completion=6, terms=terms)
         plain = score_texts(model, texts, max_prompt=4, max_completion=6)
     assert torch.allclose(found, wanted, atol=1e-5)
     assert not torch.allclose(plain, wanted, atol=1e-2)
