@@ -16,11 +16,12 @@ from cryptography import x509
 
 from intraward_client.config import SitePolicy, load_policy
 from intraward_client.home import SiteHome
+from intraward_client.releases import take_revocations
 from intraward_shared.config import parse
 from intraward_shared.durable import write_durably
 from intraward_shared.enrolment import MEMBERSHIP_DOMAIN, Membership, SiteKeys
 from intraward_shared.errors import ConfigError, ContractError, EnrolmentRefused
-from intraward_shared.kit import AUTHORITY, MANIFEST, MEMBERSHIP, PROGRAM, Kit, read_kit
+from intraward_shared.kit import AUTHORITY, MANIFEST, MEMBERSHIP, PROGRAM, REVOKED, Kit, read_kit
 from intraward_shared.node_key import public_text
 from intraward_shared.program import ProgramConfig
 from intraward_shared.protocol import from_bytes, open_signed
@@ -46,6 +47,7 @@ def join(home: SiteHome, folder: Path, now: datetime) -> Joined:
 
     Raises:
         EnrolmentRefused: the kit is not whole, of somebody else, older, or contradicts this site's keys.
+        ReleaseRefused: its list of revoked adapters is not the one that this site has seen before.
         ConfigError: policy or keys cannot be read.
     """
     policy = load_policy(home.policy)
@@ -65,6 +67,8 @@ def join(home: SiteHome, folder: Path, now: datetime) -> Joined:
     enrolled = MEMBERSHIP in files
     if enrolled:
         _check_membership(home, policy, files[MEMBERSHIP], folder)
+    if REVOKED in files:
+        take_revocations(home, policy.coordinator.public_key, files[REVOKED], folder / REVOKED)
     home.gateway.mkdir(exist_ok=True, mode=0o700)
     write_durably(home.consortium / PROGRAM, files[PROGRAM])
     if enrolled:

@@ -8,10 +8,20 @@ from pathlib import Path
 from intraward_server.authority import hosts_of
 from intraward_server.home import ServerHome
 from intraward_server.members import read_members
+from intraward_server.revocations import revocations
 from intraward_shared.config import load_toml
 from intraward_shared.enrolment import MEMBERSHIP_DOMAIN, Membership
 from intraward_shared.errors import ConfigError, ContractError
-from intraward_shared.kit import AUTHORITY, MEMBERSHIP, PROGRAM, STEPS, TEMPLATE, Kit, write_kit
+from intraward_shared.kit import (
+    AUTHORITY,
+    MEMBERSHIP,
+    PROGRAM,
+    REVOKED,
+    STEPS,
+    TEMPLATE,
+    Kit,
+    write_kit,
+)
 from intraward_shared.program import ProgramConfig
 from intraward_shared.protocol import from_bytes, sign_value
 from intraward_shared.signing import SigningKey, canonical_json
@@ -38,6 +48,7 @@ def provision(home: ServerHome, site: str, out: Path, superlink: str, time: str)
     Raises:
         ConfigError: the folder is in use, the address is not covered by the server's certificate, or the site
             was revoked.
+        SignatureError, ContractError: the list of revoked adapters was changed.
     """
     config, key = load_toml(home.program, ProgramConfig), SigningKey.load(home.key)
     member = read_members(home, key.public).find(site)
@@ -67,6 +78,9 @@ def provision(home: ServerHome, site: str, out: Path, superlink: str, time: str)
     if member is not None:
         membership = Membership(keys=member.keys, enrolled=member.enrolled)
         files[MEMBERSHIP] = sign_value(membership, MEMBERSHIP_DOMAIN, key)
+    if home.revoked.exists():
+        revocations(home, key)  # nobody is given a list that was changed
+        files[REVOKED] = home.revoked.read_bytes()
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_kit(out, kit, files, key)
     return kit

@@ -24,9 +24,9 @@ from intraward_shared.signing import SigningKey, digest, verify
 KIT_DOMAIN = "intraward/kit/v1"
 MANIFEST, SUMS, SIGNATURE = "kit.json", "SHA256SUMS", "SHA256SUMS.sig"
 AUTHORITY, PROGRAM, TEMPLATE = "ca.crt", "program.toml", "policy-template.toml"
-MEMBERSHIP, STEPS = "membership.json", "README.md"
+MEMBERSHIP, REVOKED, STEPS = "membership.json", "revoked.json", "README.md"
 REQUIRED = (MANIFEST, AUTHORITY, PROGRAM, TEMPLATE, STEPS)
-OPTIONAL = (MEMBERSHIP,)
+OPTIONAL = (MEMBERSHIP, REVOKED)
 MAX_FILE_BYTES = 1_000_000
 
 Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,252}:[0-9]{1,5}$")]

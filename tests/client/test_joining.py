@@ -17,14 +17,17 @@ from intraward_client.config import SitePolicy, load_policy
 from intraward_client.home import SiteHome
 from intraward_client.initialise import initialise
 from intraward_client.joining import connection_of, join
+from intraward_client.releases import revoked_adapters
 from intraward_server.authority import Authority
 from intraward_server.home import ServerHome
 from intraward_server.members import MemberList, enrolled, save_members
 from intraward_server.provisioning import provision
 from intraward_shared.config import parse
 from intraward_shared.enrolment import open_request
-from intraward_shared.errors import ConfigError, EnrolmentRefused
+from intraward_shared.errors import ConfigError, EnrolmentRefused, ReleaseRefused, SignatureError
 from intraward_shared.kit import Kit, write_kit
+from intraward_shared.protocol import sign_value
+from intraward_shared.revocation import REVOCATION_DOMAIN, RevocationList, Revoked
 from intraward_shared.signing import SigningKey
 
 NOW = datetime.now(UTC)
@@ -270,3 +273,29 @@ def test_the_commands_of_both_sides(
     ):
         assert command[command.index(flag) + 1] == value
     assert "--insecure" not in command
+
+
+def revoke(hub: ServerHome, *adapters: str) -> None:
+    listed = tuple(Revoked(adapter=each, time=TIME, reason="unsafe doses") for each in adapters)
+    value = RevocationList(revoked=listed)
+    hub.revoked.write_bytes(sign_value(value, REVOCATION_DOMAIN, SigningKey.load(hub.key)))
+
+
+def test_a_kit_brings_the_list_of_revoked_adapters(site: SiteHome, hub: ServerHome, tmp_path: Path) -> None:
+    enroll(hub, site)
+    revoke(hub, "1" * 64)
+    provision(hub, "north", tmp_path / "kit", ADDRESS, TIME)
+    join(site, tmp_path / "kit", NOW)
+    public = SigningKey.load(hub.key).public
+    assert [each.adapter for each in revoked_adapters(site, public).revoked] == ["1" * 64]
+    before = joined(site)
+    revoke(hub, "2" * 64)  # the coordinator would bring the first one back
+    provision(hub, "north", tmp_path / "other", ADDRESS, "2026-01-02T00:00:00Z")
+    with pytest.raises(ReleaseRefused, match=r"other/revoked\.json: is not the list that this site has seen"):
+        join(site, tmp_path / "other", NOW)
+    assert joined(site) == before
+    assert [each.adapter for each in revoked_adapters(site, public).revoked] == ["1" * 64]
+    hub.revoked.write_bytes(hub.revoked.read_bytes().replace(b"unsafe", b"UNSAFE"))
+    with pytest.raises(SignatureError, match=r"revoked\.json"):
+        provision(hub, "north", tmp_path / "third", ADDRESS, TIME)
+    assert not (tmp_path / "third").exists()
