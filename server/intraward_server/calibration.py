@@ -56,17 +56,27 @@ def length_matched(pairs: Sequence[Record], differences: Sequence[float]) -> Rat
     return wilson(sum(wins), len(wins))
 
 
-def disagreement(members: NDArray[np.float64]) -> dict[str, Any]:
-    """How far the members of an ensemble differ on score differences ``(pairs, members)``.
+def disagreement(chosen: NDArray[np.float64], rejected: NDArray[np.float64]) -> dict[str, Any]:
+    """How far the members of an ensemble differ on pairs.
 
-    The standard deviation over the members, its mean over pairs and over those that their mean gets right or
-    wrong; and the share of pairs on which every member prefers the same answer. Nothing for one member.
+    Accuracy of the lowest member's score, which is the reward under ``reduce = "worst"``. The standard
+    deviation of score differences over the members, its mean over pairs and over those that their mean gets
+    right or wrong; and the share of pairs on which every member prefers the same answer. Nothing for one
+    member.
+
+    Args:
+        chosen, rejected: scores of the answers by each member ``(pairs, members)``.
     """
+    members = chosen - rejected
     if members.shape[1] < 2 or not len(members):
         return {}
+    lowest = np.sign(chosen.min(1) - rejected.min(1)) / 2 + 0.5
+    worst = wilson(float(lowest.sum()), len(lowest))
     spread, right = members.std(1), members.mean(1) > 0
     return {
         "members": members.shape[1],
+        "lowest_member_accuracy": worst.value,
+        "lowest_member_accuracy_interval": worst.interval,
         "disagreement": float(spread.mean()),
         "disagreement_right": float(spread[right].mean()) if right.any() else None,
         "disagreement_wrong": float(spread[~right].mean()) if not right.all() else None,

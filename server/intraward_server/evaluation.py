@@ -58,13 +58,15 @@ def length_baseline(pairs: Sequence[Record]) -> Rate:
     return wilson(sum(wins), len(wins))
 
 
-def score_differences(model: AdaptedModel, pairs: Sequence[Record], limits: Limits) -> NDArray[np.float64]:
-    """Score of the chosen answer minus that of the rejected one, by each member ``(pairs, members)``."""
+def pair_scores(
+    model: AdaptedModel, pairs: Sequence[Record], limits: Limits
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scores of the chosen and of the rejected answers by each member, both ``(pairs, members)``."""
     chosen, rejected = (
-        _member_scores(model, [(pair["prompt"], pair[key]) for pair in pairs], limits)
+        _member_scores(model, [(pair["prompt"], pair[key]) for pair in pairs], limits).double().numpy()
         for key in ("chosen", "rejected")
     )
-    return (chosen - rejected).double().numpy()
+    return chosen, rejected
 
 
 @torch.no_grad()

@@ -97,6 +97,13 @@ def _measured(figures: Mapping[str, Any]) -> str:
             ("where they are right, and wrong", f"{_number(right)}, {_number(wrong)}"),
             ("pairs on which all of them agree", f"{100 * figures['unanimous']:.1f} %"),
         ]
+    for what, figure in (("on the pairs", "site_accuracy"), ("of the own head", "own_head")):
+        if (worst := figures.get(f"worst_{figure}_of")) is not None:
+            mean = f"{100 * figures[f'mean_{figure}']:.1f} %"
+            rows += [
+                (f"accuracy {what} of the worst site, {worst}", _share(figures, f"worst_{figure}")),
+                (f"accuracy {what} of a site, mean", mean),
+            ]
     lines = "\n".join(f"| {name} | {value} |" for name, value in rows)
     return f"\n## Measured on {figures['pairs']} public pairs\n| | |\n|---|---|\n{lines}\n"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import json
 from pathlib import Path
+from typing import Any
 
 from intraward_shared.errors import ConfigError, InputError
 from intraward_shared.signing import canonical_json
@@ -43,6 +44,15 @@ def numbered_records(path: Path, fields: tuple[str, ...]) -> list[tuple[int, Rec
     Raises:
         ConfigError, InputError: as ``read_records``.
     """
+    return [(n, {name: row[name] for name in fields}) for n, row in numbered_objects(path, fields)]
+
+
+def numbered_objects(path: Path, fields: tuple[str, ...]) -> list[tuple[int, dict[str, Any]]]:
+    """The same with everything else that stands in a row, unchecked.
+
+    Raises:
+        ConfigError, InputError: as ``read_records``.
+    """
     lines = _bytes(path).removeprefix(codecs.BOM_UTF8).split(b"\n")
     rows = [(n, _row(path, n, line, fields)) for n, line in enumerate(lines, start=1) if line.strip()]
     if not rows:
@@ -61,7 +71,7 @@ def _bytes(path: Path) -> bytes:
         raise ConfigError(path, "", "cannot be read", remedy="check permissions") from None
 
 
-def _row(path: Path, number: int, line: bytes, fields: tuple[str, ...]) -> Record:
+def _row(path: Path, number: int, line: bytes, fields: tuple[str, ...]) -> dict[str, Any]:
     try:
         row = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError:
@@ -77,7 +87,7 @@ def _row(path: Path, number: int, line: bytes, fields: tuple[str, ...]) -> Recor
             )
         if not row[name].strip():
             raise InputError(path, number, f"field {name!r} is empty", remedy="fill it, or drop the line")
-    return {name: row[name] for name in fields}
+    return row
 
 
 def encode_records(rows: list[Record]) -> bytes:

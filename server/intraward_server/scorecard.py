@@ -23,13 +23,14 @@ from intraward_server.evaluation import (
     closed_accuracy,
     completion_loss,
     length_baseline,
+    pair_scores,
     reward_accuracy,
     reward_scores,
     sample_answers,
-    score_differences,
 )
 from intraward_server.gold import Gold
 from intraward_server.publicdata import Record, read_records
+from intraward_server.sitefigures import read_pairs, site_figures
 from intraward_server.statistics import mean_gain, win_rate
 from intraward_shared.adapters import State
 from intraward_shared.errors import InputError, ModelError
@@ -72,7 +73,8 @@ class Scorecard:
             return read_records(folder / name, fields, limit=terms.limit) if name else []
 
         self._prompts = [row["prompt"] for row in read(terms.prompts, "prompt")]
-        self._pairs = read(terms.preferences, "prompt", "chosen", "rejected")
+        pairs = terms.preferences
+        self._pairs = read_pairs(folder / pairs, config.cohort, terms.limit) if pairs else []
         self._records = read(terms.records, "prompt", "completion")
         self._closed = read(terms.closed, "prompt", "label")
         for number, row in enumerate(self._closed, start=1):
@@ -138,7 +140,8 @@ class Scorecard:
         if not pairs:
             return {}
         with self._model({"reward": reward}) as model:
-            members = score_differences(model, pairs, self._limits)
+            chosen, rejected = pair_scores(model, pairs, self._limits)
+        members = chosen - rejected
         differences = members.mean(1).tolist()
         accuracy, baseline = reward_accuracy(differences), length_baseline(pairs)
         matched = length_matched(pairs, differences)
@@ -153,7 +156,8 @@ class Scorecard:
             "length_matched_pairs": matched.total,
             "brier": brier(differences),
             "calibration_error": calibration_error(differences),
-            **disagreement(members),
+            **disagreement(chosen, rejected),
+            **site_figures(pairs, members, self._config.lora.reward, self._config.cohort),
         }
 
     def _policy_figures(self, adapters: Adapters, prompts: list[str], proxy: TrainingSpec | None) -> Figures:

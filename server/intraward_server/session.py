@@ -20,13 +20,13 @@ from intraward_server.plans import build_schedule, name_run, public_seed
 from intraward_server.publicdata import FIELDS, decode_records, encode_records, read_records
 from intraward_server.registry import Registry
 from intraward_server.scorecard import Scorecard
+from intraward_server.sitefigures import read_pairs
 from intraward_shared.durable import write_durably
 from intraward_shared.errors import ConfigError, RoundFailed
 from intraward_shared.modeling import BaseModel, load_base
 from intraward_shared.program import ProgramConfig, StageConfig, load_program
 from intraward_shared.protocol import PROGRAM_DOMAIN, ProgramSchedule, open_signed, sign_value
 from intraward_shared.signing import SigningKey, digest
-from intraward_shared.stages import Stage
 
 
 @dataclass
@@ -135,6 +135,6 @@ def score_preferences(root: Path, file: Path) -> dict[str, Any]:
     state = load_state(ServerHome(root).state)
     if state is None or state.reward is None:
         raise RoundFailed("this run has no reward model yet", remedy="run its reward stage first")
-    pairs = read_records(file, FIELDS[Stage.REWARD])
+    pairs = read_pairs(file, load_program(ServerHome(root).program).cohort)
     session = open_session(root)
     return session.scorecard.reward_figures(session.registry.load(state.reward), pairs)

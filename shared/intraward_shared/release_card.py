@@ -19,6 +19,8 @@ METRICS = (
     ("policy", "reward_gain", "reward_gain", "gain in the judge's reward over the sft policy"),
     ("policy", "kl", "kl", "KL from the sft policy, nats an answer"),
     ("reward_model", "accuracy", "accuracy", "reward model, pairwise accuracy"),
+    ("reward_model", "worst_site_accuracy", "accuracy", "reward model, on the pairs of the worst site"),
+    ("reward_model", "worst_own_head", "accuracy", "reward model, the worst site's own head"),
     ("reward_model", "length_baseline", "accuracy", "the longer answer wins"),
     ("reward_model", "brier", "brier_score", "reward model, Brier score"),
     ("reward_model", "calibration_error", "ece", "reward model, expected calibration error"),

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from intraward_shared.pages import charts, numerals
 from intraward_simulation import figures, wording
-from intraward_simulation.report_data import ReportData
+from intraward_simulation.report_data import ReportData, RewardModelFacts
 from intraward_simulation.wording import Tone
 
 
@@ -50,6 +50,7 @@ def _reward_model(data: ReportData) -> Card:
     base = facts.length_baseline
     verdict, tone = _compare_accuracy(data)
     pairs = "" if facts.pairs is None else f" on {facts.pairs:,} held-out pairs"
+    pairs += _worst_site(facts)
     spread = (
         f"95 % interval {numerals.between(facts.accuracy_interval, share=True)}"
         if facts.accuracy_interval
@@ -66,6 +67,18 @@ def _reward_model(data: ReportData) -> Card:
         tone,
         charts.gauge(facts.accuracy, full=1.0, reference=base, interval=facts.accuracy_interval),
     )
+
+
+def _worst_site(facts: RewardModelFacts) -> str:
+    """The worst site beside the mean of them, where sites were told apart."""
+    for what, worst, mean, site in (
+        ("on the pairs", facts.worst_site_accuracy, facts.mean_site_accuracy, facts.worst_site_accuracy_of),
+        ("of the own head", facts.worst_own_head, facts.mean_own_head, facts.worst_own_head_of),
+    ):
+        if worst is not None:
+            told = f"{numerals.percent(worst)} {what} of the worst site, {site}"
+            return f"; {told}, mean of sites {numerals.percent(mean)}"
+    return ""
 
 
 def _compare_accuracy(data: ReportData) -> tuple[str, Tone]:

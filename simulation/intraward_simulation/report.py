@@ -25,6 +25,7 @@ from intraward_shared.pages.charts import Reference, Series
 from intraward_simulation import figures, picture, wording
 from intraward_simulation.cards import cards
 from intraward_simulation.report_data import GoldPoint, ReportData
+from intraward_simulation.site_results import SiteAccuracy
 
 PAGE, FIGURES = "report.html", "report.json"
 MOST_SAMPLES = 12
@@ -81,6 +82,7 @@ def render(data: ReportData) -> str:
             lying=picture.lying(data),
             standing=picture.standing(data),
             learning=_learning(data),
+            by_site=_by_site(data),
             gold=_gold(data),
             spend=_spend(data),
             worst=wording.nearest_to_cap(data),
@@ -119,6 +121,17 @@ def _learning(data: ReportData) -> dict[str, Markup | None]:
             ticks=numerals.level,
         ),
     }
+
+
+def _by_site(data: ReportData) -> list[tuple[str, dict[str, SiteAccuracy], str | None, float | None]]:
+    """Tables of the reward model by site: caption, rows, worst site and mean."""
+    facts = data.reward_model
+    worst, mean = facts.worst_site_accuracy_of, facts.mean_site_accuracy
+    own = (facts.own_heads, facts.worst_own_head_of, facts.mean_own_head)
+    return [
+        ("Reward model on the pairs of each site", facts.by_site, worst, mean),
+        ("Head of each site alone", *own),
+    ]
 
 
 def _gold(data: ReportData) -> list[tuple[int, Markup]]:

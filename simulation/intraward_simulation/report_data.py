@@ -12,11 +12,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from intraward_shared.config import Strict
+from intraward_simulation.site_results import Count, Share, ShareInterval, SiteResults
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
 Spent = Annotated[float, Field(ge=0)]
-ShareInterval = tuple[Share, Share]
 Interval = tuple[float, float]
 
 ROUNDING = 1e-9
@@ -56,7 +54,7 @@ class RunFacts(Strict):
     finished: str = ""
 
 
-class RewardModelFacts(Strict):
+class RewardModelFacts(SiteResults):
     """Accuracy on held-out pairs beside the rule "the longer answer wins", and calibration.
 
     ``length_matched``: accuracy on the pairs whose answers are of about the same length. ``brier`` and
@@ -75,6 +73,8 @@ class RewardModelFacts(Strict):
     brier: Share | None = None
     calibration_error: Share | None = None
     members: Count | None = None
+    lowest_member_accuracy: Share | None = None
+    lowest_member_accuracy_interval: ShareInterval | None = None
     disagreement: Spent | None = None
     disagreement_right: Spent | None = None
     disagreement_wrong: Spent | None = None

@@ -56,13 +56,18 @@ def test_only_pairs_of_like_length_count() -> None:
 
 def test_disagreement_of_an_ensemble_by_hand() -> None:
     """Two members: they agree on the first pair, differ on the second (right) and the third (wrong)."""
-    found = disagreement(np.array([[1.0, 1.0], [3.0, -1.0], [-5.0, 1.0]]))
+    found = disagreement(np.array([[1.0, 1.0], [3.0, -1.0], [-5.0, 1.0]]), np.zeros((3, 2)))
+    assert found.pop("lowest_member_accuracy_interval")[0] < 1 / 3
     assert found == {
         "members": 2,
+        "lowest_member_accuracy": pytest.approx(1 / 3),
         "disagreement": pytest.approx((0 + 2 + 3) / 3),
         "disagreement_right": pytest.approx(1.0),
         "disagreement_wrong": pytest.approx(3.0),
         "unanimous": pytest.approx(1 / 3),
     }
-    assert disagreement(np.ones((3, 2)))["disagreement_wrong"] is None
-    assert disagreement(np.ones((3, 1))) == {} and disagreement(np.zeros((0, 2))) == {}
+    behind = disagreement(np.array([[1.0, 9.0]]), np.array([[2.0, 0.5]]))
+    assert behind["lowest_member_accuracy"] == 1.0  # 1 against 0.5, though a member prefers the other answer
+    assert disagreement(np.ones((3, 2)), np.zeros((3, 2)))["disagreement_wrong"] is None
+    assert disagreement(np.ones((3, 1)), np.zeros((3, 1))) == {}
+    assert disagreement(np.zeros((0, 2)), np.zeros((0, 2))) == {}

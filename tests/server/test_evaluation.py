@@ -13,10 +13,10 @@ from intraward_server.evaluation import (
     closed_accuracy,
     completion_loss,
     length_baseline,
+    pair_scores,
     reward_accuracy,
     reward_scores,
     sample_answers,
-    score_differences,
 )
 from intraward_shared.adapters import Array
 from intraward_shared.generation import completion_ids, prompt_ids
@@ -60,7 +60,8 @@ def test_length_baseline_counts_ties_half() -> None:
 def test_reward_accuracy_is_the_share_of_higher_scores(model: AdaptedModel) -> None:
     pairs = [{"prompt": f"w{i}", "chosen": f"w{i} w2", "rejected": f"w3 w{i + 1} w5"} for i in range(9)]
     pairs.append({"prompt": "w1", "chosen": "w2", "rejected": "w2"})
-    got = reward_accuracy(score_differences(model, pairs, LIMITS).mean(1).tolist())
+    chosen, rejected = pair_scores(model, pairs, LIMITS)
+    got = reward_accuracy((chosen - rejected).mean(1).tolist())
     wins = 0.0
     for pair in pairs:
         a, b = reward_scores(model, [(pair["prompt"], pair[k]) for k in ("chosen", "rejected")], LIMITS)

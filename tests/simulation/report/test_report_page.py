@@ -88,6 +88,20 @@ def test_the_four_figures_stand_beside_their_comparison(example: ReportData) -> 
         assert part in text, part
 
 
+def test_the_worst_site_stands_beside_the_mean(fields: dict[str, Any]) -> None:
+    found = {"pairs": 40, "accuracy": 0.825, "accuracy_interval": (0.68, 0.91)}
+    fields["reward_model"] |= {
+        "by_site": {"northfield": found, "riverside": found | {"accuracy": 0.61}},
+        "worst_site_accuracy": 0.61,
+        "worst_site_accuracy_of": "riverside",
+        "mean_site_accuracy": 0.7175,
+    }
+    source = render(ReportData.model_validate(fields))
+    assert "<strong>61.0 %</strong>" in source and "mean of sites" in source
+    assert "61.0 % on the pairs of the worst site, riverside, mean of sites 71.8 %" in Page(source).text
+    assert "Head of each site alone" not in source
+
+
 def test_what_nobody_measured_is_called_so(sparse: ReportData) -> None:
     text = Page(render(sparse)).text
     assert text.count("not measured") >= 8
