@@ -143,18 +143,38 @@ class MonitoringTerms(Strict):
     """Clinicians' flags per 100 answers: what is expected, what should alarm, and how sure the alarm is.
 
     At the defaults a false alarm comes every 10,000 answers or more, and a doubled rate is noticed within
-    some 500. Read by ``flags report`` alone.
+    some 500. ``*_losses`` are the same of comparisons that a version lost against the one before, per 100.
+    Read by ``flags report`` and ``drift`` alone.
     """
 
     expected_flags: float = Field(default=2.0, gt=0, lt=50)
     alarm_flags: float = Field(default=4.0, gt=0, lt=100)
+    expected_losses: float = Field(default=50.0, gt=0, lt=100)
+    alarm_losses: float = Field(default=60.0, gt=0, lt=100)
     threshold: float = Field(default=4.0, gt=0, le=100)
 
     @model_validator(mode="after")
     def _alarms_above_expected(self) -> Self:
         if self.alarm_flags <= self.expected_flags:
             raise ValueError("monitoring.alarm_flags must be above monitoring.expected_flags")
+        if self.alarm_losses <= self.expected_losses:
+            raise ValueError("monitoring.alarm_losses must be above monitoring.expected_losses")
         return self
+
+
+class EvaluationTerms(Strict):
+    """``holdout``: share of patients who are kept out of training, so that models can be measured on them.
+
+    By a keyed hash of the patient, so nobody chooses them and nobody knows them without the site's key.
+    """
+
+    holdout: float = Field(default=0.0, ge=0, le=0.5)
+
+
+class FiguresTerms(Strict):
+    """``epsilon``: what all noised figures that are ever released may cost together; 0 releases none."""
+
+    epsilon: float = Field(default=0.0, ge=0, le=100)
 
 
 class SimulationTerms(Strict):
@@ -177,6 +197,8 @@ class SitePolicy(Strict):
     tracking: TrackingTerms = TrackingTerms()
     monitoring: MonitoringTerms = MonitoringTerms()
     labeling: LabelingTerms = LabelingTerms()
+    evaluation: EvaluationTerms = EvaluationTerms()
+    figures: FiguresTerms = FiguresTerms()
     simulation: SimulationTerms = SimulationTerms()
 
     @model_validator(mode="after")

@@ -70,6 +70,10 @@ class SiteHome:
         """The newest list of revoked adapters that the coordinator signed and this site has seen."""
         return self.root / "revoked.json"
 
+    def figure(self, terms: str) -> Path:
+        """A noised figure that was charged and signed, by the digest of its terms."""
+        return self.root / "figures" / f"{terms[:16]}.json"
+
     def decision(self, number: int) -> Path:
         """A decision about an adapter that somebody here signed for the coordinator."""
         return self.root / "decisions" / f"{number}.json"

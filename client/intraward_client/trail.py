@@ -43,6 +43,7 @@ class Action(StrEnum):
     ROLLBACK = "adapter-rollback"
     ROTATE = "keys-rotate"
     DECIDE = "decide"
+    FIGURE = "figure"
 
 
 class TrailEntry(Strict):

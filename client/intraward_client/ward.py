@@ -231,7 +231,7 @@ class Ward:
         write_durably(self.home.plans / f"{plan.digest}.json", request.signed_plan)
         if plan.mechanism is not None:
             with closing(self._vault()) as vault:
-                freeze(vault, plan.digest, plan.stage)
+                freeze(vault, plan.digest, plan.stage, self.policy.evaluation.holdout)
         return self._ledger.reserve(plan)
 
     def _seal(self, update: LocalUpdate, plan: RoundPlan, entry: LedgerEntry) -> bytes:

@@ -1,4 +1,4 @@
-"""``intraward-server decision``: take in what a person at a hospital signed and handed over."""
+"""``intraward-server decision`` and ``figure``: take in what a person at a hospital signed."""
 
 from __future__ import annotations
 
@@ -41,3 +41,25 @@ def decision(
     elif said.verdict is Verdict.LABEL_AGAIN:
         text += "\na further program begins where this run ended: intraward-server follow"
     show(said.model_dump(mode="json"), as_json=as_json, text=text)
+
+
+@app.command()
+def figure(
+    file: Annotated[Path, typer.Argument(help="What intraward-client figure wrote.")],
+    home: Home = _DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Verify a hospital's noised figure and the ledger entry that paid for it, keep and countersign it.
+
+    Example: intraward-server figure figure.json --home /srv/coordinator
+    """
+    from intraward_server.figures import figure_row, take_figure
+
+    made = ServerHome(home)
+    key, registry = open_registry(made)
+    row = figure_row(take_figure(made, key, registry, file))
+    said = f"{row['value']:.3f}" if row["value"] is not None else "not told: too uncertain"
+    text = f"{row['site']}, {row['name']} of {row['adapter'][:16]}: {said}\n"
+    text += f"within {row['max_error']:g} (95 %, noise and number of patients); the hospital was charged "
+    text += f"epsilon {row['epsilon']:.3f} for it, ledger entry {row['ledger_sequence']}"
+    show(row, as_json=as_json, text=text)

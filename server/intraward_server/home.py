@@ -120,6 +120,14 @@ class ServerHome:
         """What people at hospitals decided about adapters, as they signed it."""
         return self.root / "decisions"
 
+    def figure(self, site: str, terms: str) -> Path:
+        """A charged figure of a hospital, as it signed it, by the digest of its terms."""
+        return self.root / "figures" / site / f"{terms[:16]}.json"
+
+    def figure_receipt(self, site: str, terms: str) -> Path:
+        """Countersignature of the ledger entry that paid for a figure."""
+        return self.root / "receipts" / site / f"figure-{terms[:16]}.json"
+
     def decision(self, site: str, number: int) -> Path:
         """One decision of a hospital."""
         return self.decisions / site / f"{number}.json"

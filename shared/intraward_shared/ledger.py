@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from intraward_shared.errors import LedgerError
+from intraward_shared.figure import FigureTerms
 from intraward_shared.ledger_burn import burn_charges
 from intraward_shared.ledger_chain import (
     SitePrivacy,
@@ -65,8 +66,8 @@ __all__ = [
 class Ledger:
     """The one writer of a ledger file; holds its lock until ``close``.
 
-    A method that appends returns only after the entry is on disk. After a failed write the object
-    refuses all further work. Not for several threads at once: the ward serialises its requests.
+    A method that appends returns once the entry is on disk. After a failed write the object refuses all
+    further work. Not for several threads at once: the ward serialises its requests.
     """
 
     def __init__(
@@ -271,15 +272,15 @@ class Ledger:
         )
         return self._append(entry)
 
-    def pending_charges(self, plan: RoundPlan) -> tuple[Mechanism, ...]:
+    def pending_charges(self, plan: RoundPlan | FigureTerms) -> tuple[Mechanism, ...]:
         """What ``reserve(plan)`` would add to the spend; writes nothing, refuses what it would refuse."""
         return tuple(slot.mechanism for slot in self._reservation(plan).charges)
 
-    def reserve(self, plan: RoundPlan) -> LedgerEntry:
-        """RESERVE one attempt of a plan, on disk; training may begin when this returns.
+    def reserve(self, plan: RoundPlan | FigureTerms) -> LedgerEntry:
+        """RESERVE one attempt of a plan or figure, on disk; rows may be read when this returns.
 
         Raises:
-            LedgerError: rule 3 to 6 of ``ledger_rules``: another plan for the round, a slot drawn
+            LedgerError: rule 3 to 6 or 10 of ``ledger_rules``: another plan for the round, a slot drawn
                 twice, an attempt that is open, released, or was given up while its process lived.
         """
         entry = self._append(self._reservation(plan))
@@ -319,7 +320,7 @@ class Ledger:
 
         Raises:
             SignatureError, DigestError: the bytes are not what this site sealed.
-            LedgerError: they are not of this plan's paid attempt, or another output was released.
+            LedgerError: not of this plan's paid attempt, or another output was released.
         """
         header, _ = open_update(sealed, self._key.public)
         if self._dispute is not None:
@@ -342,7 +343,7 @@ class Ledger:
         """
         check_receipt(self._entries, receipt)
 
-    def _reservation(self, plan: RoundPlan) -> LedgerEntry:
+    def _reservation(self, plan: RoundPlan | FigureTerms) -> LedgerEntry:
         return self._next(Kind.RESERVE, **reservation(self._history, plan))
 
     def _end(self, kind: Kind, plan: str, **fields: Any) -> LedgerEntry:

@@ -19,7 +19,7 @@ from intraward_shared.errors import ContractError, LedgerError, SignatureError
 from intraward_shared.ledger_entry import LEDGER_DOMAIN, NO_PREVIOUS, Kind, LedgerEntry
 from intraward_shared.ledger_head import is_lost
 from intraward_shared.ledger_rules import History, next_sequence
-from intraward_shared.protocol import Mechanism, to_bytes
+from intraward_shared.protocol import Mechanism, Slot, to_bytes
 from intraward_shared.signing import digest, verify
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -29,6 +29,8 @@ _RESTORE = "a site's ledger is never mended by hand: keep the file and ask the p
 
 BURNED = "burn"
 """Stands for the stage of a burn's charges: nobody knows of which stage the lost rounds were."""
+FIGURES = "figure"
+"""Stands for the stage of what a figure was charged: no round trained on it."""
 
 
 class SitePrivacy(NamedTuple):
@@ -198,13 +200,19 @@ def charged(entries: Sequence[LedgerEntry]) -> tuple[Mechanism, ...]:
 
 
 def stage_charges(entries: Sequence[LedgerEntry]) -> dict[str, list[Mechanism]]:
-    """What was charged, by stage, in the order of first appearance; ``burn`` is what burns charged."""
+    """What was charged, by stage, in the order of first appearance; see ``charged_for``."""
     stages: dict[str, list[Mechanism]] = {}
     for entry in entries:
         for slot in entry.charges:
-            stage = BURNED if entry.kind is Kind.BURN else slot.stage.value
-            stages.setdefault(stage, []).append(slot.mechanism)
+            stages.setdefault(charged_for(entry, slot), []).append(slot.mechanism)
     return stages
+
+
+def charged_for(entry: LedgerEntry, slot: Slot) -> str:
+    """What a charge was for: a stage, a figure, or lost entries."""
+    if entry.kind is Kind.BURN:
+        return BURNED
+    return FIGURES if entry.figure is not None else slot.stage.value
 
 
 def first_schedule(entries: Sequence[LedgerEntry]) -> LedgerEntry | None:

@@ -5,8 +5,8 @@ hashed and signed. There is no field for a count of patients, an id or a metric.
 entry adds to the spend, ``mechanism`` what will run; they differ because a signed schedule is charged
 as a whole before its first round. Events as frozen values follow google/dp_accounting's ``dp_event``.
 
-Fields that came after the first ledgers (officer, second path, burn) are left out of the line when they
-are not used, so that an old line keeps its bytes and its hash.
+Fields that came after the first ledgers (officer, second path, burn, figure) are left out of the line when
+they are not used, so that an old line keeps its bytes and its hash.
 """
 
 from __future__ import annotations
@@ -44,6 +44,13 @@ class Kind(StrEnum):
     BURN = "BURN"
 
 
+class FigureName(StrEnum):
+    """What a charged figure says; both are means over patients of a share of their comparisons."""
+
+    WIN_RATE = "judged-win-rate"
+    REWARD_ACCURACY = "reward-accuracy"
+
+
 class PolicyTerms(Strict):
     """What a POLICY entry adds: the site's public key, its lifetime cap, the digest of its policy.
 
@@ -77,6 +84,7 @@ class LedgerEntry(Strict):
 
     ``time`` is the plan's slot time, never a clock's. ``charges`` of a schedule's RESERVE are its slots,
     so its digest can be recomputed; ``slot`` then draws one of them without a new charge.
+    ``figure`` is said of a RESERVE that pays for a noised figure instead of an update.
     ``process_died`` is said of an ABORT: only such an attempt may be made again. ``countersignature`` is the
     privacy officer's, over everything but the two signatures.
     """
@@ -99,6 +107,7 @@ class LedgerEntry(Strict):
     process_died: bool | None = None
     terms: PolicyTerms | None = None
     burn: Burn | None = Field(default=None, exclude_if=unused)
+    figure: FigureName | None = Field(default=None, exclude_if=unused)
     countersignature: Signature | None = Field(default=None, exclude_if=unused)
     unit: Literal["patient"]
     adjacency: Literal["add_remove"]

@@ -1,7 +1,7 @@
 """What the RESERVE of a plan says, by what the ledger says already: pure, nothing is written.
 
 DESIGN.md section 6, spending. A slot of the reserved schedule is drawn for nothing the first time, any
-other attempt with a mechanism is charged; ``ledger_rules`` checks the result (rules 3 to 6).
+other attempt with a mechanism is charged; ``ledger_rules`` checks the result (rules 3 to 6, 10).
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from intraward_shared.errors import LedgerError
+from intraward_shared.figure import FIGURE_STAGE, FigureTerms
 from intraward_shared.ledger_entry import MAX_ATTEMPTS
 from intraward_shared.ledger_rules import History
 from intraward_shared.protocol import RoundPlan, Slot
 
 
-def reservation(history: History, plan: RoundPlan) -> dict[str, Any]:
-    """Fields of the next RESERVE of a plan.
+def reservation(history: History, plan: RoundPlan | FigureTerms) -> dict[str, Any]:
+    """Fields of the next RESERVE of a plan, or of a figure.
 
     Raises:
         LedgerError: a plan of a simulation in a real ledger or the reverse, a fourth attempt, or no slot
@@ -23,6 +24,8 @@ def reservation(history: History, plan: RoundPlan) -> dict[str, Any]:
     """
     if history.first is None or plan.simulated != history.first.simulated:
         raise LedgerError("plan and ledger differ on whether this is a simulation")
+    if isinstance(plan, FigureTerms):
+        return _figure(plan)
     last = history.plans.get(plan.digest)
     attempt = (last.attempt or 0) + 1 if last is not None else 1
     if attempt > MAX_ATTEMPTS:
@@ -44,6 +47,20 @@ def reservation(history: History, plan: RoundPlan) -> dict[str, Any]:
         "schedule": plan.schedule if slot is not None else None,
         "slot": slot,
         "time": plan.slot_time,
+    }
+
+
+def _figure(terms: FigureTerms) -> dict[str, Any]:
+    return {
+        "run_id": terms.run_id,
+        "round": 1,
+        "stage": FIGURE_STAGE,
+        "plan": terms.digest,
+        "attempt": 1,
+        "mechanism": terms.mechanism,
+        "charges": (Slot(stage=FIGURE_STAGE, round=1, mechanism=terms.mechanism),),
+        "figure": terms.name,
+        "time": terms.time,
     }
 
 

@@ -15,6 +15,7 @@ it was read, so a site cannot write what an audit would refuse. The rules:
     whom the first entry names; where none is named, neither ever happens
  9. BURN names the highest lost entry that is known, its number jumps past it, it charges at least what
     ``ledger_burn`` asks for, and the officer countersigns it
+10. a figure's RESERVE is the one round of a run of its own: one unsampled step, charged, tried once
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from intraward_shared.protocol import ProgramSchedule, to_bytes
 from intraward_shared.signing import digest, key_id, verify
 
 _EVIDENCE = "keep the file as evidence and ask the privacy officer; do not edit it"
-_ROUND = {"round", "stage", "plan", "attempt", "mechanism", "slot", "output", "process_died"}
+_ROUND = {"round", "stage", "plan", "attempt", "mechanism", "slot", "output", "process_died", "figure"}
 """Fields that only entries about one round use."""
 
 
@@ -165,6 +166,8 @@ class History:
         if self._owners.get(_round_of(entry), entry.plan) != entry.plan:
             raise _broken(entry, 3, "another plan was reserved for the same run, round and stage")
         self._check_attempt(entry)
+        if entry.figure is not None:
+            self._check_figure(entry)
         if entry.schedule is None:
             self._check_single(entry)
         else:
@@ -190,6 +193,13 @@ class History:
         if any(slot.stage != entry.stage for slot in entry.charges):
             raise _broken(entry, 5, "the charge is for another stage")
 
+    def _check_figure(self, entry: LedgerEntry) -> None:
+        event = entry.mechanism
+        if event is None or (event.sample_rate, event.steps) != (1, 1) or entry.schedule is not None:
+            raise _broken(entry, 10, "a figure is one unsampled step of no schedule")
+        if (entry.round, entry.attempt) != (1, 1) or entry.run_id in self._charged_runs:
+            raise _broken(entry, 10, "a figure is the one round of a run of its own, tried once")
+
     def _check_slot(self, entry: LedgerEntry) -> None:
         reserved = self.schedules.get(str(entry.run_id))
         if reserved is None or reserved.schedule != entry.schedule:
@@ -209,7 +219,7 @@ class History:
         if last is None or last.kind is not Kind.RESERVE:
             raise _broken(entry, 7, "there is no open RESERVE for it")
         same = _round_of(last) == _round_of(entry) and last.attempt == entry.attempt
-        bare = entry.mechanism is None and entry.schedule is None and entry.slot is None and not entry.charges
+        bare = not (entry.charges or _any_set(entry, {"mechanism", "schedule", "slot", "figure"}))
         if not same or not bare or last.time != entry.time:
             raise _broken(entry, 7, "it does not match its RESERVE")
         released = entry.kind is Kind.RELEASE

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from intraward_shared.ledger_chain import BURNED
+from intraward_shared.ledger_chain import BURNED, charged_for
 from intraward_shared.ledger_entry import Kind, LedgerEntry
 from intraward_shared.privacy import events_to_epsilon
 from intraward_shared.protocol import Mechanism
@@ -55,7 +55,7 @@ def charges_of(entries: Sequence[LedgerEntry]) -> list[Charge]:
             drawn = draws.get((entry.schedule, index)) if entry.is_schedule else (entry.plan, entry.attempt)
             outcome = "paid" if drawn is None else _OUTCOMES[ends[drawn]]
             again = not entry.is_schedule and (entry.attempt or 1) > 1
-            found.append(Charge(slot.stage.value, outcome, again, cap, (slot.mechanism,)))
+            found.append(Charge(charged_for(entry, slot), outcome, again, cap, (slot.mechanism,)))
     return found
 
 

@@ -23,6 +23,7 @@ from opacus.accountants import PRVAccountant
 from opacus.accountants.analysis.prv.prvs import PoissonSubsampledGaussianPRV
 
 from intraward_shared.errors import BudgetExhausted, LedgerError
+from intraward_shared.figure import FigureTerms
 from intraward_shared.gate import Book, read_book
 from intraward_shared.ledger import Ledger, LedgerEntry, first_schedule
 from intraward_shared.privacy import (
@@ -155,8 +156,8 @@ class Budget:
             tight_epsilon(book.spent, book.delta)  # what the accountants cannot agree on, no auditor passes
         return self._ledger.reserve_schedule(schedule, time)
 
-    def admit(self, plan: RoundPlan) -> None:
-        """Gate one plan; free plans and first draws of a charged slot cost nothing.
+    def admit(self, plan: RoundPlan | FigureTerms) -> None:
+        """Gate one plan or figure; free plans and first draws of a charged slot cost nothing.
 
         Raises:
             BudgetExhausted: it does not fit under the cap; nothing was written or read.

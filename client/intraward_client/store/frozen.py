@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, Table, insert, literal, select
+from sqlalchemy import ColumnElement, Select, Table, delete, insert, literal, select
 
 from intraward_client.store.consent import consenting
 from intraward_client.store.datasets import TrainingTable
+from intraward_client.store.heldout import held_out_units
 from intraward_client.store.preferences import sft_table
 from intraward_client.store.prompts import prompt_table
 from intraward_client.store.rankings import comparison_table, pair_table
@@ -41,8 +42,11 @@ _SOURCES: dict[Stage, tuple[ColumnElement[str], ...]] = {
 }
 
 
-def freeze(vault: Vault, plan: str, stage: Stage) -> None:
+def freeze(vault: Vault, plan: str, stage: Stage, holdout: float = 0.0) -> None:
     """Fix the rows of ``plan``, a digest; done once, a second call changes nothing.
+
+    Args:
+        holdout: share of patients who are left out of it (``heldout``), by the site's policy.
 
     Raises:
         VaultError: the vault refuses the change.
@@ -54,6 +58,10 @@ def freeze(vault: Vault, plan: str, stage: Stage) -> None:
         for source in _SOURCES[stage]:
             columns = ["plan", "row_id", "unit"]
             connection.execute(insert(frozen_rows).from_select(columns, _rows(plan, source)))
+            table = cast(Table, source.table)
+            for unit in held_out_units(vault, connection, table, holdout):
+                own = (frozen_rows.c.plan == plan, frozen_rows.c.unit == unit)
+                connection.execute(delete(frozen_rows).where(*own))
 
 
 def frozen_table(vault: Vault, plan: str, stage: Stage) -> TrainingTable[Any]:
