@@ -189,13 +189,6 @@ def _check_run(*, study: bool, data: Path | None, processes: bool) -> None:
     """The command line by itself, before anything slow is imported."""
     if study and processes:
         raise ConfigError("--processes", "", "a study has no hospitals", remedy="leave it out")
-    if study and data is None:
-        raise ConfigError(
-            "--data",
-            "",
-            "is missing: a study reads open data",
-            remedy="name the folder of the open data sets",
-        )
     if data is not None and not data.is_dir():
         raise ConfigError("--data", "", f"{data}: no such folder", remedy="name the folder of the data sets")
 

@@ -41,12 +41,12 @@ class StudyKind(Generic[Scenario]):
     """One kind of study.
 
     Args:
-        files: what it reads below the data folder; their digests mark the study's folder.
+        files: what a scenario reads below the data folder; their digests mark the study's folder.
         work: does the study, unit after unit, and gives what ``study.json`` is to hold.
     """
 
     scenario: type[Scenario]
-    files: tuple[str, ...]
+    files: Callable[[Scenario], tuple[str, ...]]
     work: Callable[[Scenario, Setting], dict[str, Any]]
 
 

@@ -230,4 +230,4 @@ def study_policy(scenario: PolicyScenario, setting: Setting) -> dict[str, Any]:
     }
 
 
-STUDY = StudyKind(PolicyScenario, (FILE, *judges.FILES), study_policy)
+STUDY = StudyKind(PolicyScenario, lambda _: (FILE, *judges.FILES), study_policy)

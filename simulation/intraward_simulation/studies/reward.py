@@ -217,7 +217,7 @@ def mean_scores(runs: Sequence[Scores]) -> Scores:
 
 _FILES = tuple(f"{name}/{file}.jsonl" for name in STEPS for file in ("pairs", "ranked"))
 _START = ("hh_harmless_filtered/pairs.jsonl", synthetic.ARTICLES, synthetic.DIALOGUES)
-STUDY = StudyKind(RewardScenario, (*_FILES, *_START), study_reward)
+STUDY = StudyKind(RewardScenario, lambda _: (*_FILES, *_START), study_reward)
 
 
 def _steps(training: TrainingSpec, rows: Sequence[Any], epochs: int) -> TrainingSpec:

@@ -14,12 +14,17 @@ from intraward_shared.modeling import BaseModel, load_base
 from intraward_shared.signing import digest
 from intraward_simulation import models
 from intraward_simulation.phases import Show
-from intraward_simulation.studies import policy, reward, sft
+from intraward_simulation.studies import federated, policy, reward, sft
 from intraward_simulation.studies.folder import open_folder
 from intraward_simulation.studies.kinds import Setting, StudyKind
 from intraward_simulation.studies.terms import StudyScenario, study_kind
 
-KINDS: dict[str, StudyKind[Any]] = {"sft": sft.STUDY, "reward": reward.STUDY, "policy": policy.STUDY}
+KINDS: dict[str, StudyKind[Any]] = {
+    "sft": sft.STUDY,
+    "reward": reward.STUDY,
+    "policy": policy.STUDY,
+    "federated": federated.STUDY,
+}
 
 
 def load_study(path: Path) -> StudyScenario:
@@ -56,15 +61,22 @@ def run_study(
     scenario, kind = load_study(path), _kind(path)
     if model is not None:
         scenario = scenario.model_copy(update={"run": scenario.run.model_copy(update={"model": model})})
-    if data is None:
-        raise ConfigError(path, "study", "reads open data", remedy="name their folder with --data")
+    files = kind.files(scenario)
+    if data is None and files:
+        raise ConfigError(
+            "--data",
+            "",
+            "is missing: this study reads open data",
+            remedy="name the folder of the open data sets",
+        )
+    root = data or Path()
     torch.set_num_threads(scenario.run.threads)
     base = _open_base(scenario)
-    digests = {name: _digest(data / name) for name in kind.files}
+    digests = {name: _digest(root / name) for name in files}
     key = {"scenario": scenario.model_dump(mode="json"), "data": digests, "model": base.digest}
     folder = open_folder(out, key, path, fresh=fresh)
     found = kind.work(
-        scenario, Setting(base, data, folder, show or (lambda *_: None), say or (lambda _: None))
+        scenario, Setting(base, root, folder, show or (lambda *_: None), say or (lambda _: None))
     )
     result = {"name": scenario.run.name, "kind": scenario.study.kind, "model": base.digest} | found
     folder.finish(result)

@@ -133,7 +133,7 @@ def study_sft(scenario: SftScenario, setting: Setting) -> dict[str, Any]:
     return {"seeds": list(study.seeds), "seconds": sum(run["seconds"] for run in runs), "sets": table}
 
 
-STUDY = StudyKind(SftScenario, tuple(f"{name}/sft.jsonl" for name in SETS), study_sft)
+STUDY = StudyKind(SftScenario, lambda _: tuple(f"{name}/sft.jsonl" for name in SETS), study_sft)
 
 
 def _record(row: Mapping[str, str]) -> SftRecord:
