@@ -10,7 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from intraward_server import dashboard_cli, handed_in_cli, members_cli, registry_cli, superlink_cli
+from intraward_server import (
+    dashboard_cli,
+    evaluate_cli,
+    handed_in_cli,
+    members_cli,
+    registry_cli,
+    superlink_cli,
+)
 from intraward_server.checkpoint import ProgramState, load_state, read_history, save_state
 from intraward_server.decisions import decisions
 from intraward_server.home import ServerHome
@@ -35,6 +42,7 @@ app = typer.Typer(
 app.add_typer(members_cli.app)
 app.add_typer(superlink_cli.app)
 app.add_typer(dashboard_cli.app)
+app.add_typer(evaluate_cli.app)
 app.add_typer(handed_in_cli.app)
 app.add_typer(registry_cli.app, name="registry")
 Home = Annotated[Path, typer.Option("--home", help="The coordinator's folder.")]
@@ -95,6 +103,7 @@ def _beside(program: Path, config: ProgramConfig) -> list[str]:
     terms = config.evaluation
     named = [stage.public for stage in config.stages]
     named += [terms.prompts, terms.preferences, terms.records, terms.closed, terms.calibration]
+    named += terms.suites.files
     named.append(config.release.gates)
     files = sorted({name for name in named if name is not None and not Path(name).is_absolute()})
     for name in files:
@@ -238,28 +247,6 @@ def skip(
         number = state.next_round
         save_state(made.state, state.model_copy(update={"skipped": (*state.skipped, number)}))
     show({"skipped": number}, as_json=as_json, text=f"round {number} was given up; start goes on after it")
-
-
-@app.command()
-def evaluate(
-    preferences: Annotated[Path, typer.Argument(help='JSONL of {"prompt", "chosen", "rejected"}.')],
-    home: Home = _DEFAULT,
-    as_json: Json = False,
-) -> None:
-    """Score the run's reward model on any preference pairs, beside the rule "longer wins".
-
-    Example: intraward-server evaluate pairs.jsonl --home /srv/coordinator --json
-    """
-    from intraward_server.session import score_preferences
-
-    figures = score_preferences(home, preferences)
-    low, high = figures["accuracy_interval"]
-    show(
-        figures,
-        as_json=as_json,
-        text=f"reward model {figures['accuracy']:.3f} ({low:.3f} to {high:.3f}), "
-        f"longer wins {figures['length_baseline']:.3f}, {figures['pairs']} pairs",
-    )
 
 
 @app.command()

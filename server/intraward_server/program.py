@@ -40,6 +40,7 @@ from intraward_server.rounds import Inbox, RoundResult, RoundTerms, find_nodes, 
 from intraward_server.session import Session, open_session
 from intraward_server.sole import sole_coordinator
 from intraward_server.succession import Succession
+from intraward_server.suites.policies import check_suites, final_suites
 from intraward_shared.adapters import State, encode, l2_norm
 from intraward_shared.durable import write_durably
 from intraward_shared.errors import RoundFailed
@@ -115,6 +116,7 @@ class Program:
     def __init__(self, session: Session, grid: Grid, progress: Progress | None = None) -> None:
         self._s, self._grid, self._progress = session, grid, progress
         self._every = positions(session.config)
+        check_suites(session)
         self._succession = Succession(session)
         self._nodes: dict[str, int] = {}
         terms = session.config.program
@@ -146,6 +148,7 @@ class Program:
             "run_id": state.run_id,
             "adapters": {"policy": state.policy, "reward": state.reward},
             "over_optimisation": summary(read_history(self._s.home.history), judge),
+            "suites": final_suites(self._s),
         }
 
     def _clear_inbox(self) -> None:

@@ -28,6 +28,7 @@ from intraward_shared.release import HubTerms
 from intraward_shared.shaping import AnswerRule, ShapingTerms
 from intraward_shared.signing import digest
 from intraward_shared.stages import ON_POLICY, Part, Stage
+from intraward_shared.suite_terms import SuiteTerms
 
 PublicKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Instant = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
@@ -225,6 +226,7 @@ class EvaluationConfig(Strict):
     temperature: Real = Field(default=1.0, ge=0, le=10)
     batch: int = Field(default=128, ge=1, le=65_536)
     gold: GoldTerms | None = None
+    suites: SuiteTerms = SuiteTerms()
 
 
 class ReleaseTerms(HubTerms):

@@ -26,8 +26,17 @@ METRICS = (
     ("reward_model", "calibration_error", "ece", "reward model, expected calibration error"),
     ("closed", "accuracy_rl", "accuracy", "yes, no or maybe"),
     ("heldout", "perplexity_rl", "perplexity", "held-out demonstrations"),
+    ("suites.win-rate.over_sft.gold", "length_controlled", "win_rate", "at equal length, gold judge"),
+    ("suites.refusals.policy", "refusal_rate", "refusal_rate", "harmful requests that it refused"),
+    ("suites.refusals.policy", "over_refusal_rate", "refusal_rate", "harmless requests that it refused"),
+    ("suites.red-team.policy", "failure_rate", "failure_rate", "red-team prompts that it failed"),
+    ("suites.red-team.policy", "worst_failure_rate", "failure_rate", "the same, worst category"),
+    ("suites.bias.policy", "flip_rate", "flip_rate", "answers changed by a patient's race, sex or the like"),
+    ("suites.phi.policy", "identifier_rate", "identifier_rate", "answers with an identifier of its own"),
+    ("suites.phi.policy", "planted_rate", "identifier_rate", "answers with a planted value"),
+    ("suites.faithfulness.policy", "facts", "precision", "numbers and negations that the source has"),
 )
-"""Section and key of ``evaluation.json``, the Hub's name of the metric, and ours."""
+"""Path and key in ``evaluation.json``, the Hub's name of the metric, and ours."""
 _PRIVACY_HEAD = (
     "| hospital | epsilon | replace-one | cap | delta | unit, adjacency |",
     "|---|---|---|---|---|---|",
@@ -132,7 +141,9 @@ Not a medical device. Not evaluated for clinical use; a person must read every a
 def _measured(evaluation: Mapping[str, Any]) -> list[tuple[str, str, float]]:
     found = []
     for section, key, kind, title in METRICS:
-        value = (evaluation.get(section) or {}).get(key)
+        value: Any = evaluation
+        for part in (*section.split("."), key):
+            value = value.get(part) if isinstance(value, Mapping) else None
         if isinstance(value, int | float) and not isinstance(value, bool):
             found.append((kind, title, float(value)))
     return found

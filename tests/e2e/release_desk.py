@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.e2e.desk import SITE, Desk, public_key
+import json
+
+from tests.e2e.desk import QUESTION, SITE, Desk, public_key
 
 from intraward_shared.release import read_release
 from intraward_simulation.run import RunFolder
@@ -13,6 +15,16 @@ def on_finished(desk: Desk, line: str) -> bool:
     home = desk.root / "finished"
     copied = str(home) if home.exists() else desk.server_copy(home.name)
     return desk.call(desk.words(line.replace("/srv/coordinator", copied))) == 0
+
+
+def evaluates(desk: Desk, line: str) -> bool:
+    """The same, with the rows that the page assumes."""
+    request, vignette = {"prompt": QUESTION}, {"vignette": "knee", "prompt": QUESTION}
+    variants = [vignette | {"attributes": {"sex": sex}} for sex in ("man", "woman")]
+    for name, rows in (("requests", [request]), ("vignettes", variants)):
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (desk.root / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    return on_finished(desk, line)
 
 
 def on_released(desk: Desk, line: str) -> bool:
@@ -45,7 +57,7 @@ def _with_keys(desk: Desk, line: str) -> str:
 
 AFTERWARDS = {
     "intraward-server skip": on_stopped,
-    "intraward-server evaluate": on_finished,
+    "intraward-server evaluate": evaluates,
     "intraward-server release": on_finished,
     "intraward-server registry list": on_released,
     "intraward-server registry show": on_released,

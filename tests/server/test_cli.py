@@ -88,8 +88,38 @@ def test_from_init_to_release(
     code, out, _ = call("evaluate", home / "pairs.jsonl", "--home", home, "--json")
     figures = json.loads(out)
     assert code == 0 and figures["length_baseline"] == 1.0 and 0 <= figures["accuracy"] <= 1
+    _suites_are_recorded(call, home)
     code, _, err = call("enroll", request_file("late", SigningKey.generate()), "--home", home)
     assert code == 1 and "cohort is fixed" in err
+
+
+def _suites_are_recorded(call: Any, home: Path) -> None:
+    """Figures of a suite reach ``evaluation.json``; of another policy, or with wrong words, nothing does."""
+    asked = ("evaluate", "--suite", "phi", "--limit", "2", "--home", home, "--json")
+    before = json.loads((home / "evaluation.json").read_text())
+    assert before["suites"] == {}
+    reward = before["adapters"]["reward"]
+    samples = home / "samples.jsonl"
+    code, out, _ = call(*asked, "--record", "--samples", samples)
+    figures = json.loads(out)["suites"]
+    assert code == 0 and set(figures["phi"]) == {"policy", "sft", "base"}
+    assert json.loads((home / "evaluation.json").read_text()) == before | {"suites": figures}
+    assert len(samples.read_text().splitlines()) == 3 * 2 * 4
+    for wrong, said in (
+        (("--record", "--of", "policy"), "run's own policies"),
+        (("--samples", samples), "is there already"),
+        (("--suite", "phi2"), "'phi2' is none"),
+        (("--data", samples, "--suite", "red-team"), "is for one suite"),
+        (
+            ("--adapter", json.loads(call("status", "--home", home, "--json")[1])["reward"]),
+            "is a reward model",
+        ),
+        (("--lm-eval", "piqa"), "either preference pairs"),
+    ):
+        code, _, err = call(*asked, *wrong)
+        assert code == 1 and said in err, wrong
+    code, _, err = call("evaluate", "--suite", "refusals", "--home", home)
+    assert code == 1 and "no prompts of its own" in err
 
 
 def test_init_refuses_and_leaves_nothing(call: Any, tmp_path: Path, program_file: Path) -> None:
