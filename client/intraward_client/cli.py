@@ -19,6 +19,7 @@ from intraward_client import (
     deciding_cli,
     deid_cli,
     doctor_cli,
+    evaluate_cli,
     flags_cli,
     import_cli,
     joining_cli,
@@ -56,6 +57,7 @@ app.add_typer(participation_cli.app)
 app.add_typer(joining_cli.app)
 app.add_typer(doctor_cli.app)
 app.add_typer(deciding_cli.app)
+app.add_typer(evaluate_cli.app)
 
 Home = Annotated[Path, typer.Option("--home", help="The site's folder.")]
 Passed = Annotated[Path, typer.Option("--home", readable=False, help="The site's folder.")]

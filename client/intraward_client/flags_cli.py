@@ -73,7 +73,7 @@ def report(
 
     Example: intraward-client flags report --home /srv/intraward
     """
-    from intraward_client.monitoring import follow
+    from intraward_client.monitoring import flag_rates, follow
     from intraward_client.store.flags import batches, kept_flags, reasons
     from intraward_client.store.vault import Vault
 
@@ -82,7 +82,7 @@ def report(
     rows: list[dict[str, Any]] = []
     with closing(Vault.open(site.vault, site.vault_keys)) as vault:
         for name, found in batches(vault).items():
-            course = follow(found, terms)
+            course = follow(found, flag_rates(terms))
             figures = {"answers": course.answers, "flagged": course.flagged, "per_100": course.per_100}
             alarm = {"cusum": course.cusum, "threshold": terms.threshold, "alarm_since": course.alarm_since}
             by_reason = dict(reasons(vault, name))

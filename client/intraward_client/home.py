@@ -70,6 +70,10 @@ class SiteHome:
         """The newest list of revoked adapters that the coordinator signed and this site has seen."""
         return self.root / "revoked.json"
 
+    def evaluation(self, adapter: str) -> Path:
+        """What an adapter is worth on this site's held-out patients; private, read by nothing."""
+        return self.root / "evaluation" / f"{adapter[:16]}.json"
+
     def figure(self, terms: str) -> Path:
         """A noised figure that was charged and signed, by the digest of its terms."""
         return self.root / "figures" / f"{terms[:16]}.json"

@@ -15,13 +15,13 @@ import pytest
 
 from intraward_client.config import MonitoringTerms, SitePolicy
 from intraward_client.deid.deidentifier import Deidentifier, DeidSettings
-from intraward_client.monitoring import Batch, follow
+from intraward_client.monitoring import Batch, flag_rates, follow
 from intraward_client.store.flags import add_batch, batches, kept_flags, read_flags, reasons
 from intraward_client.store.vault import Vault
 from intraward_shared.config import parse
 from intraward_shared.errors import ConfigError, InputError
 
-TERMS = MonitoringTerms()
+TERMS = flag_rates(MonitoringTerms())
 ROW = {
     "patient": "P-1",
     "prompt": "Ottoline Varga coughs. What now?",

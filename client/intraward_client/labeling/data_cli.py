@@ -29,6 +29,10 @@ def prepare(
     reward: Annotated[
         str | None, typer.Option(help="Installed reward adapter whose members' disagreement selects.")
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="Older installed adapter: one answer of each instead, to see which version wins."),
+    ] = None,
     max_prompt_tokens: Annotated[int, typer.Option(min=1, help="Of a prompt, its last ones.")] = 512,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Of an answer.")] = 256,
     temperature: Annotated[float, typer.Option(min=0.01, max=10, help="Of the sampling.")] = 1.0,
@@ -45,9 +49,12 @@ def prepare(
     from intraward_client.labeling.actor import command_actor
     from intraward_client.labeling.opening import open_book
     from intraward_client.labeling.preparation import prepare
+    from intraward_client.labeling.versions import prepare_comparison
     from intraward_client.progress import bar
     from intraward_client.store.vault import Vault
 
+    if against is not None and (reward is not None or answers != 2):
+        raise typer.BadParameter("--against compares one answer of each version: no --reward, no --answers")
     site = SiteHome(home)
     sampling: dict[str, Any] = {
         "adapter": adapter,
@@ -61,15 +68,15 @@ def prepare(
         closing(Vault.open(site.vault, site.vault_keys)) as vault,
         bar("answering prompts", quiet=as_json) as tell,
     ):
-        made = prepare(
+        options: dict[str, Any] = {"kind": kind, "specialty": specialty, "sampling": sampling}
+        versions = {"against": against} if against is not None else {"reward": reward}
+        made = (prepare if against is None else prepare_comparison)(
             book,
             vault,
             lambda request: ask(site.desk_socket, request),
             command_actor(),
-            kind=kind,
-            specialty=specialty,
-            sampling=sampling,
-            reward=reward,
+            **options,
+            **versions,
             progress=lambda share: tell(share),
         )
     value = {

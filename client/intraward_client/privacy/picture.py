@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from intraward_client.drawing import FAINT, INK, STAGE_COLOURS, plain_axes, sheet, title
-from intraward_shared.ledger_chain import BURNED, policy_entry
+from intraward_shared.ledger_chain import BURNED, FIGURES, policy_entry
 from intraward_shared.ledger_entry import LedgerEntry
 from intraward_shared.spending import Charge, charges_of, thinned
 
-_COLOURS = STAGE_COLOURS | {BURNED: "#4D4D4D"}
+_COLOURS = STAGE_COLOURS | {BURNED: "#4D4D4D", FIGURES: "#F0E442"}
 _HATCHES = {"paid": "....", "open": "++++", "aborted": "xxxx", "burned": "////"}
 _MARKED = {"paid": "paid, not yet run", "open": "under way", "aborted": "aborted"}
 _CAP = "#B22222"
@@ -27,6 +27,7 @@ _NAMES = {
     "rloo": "RLOO",
     "dpo": "DPO",
     BURNED: "burn (lost entries)",
+    FIGURES: "noised figure",
 }
 
 

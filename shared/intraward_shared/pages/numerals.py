@@ -113,6 +113,7 @@ def stage(name: str) -> str:
         "rloo": "RLOO",
         "dpo": "DPO",
         "label": "Labels",
+        "figure": "Noised figure",
     }
     return known.get(name.lower(), label(name))
 
