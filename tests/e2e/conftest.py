@@ -2,18 +2,20 @@
 
 Three hospitals with nine patients each, who carry 200 planted identifiers, a tiny, barely trained model, five
 rounds: public SFT, labelling, two private reward rounds, PPO. It is made once in a session, in process, in
-some 20 seconds.
+some 20 seconds, by the worker that first asks for it; the others wait.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tomli_w
+from filelock import FileLock
 
 from intraward_simulation.models import TinySettings, build_tiny
 from intraward_simulation.run import run_scenario
@@ -45,14 +47,36 @@ def packages_for_children(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Directory of a tiny Llama after ten steps of training."""
-    settings = TinySettings(vocab=400, texts=400, steps=10, threads=1)
-    return build_tiny(tmp_path_factory.mktemp("model"), 3, settings=settings)
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the session, which workers share."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "common"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
+    """``folder``, made by whoever comes first, where it stays: a run names its own files by their paths."""
+    done = folder.with_suffix(".done")
+    with FileLock(folder.with_suffix(".lock")):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")
-def small_gates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_model(common: Path) -> Path:
+    """Directory of a tiny Llama after ten steps of training."""
+    settings = TinySettings(vocab=400, texts=400, steps=10, threads=1)
+    with FileLock(common / "model.lock"):
+        return build_tiny(common / "model", 3, settings=settings)
+
+
+@pytest.fixture(scope="session")
+def small_gates(common: Path) -> Path:
     """Release gates that a model after a few steps can pass; of attacks they ask for inversion."""
     gates: list[dict[str, Any]] = [
         {"name": "cap", "source": "privacy", "figure": "sites.*.within_cap", "equals": True, "veto": True},
@@ -65,9 +89,9 @@ def small_gates(tmp_path_factory: pytest.TempPathFactory) -> Path:
         },
         {"name": "near", "source": "evaluation", "figure": "policy.kl", "at_most": 25.0},
     ]
-    path = tmp_path_factory.mktemp("gates") / "gates.toml"
-    path.write_text(tomli_w.dumps({"gates": gates}), encoding="utf-8")
-    return path
+    text = tomli_w.dumps({"gates": gates})
+    folder = made_once(common / "gates", lambda made: (made / "gates.toml").write_text(text, "utf-8"))
+    return folder / "gates.toml"
 
 
 @pytest.fixture(scope="session")
@@ -109,25 +133,28 @@ def small_scenario(small_model: Path, small_gates: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def scenario(tmp_path_factory: pytest.TempPathFactory, small_scenario: dict[str, Any]) -> Path:
+def scenario(common: Path, small_scenario: dict[str, Any]) -> Path:
     """The scenario as a file."""
-    path = tmp_path_factory.mktemp("scenario") / "small.toml"
-    path.write_text(tomli_w.dumps(small_scenario), encoding="utf-8")
-    return path
+    text = tomli_w.dumps(small_scenario)
+    folder = made_once(common / "scenario", lambda made: (made / "small.toml").write_text(text, "utf-8"))
+    return folder / "small.toml"
 
 
 @pytest.fixture(scope="session")
-def inside(tmp_path_factory: pytest.TempPathFactory, scenario: Path) -> tuple[Path, Path]:
+def inside(common: Path, scenario: Path) -> tuple[Path, Path]:
     """The finished run in process, and a copy of it from the moment before its program began.
 
     Both are for reading: a test that changes one copies it first.
     """
-    folder = tmp_path_factory.mktemp("inside")
-    run, prepared = folder / "run", folder / "prepared"
 
-    def show(phase: str, what: str, share: float) -> None:
-        if phase == "program" and not prepared.exists():
-            shutil.copytree(run, prepared)
+    def make(folder: Path) -> None:
+        run, prepared = folder / "run", folder / "prepared"
 
-    run_scenario(scenario, run, show=show)
-    return run, prepared
+        def show(phase: str, what: str, share: float) -> None:
+            if phase == "program" and not prepared.exists():
+                shutil.copytree(run, prepared)
+
+        run_scenario(scenario, run, show=show)
+
+    folder = made_once(common / "inside", make)
+    return folder / "run", folder / "prepared"
