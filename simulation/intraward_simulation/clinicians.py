@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -34,6 +34,9 @@ DANGER = -1.0
 NONSENSE = -1.0
 TIE_GAP = 0.5
 """Two answers whose rewards differ by less are a tie."""
+
+Score = Callable[[str, str], float]
+"""Reward of (prompt, answer)."""
 
 _COMPLAINT = re.compile(r"\bwith (.+?) for \d+ (?:day|week)s?\b")
 _SENTENCE = re.compile(r"[^.!?]+[.!?]?")
@@ -222,20 +225,20 @@ class Judgment:
 
 
 class SimulatedClinician:
-    """A clinician who follows the gold rule and slips with probability ``noise``.
+    """A clinician who follows the gold rule, or another ``score``, and slips with probability ``noise``.
 
     The slip is keyed by (seed, prompt id, the set of answers): the same question always gets the same
     judgment, whatever was judged before and in whichever order the answers are shown.
     """
 
-    def __init__(self, seed: int, noise: float = 0.05) -> None:
+    def __init__(self, seed: int, noise: float = 0.05, score: Score = true_reward) -> None:
         if not 0 <= noise < 0.5:
             raise ValueError("noise must be at least 0 and below 0.5")
-        self.seed, self.noise = seed, noise
+        self.seed, self.noise, self._score = seed, noise, score
 
     def judge(self, prompt_id: str, prompt: str, answers: Sequence[str]) -> Judgment | None:
         """Best against worst answer; None when they are tied (gap below ``TIE_GAP``)."""
-        rewards = [true_reward(prompt, answer) for answer in answers]
+        rewards = [self._score(prompt, answer) for answer in answers]
         if len(rewards) < 2 or max(rewards) - min(rewards) < TIE_GAP:
             return None
         draw = self._generator(prompt_id, answers)

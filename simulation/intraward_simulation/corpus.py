@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from intraward_simulation.clinicians import TIE_GAP, true_reward
+from intraward_simulation.clinicians import TIE_GAP, Score, true_reward
 from intraward_simulation.complaints import COMPLAINTS, DANGERS, FILLERS, NETS, Complaint
 
 HELD_OUT_OF = 8
@@ -80,8 +80,10 @@ def public_corpus(seed: int, n: int) -> list[Example]:
     ]
 
 
-def heldout_pairs(seed: int, n: int) -> list[dict[str, str]]:
+def heldout_pairs(seed: int, n: int, score: Score = true_reward) -> list[dict[str, str]]:
     """``n`` noise-free pairs ``{"prompt", "chosen", "rejected"}`` on held-out prompts, ties left out.
+
+    ``score``: what decides; the gold rule by default.
 
     Both answers come from the corpus's own mixture. The share of pairs in which the longer answer
     (in words) wins is what the mixture gives, about 0.55.
@@ -91,7 +93,7 @@ def heldout_pairs(seed: int, n: int) -> list[dict[str, str]]:
     while len(pairs) < n:
         [(prompt, complaint)] = _prompts(draw, 1, held_out=True)
         first, second = (write_answer(draw, complaint)[0] for _ in range(2))
-        gap = true_reward(prompt, first) - true_reward(prompt, second)
+        gap = score(prompt, first) - score(prompt, second)
         if abs(gap) >= TIE_GAP:
             chosen, rejected = (first, second) if gap > 0 else (second, first)
             pairs.append({"prompt": prompt, "chosen": chosen, "rejected": rejected})

@@ -18,7 +18,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,7 @@ from intraward_simulation.supervision import (
     processes_of,
     wait_until,
 )
+from intraward_simulation.values import ValuesName
 from intraward_simulation.watch import Watch
 
 SERVERAPP = "intraward_simulation.serverapp:app"
@@ -73,7 +74,7 @@ def run_with_processes(
     record: Path,
     progress: Progress | None = None,
     timeout_s: float = 3600.0,
-    gold: bool = True,
+    values: Sequence[ValuesName] = (),
     threads: int = 1,
     serverapp: str = SERVERAPP,
 ) -> None:
@@ -88,7 +89,7 @@ def run_with_processes(
         record: folder that takes every message as it crossed the coordinator's Grid.
         progress: told each event of the program.
         timeout_s: longest time for all of it, in seconds.
-        gold: score answers by the synthetic gold rule.
+        values: of the hospitals' clinicians, to score answers by; none: answers are not scored.
         threads: torch threads of the coordinator; the same number in process gives the same bits.
         serverapp: installed ServerApp, ``module:name``.
 
@@ -109,7 +110,7 @@ def run_with_processes(
             "intraward-home": str(server_home.resolve()),
             "intraward-record": str(record.resolve()),
             "intraward-watch": str(run / "flwr" / "watch"),
-            "intraward-gold": gold,
+            "intraward-gold": " ".join(values),
             "intraward-threads": threads,
         },
     )

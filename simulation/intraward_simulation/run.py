@@ -225,7 +225,7 @@ def _run_program(
             ward_command=ward_command(folder.root),
             record=folder.recorded,
             progress=told,
-            gold=world.gold is not None,
+            values=world.values,
             threads=scenario.run.threads,
         )
         return

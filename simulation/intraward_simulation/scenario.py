@@ -19,6 +19,7 @@ from intraward_shared.errors import ConfigError
 from intraward_shared.program import GoldTerms
 from intraward_shared.protocol import LoraSpec, Name
 from intraward_simulation.ratings import CRITERIA, FLAGS, unknown_heads
+from intraward_simulation.values import ValuesName
 
 
 class RunTerms(Strict):
@@ -33,11 +34,12 @@ class RunTerms(Strict):
 
 
 class SyntheticSite(Strict):
-    """One synthetic hospital: size and mix of complaints."""
+    """One synthetic hospital: size, mix of complaints, and what its clinicians value."""
 
     name: Name
     patients: int = Field(ge=0, le=20_000)
     case_mix: str = "general"
+    values: ValuesName = "usual"
 
 
 class Synthetic(Strict):
@@ -111,6 +113,14 @@ class Scenario(Strict):
     def _one_source(self) -> Self:
         if (self.hospitals is None) == (self.files is None):
             raise ValueError("give either [hospitals] (synthetic) or [files] (real data)")
+        return self
+
+    @model_validator(mode="after")
+    def _a_head_for_each_site(self) -> Self:
+        if self.hospitals is not None:
+            self.lora.reward.check_cohort([site.name for site in self.hospitals.sites])
+        elif self.files is not None:
+            self.lora.reward.check_cohort([""] * self.files.sites)
         return self
 
     @model_validator(mode="after")

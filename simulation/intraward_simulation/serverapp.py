@@ -9,14 +9,15 @@ DESIGN.md: a run configuration is not signed).
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from intraward_server import program
-from intraward_simulation.clinicians import true_reward
 from intraward_simulation.federation import RecordingGrid
+from intraward_simulation.values import ValuesName, gold_rule
 from intraward_simulation.watch import Watch
 
 app = ServerApp()
@@ -28,12 +29,13 @@ def main(grid: Grid, context: Context) -> None:
     config = context.run_config
     torch.set_num_threads(int(config["intraward-threads"]))
     watch = Watch(Path(str(config["intraward-watch"])))
+    values = cast(list[ValuesName], str(config["intraward-gold"]).split())
 
     def work() -> None:
         program.run(
             RecordingGrid(grid, Path(str(config["intraward-record"]))),
             Path(str(config["intraward-home"])),
-            gold=true_reward if config["intraward-gold"] else None,
+            gold=gold_rule(values) if values else None,
             progress=watch.report,
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,10 @@ from intraward_client.ward import Labeller
 from intraward_shared.errors import ConfigError
 from intraward_shared.reward_heads import RewardHeads
 from intraward_simulation import corpus, data, hospitals
-from intraward_simulation.clinicians import SimulatedClinician, true_reward
+from intraward_simulation.clinicians import Score, SimulatedClinician
 from intraward_simulation.ratings import mark_answer
-from intraward_simulation.scenario import Scenario
+from intraward_simulation.scenario import Scenario, Synthetic
+from intraward_simulation.values import VALUES, ValuesName, gold_rule
 
 Row = Mapping[str, Any]
 
@@ -42,12 +43,16 @@ class SiteFiles:
 
 @dataclass(frozen=True)
 class World:
-    """Hospitals, named public texts, the coordinator's evaluation files and the gold rule, if any."""
+    """Hospitals, named public texts, the coordinator's evaluation files and the gold rule, if any.
+
+    ``values``: what each site's clinicians go by, in the order of the sites; the gold rule is their mean.
+    """
 
     sites: tuple[SiteFiles, ...]
     public: Mapping[str, tuple[Row, ...]] = field(repr=False)
     evaluation: Mapping[str, tuple[Row, ...]] = field(repr=False)
-    gold: Callable[[str, str], float] | None
+    gold: Score | None
+    values: tuple[ValuesName, ...] = ()
 
     @property
     def canaries(self) -> tuple[str, ...]:
@@ -61,8 +66,8 @@ class ClinicianLabeller:
     heads: of the program's reward model; the clinician also marks both answers under their names.
     """
 
-    def __init__(self, seed: int, noise: float, heads: RewardHeads) -> None:
-        self._clinician, self._heads = SimulatedClinician(seed, noise), heads
+    def __init__(self, seed: int, noise: float, heads: RewardHeads, values: ValuesName = "usual") -> None:
+        self._clinician, self._heads = SimulatedClinician(seed, noise, VALUES[values].score), heads
 
     def __call__(self, vault: Vault) -> None:
         """Judge; ties are left unjudged."""
@@ -115,7 +120,8 @@ def labeller_of(scenario: Scenario, site: str) -> Labeller | None:
     if scenario.hospitals is None:
         return None
     noise = scenario.hospitals.clinician_noise
-    return ClinicianLabeller(site_seed(scenario, site), noise, scenario.lora.reward)
+    values = next(each.values for each in scenario.hospitals.sites if each.name == site)
+    return ClinicianLabeller(site_seed(scenario, site), noise, scenario.lora.reward, values)
 
 
 def site_seed(scenario: Scenario, site: str) -> int:
@@ -152,6 +158,7 @@ def _synthetic(scenario: Scenario) -> World:
         SiteFiles(h.name, {"notes": tuple(_importable(n) for n in h.notes)}, tuple(h.canaries), site.patients)
         for h, site in zip(made, terms.sites, strict=True)
     )
+    values = tuple(site.values for site in terms.sites)
     examples = corpus.public_corpus(seed + 1, 4000)
     wanted = scenario.evaluation
     return World(
@@ -162,10 +169,24 @@ def _synthetic(scenario: Scenario) -> World:
         },
         {
             "prompts": tuple({"prompt": p} for p in corpus.heldout_prompts(seed + 3, wanted.prompts)),
-            "preferences": tuple(corpus.heldout_pairs(seed + 4, wanted.pairs)),
+            "preferences": _heldout_pairs(scenario, terms),
         },
-        true_reward,
+        gold_rule(values),
+        values,
     )
+
+
+def _heldout_pairs(scenario: Scenario, terms: Synthetic) -> tuple[Row, ...]:
+    """Pairs by the gold rule; where hospitals disagree, as many of each by its own, named and in turn."""
+    seed, count = scenario.run.seed + 4, scenario.evaluation.pairs
+    if len({site.values for site in terms.sites}) == 1:
+        return tuple(corpus.heldout_pairs(seed, count, VALUES[terms.sites[0].values].score))
+    each = -(-count // len(terms.sites))
+    judged = [
+        [row | {"site": site.name} for row in corpus.heldout_pairs(seed + n, each, VALUES[site.values].score)]
+        for n, site in enumerate(terms.sites)
+    ]
+    return tuple(row for turn in zip(*judged, strict=True) for row in turn)
 
 
 def _clinical(scenario: Scenario, folder: Path) -> World:

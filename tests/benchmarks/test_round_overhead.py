@@ -64,7 +64,6 @@ def over_processes(folder: Path) -> Rounds:
         ward_command=command,
         record=folder / "recorded",
         progress=rounds.tell,
-        gold=False,
     )
     return rounds
 
