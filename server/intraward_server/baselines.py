@@ -16,7 +16,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from intraward_server.intervals import grouped_mean
 from intraward_server.publicdata import Record
+from intraward_server.statistics import grouped_rate
 
 Features = NDArray[np.float64]
 FOLDS = 5
@@ -91,6 +93,40 @@ def text_outcomes(pairs: Sequence[Record], seed: int, folds: int = FOLDS) -> lis
             for row, value in zip(one.rows, found[one.name], strict=True):
                 out[row] = value
     return out
+
+
+def baseline_figures(pairs: Sequence[Record], differences: Sequence[float], seed: int) -> dict[str, Any]:
+    """What a reward model is worth beyond length and words: text baseline and paired gains, with intervals.
+
+    The baseline is fitted on the evaluation's own pairs, by cross-validation grouped by prompt, so it knows
+    the data set's taste, which the reward model was never shown. Intervals draw whole prompts again.
+
+    Args:
+        differences: score of the chosen answer minus that of the rejected one, a row each.
+    """
+    prompts = [pair["prompt"] for pair in pairs]
+    ours = ordered_rightly(differences)
+    length = ordered_rightly([len(pair["chosen"]) - len(pair["rejected"]) for pair in pairs])
+    text = text_outcomes(pairs, seed)
+    out: dict[str, Any] = {
+        "text_baseline": None,
+        "text_baseline_interval": None,
+        "prompts": len(set(prompts)),
+    }
+    if text is not None:
+        out |= grouped_rate(text, prompts).figures("text_baseline")
+    for name, other in (("gain_over_length", length), ("gain_over_text", text)):
+        gain, interval = None, None
+        if other is not None:
+            gain, ends = grouped_mean(np.subtract(ours, other).tolist(), prompts, seed)
+            interval = list(ends)
+        out |= {name: gain, f"{name}_interval": interval}
+    return out
+
+
+def ordered_rightly(differences: Sequence[float]) -> list[float]:
+    """1 above zero, 0.5 at zero, 0 below."""
+    return [float((np.sign(difference) + 1) / 2) for difference in differences]
 
 
 def longer(prompt: Compared) -> list[float]:

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from intraward_server.baselines import ordered_rightly
 from intraward_server.publicdata import Record
-from intraward_server.statistics import Rate, wilson
+from intraward_server.statistics import Rate, grouped_rate, wilson
 
 BINS = 10
 MATCHED = 0.1
@@ -47,13 +48,13 @@ def calibration_error(differences: Sequence[float], bins: int = BINS) -> float:
 
 def length_matched(pairs: Sequence[Record], differences: Sequence[float]) -> Rate:
     """Accuracy on the pairs whose answers are about as long as each other; ties half."""
-    wins = [
-        1.0 if difference > 0 else 0.5 if difference == 0 else 0.0
+    kept = [
+        (pair["prompt"], difference)
         for pair, difference in zip(pairs, differences, strict=True)
         if abs(len(pair["chosen"]) - len(pair["rejected"]))
         <= MATCHED * max(len(pair["chosen"]), len(pair["rejected"]))
     ]
-    return wilson(sum(wins), len(wins))
+    return grouped_rate(ordered_rightly([each for _, each in kept]), [prompt for prompt, _ in kept])
 
 
 def disagreement(chosen: NDArray[np.float64], rejected: NDArray[np.float64]) -> dict[str, Any]:

@@ -87,8 +87,14 @@ def _pairs(home: Path, preferences: Path, as_json: bool) -> None:
         figures,
         as_json=as_json,
         text=f"reward model {figures['accuracy']:.3f} ({low:.3f} to {high:.3f}), "
-        f"longer wins {figures['length_baseline']:.3f}, {figures['pairs']} pairs",
+        f"longer wins {figures['length_baseline']:.3f}, {_words_alone(figures)}{figures['pairs']} pairs",
     )
+
+
+def _words_alone(figures: Mapping[str, Any]) -> str:
+    """The text baseline in words, where there were prompts enough for it."""
+    value = figures["text_baseline"]
+    return "" if value is None else f"words and length alone {value:.3f}, "
 
 
 def _suites(

@@ -18,8 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from intraward_server.baselines import ordered_rightly
 from intraward_server.publicdata import Record
-from intraward_server.statistics import Rate, wilson
+from intraward_server.statistics import Rate, grouped_rate, wilson
 from intraward_shared.generation import (
     batches,
     completion_ids,
@@ -54,8 +55,8 @@ class Limits:
 
 def length_baseline(pairs: Sequence[Record]) -> Rate:
     """Accuracy of "the longer answer (in characters) was preferred"; equal lengths count half."""
-    wins = [_half(len(pair["chosen"]), len(pair["rejected"])) for pair in pairs]
-    return wilson(sum(wins), len(wins))
+    longer = ordered_rightly([len(pair["chosen"]) - len(pair["rejected"]) for pair in pairs])
+    return grouped_rate(longer, [pair["prompt"] for pair in pairs])
 
 
 def pair_scores(
@@ -80,9 +81,9 @@ def _member_scores(model: AdaptedModel, texts: Sequence[tuple[str, str]], limits
     return torch.cat(found)
 
 
-def reward_accuracy(differences: Sequence[float]) -> Rate:
+def reward_accuracy(pairs: Sequence[Record], differences: Sequence[float]) -> Rate:
     """Share of pairs in which the reward model scores the chosen answer higher; ties half."""
-    return wilson(sum(_half(difference, 0.0) for difference in differences), len(differences))
+    return grouped_rate(ordered_rightly(differences), [pair["prompt"] for pair in pairs])
 
 
 def reward_scores(
@@ -102,10 +103,6 @@ def reward_scores(
         terms=terms,
     )
     return [float(score) for score in scores.tolist()]
-
-
-def _half(ours: float, theirs: float) -> float:
-    return 1.0 if ours > theirs else 0.5 if ours == theirs else 0.0
 
 
 @dataclass(frozen=True, repr=False)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from intraward_server.baselines import baseline_figures
 from intraward_server.calibration import brier, calibration_error, disagreement, length_matched
 from intraward_server.evaluation import (
     Answers,
@@ -135,15 +136,18 @@ class Scorecard:
             return self._policy_figures(adapters, self._prompts[: self._terms.quick_prompts], proxy)
         return {}
 
-    def reward_figures(self, reward: State, pairs: list[Record]) -> Figures:
-        """Accuracy of a reward adapter beside "longer wins", and its calibration; empty without pairs."""
+    def reward_figures(self, reward: State, pairs: list[Record], *, whole: bool = False) -> Figures:
+        """Accuracy of a reward adapter beside "longer wins", and its calibration; empty without pairs.
+
+        ``whole``: with a baseline of words that is fitted on the pairs themselves, which takes a moment.
+        """
         if not pairs:
             return {}
         with self._model({"reward": reward}) as model:
             chosen, rejected = pair_scores(model, pairs, self._limits)
         members = chosen - rejected
         differences = members.mean(1).tolist()
-        accuracy, baseline = reward_accuracy(differences), length_baseline(pairs)
+        accuracy, baseline = reward_accuracy(pairs, differences), length_baseline(pairs)
         matched = length_matched(pairs, differences)
         return {
             "accuracy": accuracy.value,
@@ -158,6 +162,7 @@ class Scorecard:
             "calibration_error": calibration_error(differences),
             **disagreement(chosen, rejected),
             **site_figures(pairs, members, self._config.lora.reward, self._config.cohort),
+            **(baseline_figures(pairs, differences, self._seed) if whole else {}),
         }
 
     def _policy_figures(self, adapters: Adapters, prompts: list[str], proxy: TrainingSpec | None) -> Figures:
@@ -187,7 +192,7 @@ class Scorecard:
         """The whole evaluation: reward model, policy against its reference, held-out loss, closed QA."""
         out: Figures = {"reward_model": {}, "policy": {}, "heldout": {}, "closed": {}, "samples": []}
         if "reward" in adapters:
-            out["reward_model"] = self.reward_figures(adapters["reward"], self._pairs)
+            out["reward_model"] = self.reward_figures(adapters["reward"], self._pairs, whole=True)
         roles: list[Role] = [role for role in ("reference", "policy") if role in adapters]
         if self._prompts:
             out["policy"], out["samples"] = self._compare(adapters, roles, self._prompts, proxy)

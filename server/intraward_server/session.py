@@ -137,4 +137,4 @@ def score_preferences(root: Path, file: Path) -> dict[str, Any]:
         raise RoundFailed("this run has no reward model yet", remedy="run its reward stage first")
     pairs = read_pairs(file, load_program(ServerHome(root).program).cohort)
     session = open_session(root)
-    return session.scorecard.reward_figures(session.registry.load(state.reward), pairs)
+    return session.scorecard.reward_figures(session.registry.load(state.reward), pairs, whole=True)

@@ -22,6 +22,7 @@ METRICS = (
     ("reward_model", "worst_site_accuracy", "accuracy", "reward model, on the pairs of the worst site"),
     ("reward_model", "worst_own_head", "accuracy", "reward model, the worst site's own head"),
     ("reward_model", "length_baseline", "accuracy", "the longer answer wins"),
+    ("reward_model", "text_baseline", "accuracy", "words and length alone, learnt on these pairs"),
     ("reward_model", "brier", "brier_score", "reward model, Brier score"),
     ("reward_model", "calibration_error", "ece", "reward model, expected calibration error"),
     ("closed", "accuracy_rl", "accuracy", "yes, no or maybe"),

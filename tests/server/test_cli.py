@@ -98,7 +98,6 @@ def _suites_are_recorded(call: Any, home: Path) -> None:
     asked = ("evaluate", "--suite", "phi", "--limit", "2", "--home", home, "--json")
     before = json.loads((home / "evaluation.json").read_text())
     assert before["suites"] == {}
-    reward = before["adapters"]["reward"]
     samples = home / "samples.jsonl"
     code, out, _ = call(*asked, "--record", "--samples", samples)
     figures = json.loads(out)["suites"]
@@ -110,10 +109,7 @@ def _suites_are_recorded(call: Any, home: Path) -> None:
         (("--samples", samples), "is there already"),
         (("--suite", "phi2"), "'phi2' is none"),
         (("--data", samples, "--suite", "red-team"), "is for one suite"),
-        (
-            ("--adapter", json.loads(call("status", "--home", home, "--json")[1])["reward"]),
-            "is a reward model",
-        ),
+        (("--adapter", before["adapters"]["reward"]), "is a reward model"),
         (("--lm-eval", "piqa"), "either preference pairs"),
     ):
         code, _, err = call(*asked, *wrong)

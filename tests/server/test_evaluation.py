@@ -61,7 +61,7 @@ def test_reward_accuracy_is_the_share_of_higher_scores(model: AdaptedModel) -> N
     pairs = [{"prompt": f"w{i}", "chosen": f"w{i} w2", "rejected": f"w3 w{i + 1} w5"} for i in range(9)]
     pairs.append({"prompt": "w1", "chosen": "w2", "rejected": "w2"})
     chosen, rejected = pair_scores(model, pairs, LIMITS)
-    got = reward_accuracy((chosen - rejected).mean(1).tolist())
+    got = reward_accuracy(pairs, (chosen - rejected).mean(1).tolist())
     wins = 0.0
     for pair in pairs:
         a, b = reward_scores(model, [(pair["prompt"], pair[k]) for k in ("chosen", "rejected")], LIMITS)
