@@ -237,13 +237,13 @@ def _run_study(
     fresh: bool,
     as_json: bool,
 ) -> None:
-    from intraward_simulation.studies.run import run_study
+    from intraward_simulation.studies.run import run_study, study_text
 
     with show_progress(quiet=as_json) as tell:
         result = run_study(
             path, folder, model=model, data=data, fresh=fresh, show=tell, say=lambda text: err.print(text)
         )
-    show(result, as_json=as_json, text=json.dumps(result["sets"], indent=1))
+    show(result, as_json=as_json, text=study_text(path, result))
 
 
 def summary(figures: dict[str, Any], page: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from intraward_server.intervals import grouped_mean
+from intraward_shared.intervals import grouped_mean
 from intraward_simulation.studies.judged import STEPS, Prompt
 
 MATCHED_WITHIN = 0.2

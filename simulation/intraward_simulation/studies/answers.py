@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from intraward_server.winrates import unigram_f1
 from intraward_shared.adapters import State
 from intraward_shared.generation import Rollout, batches, decode, prompt_ids, sample, score_texts
 from intraward_shared.modeling import AdaptedModel, BaseModel, Role, adapted
 from intraward_shared.protocol import LoraSpec, TrainingSpec
+from intraward_shared.winrates import unigram_f1
 from intraward_simulation.studies.questions import Question
 
 _SPANNED_AT_ONCE = 16

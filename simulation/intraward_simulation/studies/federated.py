@@ -37,7 +37,7 @@ from intraward_simulation.studies.dealing import (
     deal_synthetic,
 )
 from intraward_simulation.studies.kinds import Setting, StudyKind, seconds_of
-from intraward_simulation.studies.seedtable import Runs, seed_table
+from intraward_simulation.studies.seedtable import Runs, as_text, seed_table
 from intraward_simulation.studies.tail import Tail, first_state, states_of, tail_lora
 from intraward_simulation.studies.tailtraining import RoundTerms, Trained, outcomes, train_rounds
 from intraward_simulation.studies.terms import StudyScenario
@@ -117,7 +117,7 @@ class FederatedScenario(StudyScenario):
     training: TrainingSpec
 
 
-class _Bench:
+class Bench:
     """Base, texts' states and the tail, made once a study."""
 
     def __init__(self, scenario: FederatedScenario, setting: Setting) -> None:
@@ -154,7 +154,7 @@ class _Bench:
 
 def study_federated(scenario: FederatedScenario, setting: Setting) -> dict[str, Any]:
     """One unit a seed and variant."""
-    study, bench = scenario.study, _Bench(scenario, setting)
+    study, bench = scenario.study, Bench(scenario, setting)
     variants = {"study": VariantTerms(), **study.variants}
     count = len(study.seeds) * len(variants)
     setting.estimate(_seconds(bench), count, "seeds of variants")
@@ -171,12 +171,12 @@ def study_federated(scenario: FederatedScenario, setting: Setting) -> dict[str, 
         "seeds": list(study.seeds),
         "source": study.source,
         "seconds": setting.folder.seconds(),
-        "variants": {name: seed_table(runs) for name, runs in found.items()},
+        "sets": {name: seed_table(runs) for name, runs in found.items()},
     }
 
 
 def _run(
-    bench: _Bench, variant: VariantTerms, seed: int, tell: Callable[[str, float], None]
+    bench: Bench, variant: VariantTerms, seed: int, tell: Callable[[str, float], None]
 ) -> dict[str, Any]:
     """Accuracy of every arm at every epsilon, over all folds of one seed."""
     terms = bench.scenario.study.of(variant)
@@ -187,9 +187,9 @@ def _run(
     for done, (privacy, fold) in enumerate(work):
         tell("arms", done / len(work))
         for name, values in _arms(bench, terms, variant, privacy, fold, seed, gaps).items():
-            right.setdefault(_name(privacy), {}).setdefault(name, []).extend(values)
+            right.setdefault(name_of(privacy), {}).setdefault(name, []).extend(values)
     accuracy = {p: {name: float(np.mean(v)) for name, v in arms.items()} for p, arms in right.items()}
-    noise = {_name(p): _mechanism(terms, p, 1).noise_multiplier for p in terms.privacy}
+    noise = {name_of(p): mechanism_of(terms, p, 1).noise_multiplier for p in terms.privacy}
     return {
         "accuracy": accuracy,
         "noise_multiplier": noise,
@@ -200,7 +200,7 @@ def _run(
 
 
 def _arms(
-    bench: _Bench,
+    bench: Bench,
     terms: FederatedTerms,
     variant: VariantTerms,
     privacy: Privacy,
@@ -211,20 +211,17 @@ def _arms(
     """Outcomes on the test pairs by arm; of local-only the mean over sites, and the worst site's."""
     sites = [_labelled(site, terms, variant, [seed, place]) for place, site in enumerate(dealt.sites)]
 
-    def trained(own: Sequence[Units], scale: int) -> Trained:
-        rounds = _rounds(bench, terms, variant, privacy, own[0], scale)
-        start = first_state(bench.setting.base, bench.lora, seed)
-        with tempfile.TemporaryDirectory(prefix="intraward-study-") as folder:
-            return train_rounds(bench.tail, bench.states, start, own, rounds, seed, Path(folder))
+    def trained(own: Sequence[Units], scale: int = 1) -> Trained:
+        return train_arm(bench, terms, variant, privacy, own, seed, scale)
 
     judged = partial(outcomes, bench.tail, bench.states, pairs=dealt.test)
     found: dict[str, list[float]] = {}
     if "federated" in terms.arms:
-        made = trained(sites, 1)
+        made = trained(sites)
         found["federated"] = judged(made)
         gaps += [] if made.product_gap is None else [made.product_gap]
     if "local" in terms.arms:
-        alone = [judged(trained([site], 1)) for site in sites]
+        alone = [judged(trained([site])) for site in sites]
         found["local"] = np.mean(alone, axis=0).tolist()
         found["local_worst"] = min(alone, key=lambda values: float(np.mean(values)))
     if "pooled" in terms.arms:
@@ -233,12 +230,28 @@ def _arms(
     return found
 
 
+def train_arm(
+    bench: Bench,
+    terms: FederatedTerms,
+    variant: VariantTerms,
+    privacy: Privacy,
+    sites: Sequence[Units],
+    seed: int,
+    scale: int = 1,
+) -> Trained:
+    """The tail after all rounds over ``sites``; ``scale`` is of how many sites each has the patients."""
+    rounds = _rounds(bench, terms, variant, privacy, sites[0], scale)
+    start = first_state(bench.setting.base, bench.lora, seed)
+    with tempfile.TemporaryDirectory(prefix="intraward-study-") as folder:
+        return train_rounds(bench.tail, bench.states, start, sites, rounds, seed, Path(folder))
+
+
 def _rounds(
-    bench: _Bench, terms: FederatedTerms, variant: VariantTerms, privacy: Privacy, site: Units, scale: int
+    bench: Bench, terms: FederatedTerms, variant: VariantTerms, privacy: Privacy, site: Units, scale: int
 ) -> RoundTerms:
     flips = _flips(terms, variant)
     nominal = max(1, round(terms.sample_rate * len(site) / (scale if scale > 1 else 1))) * scale
-    mechanism = _mechanism(terms, privacy, nominal)
+    mechanism = mechanism_of(terms, privacy, nominal)
     aggregation = variant.aggregation if scale == 1 else AggregationTerms()
     return RoundTerms(
         terms.rounds,
@@ -251,7 +264,7 @@ def _rounds(
     )
 
 
-def _mechanism(terms: FederatedTerms, privacy: Privacy, nominal: int) -> Mechanism:
+def mechanism_of(terms: FederatedTerms, privacy: Privacy, nominal: int) -> Mechanism:
     """One round's event; its noise is that at which all rounds together cost the asked epsilon."""
     every = Mechanism(
         sample_rate=terms.sample_rate,
@@ -285,11 +298,11 @@ def _flips(terms: FederatedTerms, variant: VariantTerms) -> float:
     return 1 / (1 + math.exp(variant.label_epsilon / terms.max_records_per_unit))
 
 
-def _name(privacy: Privacy) -> str:
+def name_of(privacy: Privacy) -> str:
     return "off" if privacy == "off" else f"epsilon {float(privacy):g}"
 
 
-def _seconds(bench: _Bench) -> float:
+def _seconds(bench: Bench) -> float:
     """From the first seed's federated arm of one step a round, and the states of its first texts."""
     study = bench.scenario.study
     dealt = bench.deal(study, study.seeds[0])[0]
@@ -311,4 +324,4 @@ def _files(scenario: FederatedScenario) -> tuple[str, ...]:
     return () if source == "synthetic" else (f"{source}/pairs.jsonl",)
 
 
-STUDY = StudyKind(FederatedScenario, _files, study_federated)
+STUDY = StudyKind(FederatedScenario, _files, study_federated, as_text)

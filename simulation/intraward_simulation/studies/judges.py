@@ -17,7 +17,7 @@ import numpy as np
 from intraward_client.store.datasets import PairRecord, RankingRecord
 from intraward_client.training.inputs import PUBLIC_UNIT
 from intraward_server.baselines import fold_of
-from intraward_server.winrates import unigram_f1
+from intraward_shared.winrates import unigram_f1
 from intraward_simulation.studies.judged import ranking, read_judged
 from intraward_simulation.studies.questions import Question, constructed_pairs
 

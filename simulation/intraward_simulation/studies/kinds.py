@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -36,6 +37,10 @@ class Setting:
         self.say(f"estimate: {minutes} minutes on this machine for {units} {what}, less what is done")
 
 
+def _as_json(sets: Mapping[str, Any]) -> str:
+    return json.dumps(sets, indent=1)
+
+
 @dataclass(frozen=True)
 class StudyKind(Generic[Scenario]):
     """One kind of study.
@@ -43,11 +48,13 @@ class StudyKind(Generic[Scenario]):
     Args:
         files: what a scenario reads below the data folder; their digests mark the study's folder.
         work: does the study, unit after unit, and gives what ``study.json`` is to hold.
+        text: its table (``sets``) for the terminal.
     """
 
     scenario: type[Scenario]
     files: Callable[[Scenario], tuple[str, ...]]
     work: Callable[[Scenario, Setting], dict[str, Any]]
+    text: Callable[[Mapping[str, Any]], str] = _as_json
 
 
 def seconds_of(work: Callable[[], object]) -> float:

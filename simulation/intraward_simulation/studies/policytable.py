@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from intraward_server.overoptimisation import Point, verdicts
-from intraward_server.winrates import Figures, outcomes, win_rate
+from intraward_shared.winrates import Figures, outcomes, win_rate
 from intraward_simulation.studies.answers import AnswerFigures
 
 JUDGED_BY = ("gold", "rule", "proxy")

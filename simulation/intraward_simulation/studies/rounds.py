@@ -1,4 +1,4 @@
-"""One public round through the product's own ``train``: open data are public records, without a mechanism."""
+"""Rounds through the product's own ``train``: on public records, or on simulated patients with noise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from intraward_client.training.train import train
 from intraward_shared.adapters import State, apply_update, shapes, state_digest
 from intraward_shared.generation import encode_pairs
 from intraward_shared.modeling import AdaptedModel, BaseModel, Role
-from intraward_shared.protocol import LoraSpec, OutputSpec, RoundPlan, TrainingSpec
+from intraward_shared.protocol import LoraSpec, Mechanism, OutputSpec, RoundPlan, TrainingSpec
 from intraward_shared.scoring import combined_scores
 from intraward_shared.stages import Part, Stage, trained_names
 
@@ -40,33 +40,63 @@ def train_public(
     Args:
         beside: the other adapters that the stage reads: the reference, and the reward model.
     """
-    role: Role = "reward" if stage is Stage.REWARD else "policy"
-    adapters: dict[Role, State] = {**(beside or {}), role: adapter}
-    shape = shapes(adapter)
-    names = trained_names(stage, Part.BOTH, tuple(adapter))
-    plan = RoundPlan(
+    plan = study_plan(base, lora, stage, Part.BOTH, {**(beside or {}), _role(stage): adapter}, training, seed)
+    return apply_update(adapter, update_of(plan, base, adapter, rows, beside or {}, SITE, progress))
+
+
+def update_of(
+    plan: RoundPlan,
+    base: BaseModel,
+    adapter: State,
+    rows: Sequence[Any],
+    beside: Mapping[Role, State],
+    site: str,
+    progress: Progress | None = None,
+) -> State:
+    """What one site would send for a plan: its update on ``rows``, noised if the plan has a mechanism."""
+    adapters = {**beside, _role(plan.stage): adapter}
+    inputs = TrainingInputs(plan, base, {str(n): s for n, s in adapters.items()}, TrainingTable(tuple(rows)))
+    noise = NoiseSource.seeded(plan.seed or 0, site, plan.digest, 1)
+    return train(inputs, noise, progress).tensors
+
+
+def study_plan(
+    base: BaseModel,
+    lora: LoraSpec,
+    stage: Stage,
+    part: Part,
+    adapters: Mapping[Role, State],
+    training: TrainingSpec,
+    seed: int,
+    mechanism: Mechanism | None = None,
+) -> RoundPlan:
+    """A round's plan of a study, simulated; nobody signs it."""
+    shape = shapes(adapters[_role(stage)])
+    return RoundPlan(
         run_id=SITE,
         round=1,
         stage=stage,
         stage_round=1,
-        part=Part.BOTH,
+        part=part,
         cohort=(SITE,),
         base_model=base.digest,
         lora=lora,
         inputs={name: state_digest(state) for name, state in adapters.items()},
         training=training,
-        outputs=tuple(OutputSpec(name=name, shape=shape[name]) for name in names),
+        mechanism=mechanism,
+        outputs=tuple(
+            OutputSpec(name=name, shape=shape[name]) for name in trained_names(stage, part, tuple(shape))
+        ),
         slot_time="2030-01-01T00:00:00Z",
         expires="2030-01-02T00:00:00Z",
         nonce="0" * 32,
         simulated=True,
         seed=seed,
     )
-    inputs = TrainingInputs(
-        plan, base, {str(name): adapters[name] for name in adapters}, TrainingTable(tuple(rows))
-    )
-    noise = NoiseSource.seeded(seed, SITE, plan.digest, 1)
-    return apply_update(adapter, train(inputs, noise, progress).tensors)
+
+
+def _role(stage: Stage) -> Role:
+    return "reward" if stage is Stage.REWARD else "policy"
 
 
 @torch.no_grad()

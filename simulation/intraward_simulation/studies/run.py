@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from intraward_shared.modeling import BaseModel, load_base
 from intraward_shared.signing import digest
 from intraward_simulation import models
 from intraward_simulation.phases import Show
-from intraward_simulation.studies import federated, policy, reward, sft
+from intraward_simulation.studies import federated, federatedpolicy, policy, reward, sft
 from intraward_simulation.studies.folder import open_folder
 from intraward_simulation.studies.kinds import Setting, StudyKind
 from intraward_simulation.studies.terms import StudyScenario, study_kind
@@ -24,6 +24,7 @@ KINDS: dict[str, StudyKind[Any]] = {
     "reward": reward.STUDY,
     "policy": policy.STUDY,
     "federated": federated.STUDY,
+    "federated-policy": federatedpolicy.STUDY,
 }
 
 
@@ -81,6 +82,11 @@ def run_study(
     result = {"name": scenario.run.name, "kind": scenario.study.kind, "model": base.digest} | found
     folder.finish(result)
     return result
+
+
+def study_text(path: Path, result: Mapping[str, Any]) -> str:
+    """A study's table for the terminal."""
+    return _kind(path).text(result["sets"])
 
 
 def _kind(path: Path) -> StudyKind[Any]:

@@ -57,3 +57,18 @@ def _kept(private: Sequence[float], free: Sequence[float]) -> dict[str, Any] | N
     if min(free) <= CHANCE:
         return None
     return over_seeds([(a - CHANCE) / (b - CHANCE) for a, b in zip(private, free, strict=True)])
+
+
+def as_text(sets: Mapping[str, Mapping[str, Any]]) -> str:
+    """Every mean with its interval, a line each."""
+    lines = []
+    for name, table in sets.items():
+        for privacy, row in table.items():
+            if not isinstance(row, Mapping):
+                continue
+            for figure, found in row.items():
+                if isinstance(found, Mapping) and "mean" in found:
+                    low_high = found["interval"]
+                    spread = "" if low_high is None else f"  ({low_high[0]:.4f} to {low_high[1]:.4f})"
+                    lines.append(f"{name:<16} {privacy:<10} {figure:<24} {found['mean']:.4f}{spread}")
+    return "\n".join(lines)

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from intraward_client.store.datasets import SftRecord
 from intraward_client.training.inputs import PUBLIC_UNIT
-from intraward_server.intervals import grouped_mean
+from intraward_shared.intervals import grouped_mean
 from intraward_shared.modeling import BaseModel, adapted, initial_state
 from intraward_shared.protocol import TrainingSpec
 from intraward_shared.stages import Stage

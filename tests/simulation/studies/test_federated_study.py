@@ -168,7 +168,7 @@ def test_synthetic_patients_belong_to_one_site_and_test_prompts_are_held_out() -
 @pytest.mark.parametrize("epsilon", [3.0])
 def test_the_noise_of_all_rounds_together_costs_what_is_said(epsilon: float) -> None:
     study = federated.FederatedTerms(kind="federated", seeds=(1,), source="synthetic", depth=1)
-    one = federated._mechanism(study, epsilon, 10)
+    one = federated.mechanism_of(study, epsilon, 10)
     spent = events_to_epsilon([one] * study.rounds, study.delta)
     assert epsilon - 0.01 < spent <= epsilon
 
@@ -234,12 +234,13 @@ def test_a_study_runs_without_data_and_goes_on_where_it_was(small_llama: Path, t
     )
     path, out = _study(tmp_path, small_llama, more), tmp_path / "out"
     found = run.run_study(path, out)
-    assert set(found["variants"]) == {"study", "median", "exact", "labels"}
-    assert set(found["variants"]["study"]["epsilon 3"]) >= {"federated", "local", "local_worst", "pooled"}
-    assert found["variants"]["exact"]["product_gap"]["mean"] > 0
+    assert set(found["sets"]) == {"study", "median", "exact", "labels"}
+    assert set(found["sets"]["study"]["epsilon 3"]) >= {"federated", "local", "local_worst", "pooled"}
+    assert found["sets"]["exact"]["product_gap"]["mean"] > 0
+    assert "federated_minus_local" in run.study_text(path, found)
     written = {unit: unit.stat().st_mtime_ns for unit in (out / "units").iterdir()}
     (out / "units" / "labels-seed-2.json").unlink()
-    assert run.run_study(path, out)["variants"] == found["variants"]
+    assert run.run_study(path, out)["sets"] == found["sets"]
     kept = {unit: unit.stat().st_mtime_ns for unit in (out / "units").iterdir()}
     assert [u.name for u in written if written[u] != kept[u]] == ["labels-seed-2.json"]
 

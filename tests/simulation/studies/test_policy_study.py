@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from intraward_client.training.inputs import PUBLIC_UNIT
-from intraward_server import winrates
+from intraward_shared import winrates
 from intraward_shared.errors import ConfigError
 from intraward_shared.modeling import initial_state, load_base
 from intraward_shared.protocol import LoraSpec, TrainingSpec

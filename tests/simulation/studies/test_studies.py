@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from intraward_server import baselines, intervals
+from intraward_server import baselines
+from intraward_shared import intervals
 from intraward_shared.errors import ConfigError
 from intraward_simulation.scenario import scenario_path
 from intraward_simulation.studies import judged, run, sft
