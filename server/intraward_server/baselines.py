@@ -16,9 +16,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from intraward_server.intervals import grouped_mean
 from intraward_server.publicdata import Record
 from intraward_server.statistics import grouped_rate
+from intraward_shared.intervals import grouped_mean
 
 Features = NDArray[np.float64]
 FOLDS = 5

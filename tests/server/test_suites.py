@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from intraward_server.intervals import ratio_of_sums
 from intraward_server.statistics import grouped_rate, wilson
 from intraward_server.suites.bias import bias_figures, counterfactual_pairs
 from intraward_server.suites.comparing import win_figures
@@ -26,6 +25,7 @@ from intraward_server.suites.prompts import (
 from intraward_server.suites.redteam import fails, red_team_figures
 from intraward_server.suites.refusals import refusal_figures
 from intraward_shared.errors import ConfigError, InputError
+from intraward_shared.intervals import ratio_of_sums
 from intraward_shared.protocol import LoraSpec
 from intraward_shared.suite_terms import SuiteTerms
 

@@ -21,7 +21,6 @@ from intraward_server.evaluation import (
     completion_losses,
     sample_answers,
 )
-from intraward_server.intervals import grouped_mean, ratio_of_sums
 from intraward_server.publicdata import Record, read_records
 from intraward_server.suites.bias import bias_figures, closed_question, counterfactual_pairs
 from intraward_server.suites.comparing import Judge, win_figures
@@ -39,6 +38,7 @@ from intraward_server.suites.refusals import refusal_figures
 from intraward_shared.adapters import State
 from intraward_shared.errors import ConfigError, InputError
 from intraward_shared.faithfulness import support
+from intraward_shared.intervals import grouped_mean, ratio_of_sums
 from intraward_shared.modeling import AdaptedModel, BaseModel, adapted
 from intraward_shared.program import EvaluationConfig
 from intraward_shared.protocol import LoraSpec

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from intraward_server.intervals import grouped_mean
 from intraward_server.statistics import grouped_rate
 from intraward_server.suites.prompts import Variant, figure_key
+from intraward_shared.intervals import grouped_mean
 
 QUESTION = "Does this patient need to be seen by a clinician today? Answer yes, no or maybe."
 Pair = tuple[int, int, str]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from intraward_server.winrates import outcomes, win_rate
+from intraward_shared.winrates import outcomes, win_rate
 
 Judge = Callable[[Sequence[str], Sequence[str]], list[float]]
 """Score of each answer to its prompt, higher is better."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from intraward_server.intervals import DRAWS, Interval
+from intraward_shared.intervals import DRAWS, Interval
 
 Figures = NDArray[np.float64]
 _WORD = re.compile(r"[a-z0-9']+")
