@@ -6,16 +6,22 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
 from intraward_simulation.studies import judged, sft
 
-FEW = {
+TOGETHER = {"depth": 1, "sites": 2, "patients": 4, "rounds": 1, "steps": 1, "privacy": ["off"], "r": 2}
+DPO = {"dpo_rounds": 1, "dpo_steps": 1}
+FEW: dict[str, dict[str, Any]] = {
     "reward": {"folds": 2, "epochs": 1, "warm_rankings": 4, "warm_pairs": 2, "depth": 1},
     "sft": {"held_out": 4},
     "policy": {"judge_questions": 2, "prompts": 2, "held_out": 2, "rounds": 1},
+    "federated": {"folds": 2, **TOGETHER, "variants": {}},
+    "federated-policy": {"prompts": 8, "examples": 8, "held_out": 8, "ppo_rounds": 1, **TOGETHER, **DPO},
 }
+TAILS = ("federated", "federated-policy")
 ANSWERS = {"Rest it and cool it.": 4.0, "No.": 1.0, "Rest it.": 2.0}
 
 
@@ -23,10 +29,10 @@ def lay_study(folder: Path, shipped: Path, model: Path) -> Path:
     """Write the cut-down file and ``data/`` below ``folder``; the file's path."""
     raw = tomllib.loads(shipped.read_text(encoding="utf-8"))
     raw["run"] |= {"model": str(model), "threads": 1}
-    raw["study"] |= {"seeds": [1], "first_block": 0, "blocks": 1}
-    raw["study"] |= FEW[raw["study"]["kind"]]
+    kind = raw["study"]["kind"]
+    raw["study"] |= {"seeds": [1], **({} if kind in TAILS else {"first_block": 0, "blocks": 1}), **FEW[kind]}
     for training in raw.get("stages", {"": raw.get("training")}).values():
-        training |= {"max_prompt_tokens": 16, "max_completion_tokens": 16}
+        training |= {"max_prompt_tokens": 16, "max_completion_tokens": 16, "overlong": "cut"}
         if "steps" in training:
             training |= {"steps": 1, "batch": 2}
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,12 +50,14 @@ def lay_rows(data: Path) -> None:
         answers = [{"text": text, "score": score * most} for text, score in ANSWERS.items()]
         ranked = [{"id": f"{source}-{n}", "prompt": f"Question {n}?", "answers": answers} for n in range(12)]
         pairs = [
-            {"prompt_id": row["id"], "chosen": best, "rejected": other} for row in ranked for other in others
+            {"prompt_id": row["id"], "prompt": row["prompt"], "chosen": best, "rejected": other}
+            for row in ranked
+            for other in others
         ]
         _write(data / source / "ranked.jsonl", ranked)
         _write(data / source / "pairs.jsonl", pairs)
     general = [
-        {"id": f"g{n}", "prompt": "Ask.", "chosen": "Yes, safely.", "rejected": "No."} for n in range(6)
+        {"id": f"g{n}", "prompt": f"Ask {n}.", "chosen": "Yes, safely.", "rejected": "No."} for n in range(24)
     ]
     _write(data / "hh_harmless_filtered" / "pairs.jsonl", general)
     for source, key in sft.SETS.items():

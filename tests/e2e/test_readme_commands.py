@@ -43,6 +43,7 @@ from intraward_shared.protocol import RECEIPT_DOMAIN, Receipt, sign_value
 from intraward_simulation import models
 from intraward_simulation import scenario as scenarios
 from intraward_simulation.processes import free_port
+from intraward_simulation.studies import dealing
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 SHIPPED = scenarios.scenario_path
@@ -183,6 +184,7 @@ def studies(desk: Desk, words: list[str]) -> bool:
     words = ["intraward-simulate", "run", str(path), "--data", str(path.parent / "data"), "--out", str(out)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scenarios, "scenario_path", SHIPPED)
+        patch.setattr(dealing, "TEST_PAIRS", 8)
         good = desk.call(words) == 0
     return good and bool(json.loads((out / "study.json").read_text(encoding="utf-8"))["sets"])
 
