@@ -82,7 +82,7 @@ exhaustive: install
 # The page is written from the table, and only after every row of it was seen to hold.
 faults: install
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m faults tests/faults tests/client/test_plancheck_fuzz.py \
-		tests/e2e/test_program_over_processes.py
+		tests/e2e/test_program_over_processes.py tests/e2e/test_resume.py
 	$(BIN)/python -m tests.faults.page
 
 bench: install

@@ -19,26 +19,32 @@ from tests.faults.plant import SITES, Plant
 
 from intraward_shared.ledger import Kind, charged
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
-KILLS = (
-    (processes.serverapp_killed, Phase.TRAINING),
-    (processes.superlink_killed, Phase.SEALED),
-    (processes.both_killed, Phase.UPLOADED),
+pytestmark = pytest.mark.timeout(1800)
+BOTH = (processes.both_killed, Phase.UPLOADED)
+EACH = (processes.serverapp_killed, Phase.TRAINING), (processes.superlink_killed, Phase.SEALED), BOTH
+Kills = tuple[tuple[Callable[[Plant, Phase, int], Seen], Phase], ...]
+
+
+@pytest.mark.parametrize(
+    "kills",
+    [
+        pytest.param((BOTH,), id="both", marks=[pytest.mark.e2e, pytest.mark.slow]),
+        pytest.param(EACH, id="each, then both", marks=pytest.mark.faults),
+    ],
 )
-
-
 def test_a_killed_coordinator_goes_on_without_repeating_or_charging_twice(
     consortium: Callable[[int], AbstractContextManager[Plant]],  # noqa: F811
+    kills: Kills,
 ) -> None:
-    with consortium(len(KILLS)) as plant:
-        for number, (kill, phase) in enumerate(KILLS, start=1):
+    with consortium(len(kills)) as plant:
+        for number, (kill, phase) in enumerate(kills, start=1):
             assert kill(plant, phase, number) == Seen(Outcome.SAME_BYTES, "OK")
         assert plant.await_end("start") == 0
-        assert plant.rounds_done() == [1, 2, 3]
+        assert plant.rounds_done() == list(range(1, len(kills) + 1))
         for site in SITES:
             entries = plant.ledger(site)
             (schedule,) = [entry for entry in entries if entry.is_schedule]
             assert charged(entries) == tuple(slot.mechanism for slot in schedule.charges)
             kinds = [entry.kind for entry in entries]
-            assert kinds.count(Kind.RELEASE) == len(KILLS) and Kind.ABORT not in kinds
+            assert kinds.count(Kind.RELEASE) == len(kills) and Kind.ABORT not in kinds
         assert "of an earlier start was stopped" in plant.log("start")  # Flower lists the dead SuperLink's
