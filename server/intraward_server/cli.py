@@ -13,12 +13,14 @@ import typer
 from intraward_server import (
     dashboard_cli,
     evaluate_cli,
+    following_cli,
     handed_in_cli,
     members_cli,
     registry_cli,
     superlink_cli,
 )
 from intraward_server.checkpoint import ProgramState, load_state, read_history, save_state
+from intraward_server.datafiles import beside
 from intraward_server.decisions import decisions
 from intraward_server.home import ServerHome
 from intraward_server.members import excluded, read_members
@@ -44,6 +46,7 @@ app.add_typer(superlink_cli.app)
 app.add_typer(dashboard_cli.app)
 app.add_typer(evaluate_cli.app)
 app.add_typer(handed_in_cli.app)
+app.add_typer(following_cli.app)
 app.add_typer(registry_cli.app, name="registry")
 Home = Annotated[Path, typer.Option("--home", help="The coordinator's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]
@@ -76,7 +79,7 @@ def init(
         )
     if not Path(config.model.path).is_absolute():
         raise ConfigError(program, "model.path", "is not absolute", remedy="give the model's full path")
-    files = _beside(program, config)
+    files = beside(program, config)
     agreed_gates(config, program.parent)
     for name in host or ():
         check_host(name)
@@ -96,22 +99,6 @@ def init(
         text=f"coordinator made in {home}, its server's certificate covers {', '.join(names)}\n"
         f"give every hospital this public key: {key.public}",
     )
-
-
-def _beside(program: Path, config: ProgramConfig) -> list[str]:
-    """Relative data files of a program, all of them there and below its folder."""
-    terms = config.evaluation
-    named = [stage.public for stage in config.stages]
-    named += [terms.prompts, terms.preferences, terms.records, terms.closed, terms.calibration]
-    named += terms.suites.files
-    named.append(config.release.gates)
-    files = sorted({name for name in named if name is not None and not Path(name).is_absolute()})
-    for name in files:
-        if ".." in Path(name).parts or not (program.parent / name).is_file():
-            raise ConfigError(
-                program.parent / name, "", "no such data file", remedy="put it beside the program"
-            )
-    return files
 
 
 @app.command()
@@ -261,6 +248,9 @@ def release(
             metavar="FILE", help="Result of intraward-simulate attack, or a folder of them; repeat."
         ),
     ] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="An earlier policy of the run, measured before; without it, the last.")
+    ] = None,
     home: Home = _DEFAULT,
     as_json: Json = False,
 ) -> None:
@@ -270,7 +260,7 @@ def release(
     """
     from intraward_server.release import release as sign_release
 
-    made = sign_release(home, ledgers or [], attacks or [], datetime.now(UTC))
+    made = sign_release(home, ledgers or [], attacks or [], datetime.now(UTC), adapter)
     value = {"release": made.release.number, "adapter": made.release.adapter, "folder": str(made.folder)}
     value |= {"gates": [result.model_dump(mode="json") for result in made.gates]}
     lines = [f"  {result.status:<12} {result.name}: {result.asked}" for result in made.gates]

@@ -66,6 +66,15 @@ class ServerHome:
         return self.root / "flwr"
 
     @property
+    def coming(self) -> Path:
+        """A program that is to follow, while what the one before left is put aside (``following``)."""
+        return self.root / "program.next.toml"
+
+    def earlier(self, run_id: str) -> Path:
+        """What a finished run left, once another program has followed it."""
+        return self.root / "earlier" / run_id
+
+    @property
     def schedule(self) -> Path:
         """Signed ``ProgramSchedule``: every charged slot of the run."""
         return self.root / "schedule.json"
@@ -94,6 +103,10 @@ class ServerHome:
     def evaluation(self) -> Path:
         """Final figures, on data of the coordinator only."""
         return self.root / "evaluation.json"
+
+    def earlier_evaluation(self, adapter: str) -> Path:
+        """Final figures of a policy of the run that is not its last."""
+        return self.root / "evaluations" / f"{adapter[:16]}.json"
 
     @property
     def gates(self) -> Path:

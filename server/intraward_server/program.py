@@ -26,21 +26,20 @@ from intraward_server.checkpoint import (
     LedgerHead,
     ProgramState,
     append_history,
-    read_history,
     save_state,
     trim_history,
 )
+from intraward_server.concluding import final_figures
 from intraward_server.evaluation import Scorer
 from intraward_server.gathering import Gathering
 from intraward_server.home import ServerHome
 from intraward_server.members import excluded
-from intraward_server.overoptimisation import summary
 from intraward_server.plans import Position, build_plan, positions, proxy_terms, slot_of
 from intraward_server.rounds import Inbox, RoundResult, RoundTerms, find_nodes, run_round
 from intraward_server.session import Session, open_session
 from intraward_server.sole import sole_coordinator
 from intraward_server.succession import Succession
-from intraward_server.suites.policies import check_suites, final_suites
+from intraward_server.suites.policies import check_suites
 from intraward_shared.adapters import State, encode, l2_norm
 from intraward_shared.durable import write_durably
 from intraward_shared.errors import RoundFailed
@@ -132,24 +131,11 @@ class Program:
         while self._s.state.next_round <= len(self._every):
             self._round(self._every[self._s.state.next_round - 1])
         if self._s.state.status != "finished":
-            figures = self._final()
+            figures = final_figures(self._s)
             write_durably(home.evaluation, json.dumps(figures, indent=2, sort_keys=True).encode())
             self._save(self._s.state.model_copy(update={"status": "finished"}))
         self._tell("done")
         return result_of(self._s)
-
-    def _final(self) -> dict[str, Any]:
-        """The last evaluation, and what proxy and gold said of the policy round by round."""
-        card = self._s.scorecard
-        figures = card.final(self._succession.beside_sft(), proxy_terms(self._s.config, self._s.state))
-        judge = "" if card.gold is None else card.gold.name
-        state = self._s.state
-        return figures | {
-            "run_id": state.run_id,
-            "adapters": {"policy": state.policy, "reward": state.reward},
-            "over_optimisation": summary(read_history(self._s.home.history), judge),
-            "suites": final_suites(self._s),
-        }
 
     def _clear_inbox(self) -> None:
         """Remove updates of rounds that are over: a crash came before that, or the round was given up."""

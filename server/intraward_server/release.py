@@ -34,6 +34,7 @@ from intraward_shared.release import (
     ADAPTER,
     ATTACKS,
     CARD,
+    EARLIER,
     EVALUATION,
     LEDGERS,
     LINEAGE,
@@ -48,11 +49,13 @@ from intraward_shared.release import (
     HubTerms,
     Release,
     ReleasedSite,
+    read_release,
 )
 from intraward_shared.release_card import release_card
 from intraward_shared.release_gates import GateResult
 from intraward_shared.signed_adapter import MANIFEST_FILE, AdapterManifest
 from intraward_shared.signing import SigningKey, digest
+from intraward_shared.stages import Stage
 
 Files = dict[str, bytes]
 
@@ -66,16 +69,20 @@ class Released:
     gates: tuple[GateResult, ...]
 
 
-def release(root: Path, ledgers: Sequence[Path], attacks: Sequence[Path], now: datetime) -> Released:
-    """Judge the finished run's policy, and sign its release bundle.
+def release(
+    root: Path, ledgers: Sequence[Path], attacks: Sequence[Path], now: datetime, adapter: str | None = None
+) -> Released:
+    """Judge a policy of the finished run, its last if none is named, and sign its release bundle.
 
     Args:
         root: the coordinator's folder.
         ledgers: a ledger file of every hospital behind the adapter.
         attacks: results of the attack suite, or folders of them.
         now: the coordinator's clock, UTC.
+        adapter: digest of an earlier policy of the run, or its beginning; its figures must be at hand.
 
     Raises:
+        ConfigError: no adapter of this name.
         RoundFailed: the program is not finished.
         ReleaseRefused: a gate failed, or a check of the bundle; names every gate that failed.
         IntrawardError: a ledger, adapter, receipt or result is missing or was altered; names it.
@@ -85,24 +92,25 @@ def release(root: Path, ledgers: Sequence[Path], attacks: Sequence[Path], now: d
     if state is None or state.status != "finished" or state.policy is None:
         raise RoundFailed("the program is not finished, so there is nothing to release", remedy="start it")
     registry = Registry(home.adapters, key, config.lora, config.release)
-    manifests = _lineage(registry, state.policy)
+    chosen = state.policy if adapter is None else registry.find(adapter)
+    manifests = _lineage(registry, chosen, state)
     revocations(home, key).refuse(manifests)
     books = _books(manifests.values(), ledgers)
     tried: dict[str, AttackResult] = {each.attack: each for each in read_attacks(attacks)}
     report = privacy_report([books[s] for s in sorted(books)], [tried[n] for n in sorted(tried)])
     figures = report.model_dump(mode="json")
-    evaluation = _evaluation(home)
-    files = _evidence(home, state, registry, manifests, books, tried)
-    files |= {RULES: fixed_gates(home, state.gates), REPORT: _pretty(figures)}
+    told, evaluation = _evaluation(home, state, chosen)
+    files = _evidence(home, key.public, state, registry, chosen, manifests, books, tried)
+    files |= {EVALUATION: told, RULES: fixed_gates(home, state.gates), REPORT: _pretty(figures)}
     gates = judge_bundle(files, evaluation, figures, tried)
-    _refuse_failed(gates, objections(home, key.public, state.policy))
+    _refuse_failed(gates, objections(home, key.public, chosen))
     files[RESULTS] = _pretty(gate_table(gates))
-    made = manifests[state.policy]
+    made = manifests[chosen]
     value = Release(
         number=1 + max((number for number, _ in bundles(home)), default=0),
         time=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         run_id=state.run_id,
-        adapter=state.policy,
+        adapter=chosen,
         base_model=state.base_model,
         stage=made.stage,
         round=made.round,
@@ -139,9 +147,13 @@ def _refuse_failed(gates: Sequence[GateResult], stopped: Sequence[str]) -> None:
     )
 
 
-def _lineage(registry: Registry, name: str) -> dict[str, AdapterManifest]:
+def _lineage(registry: Registry, name: str, state: ProgramState) -> dict[str, AdapterManifest]:
     registry.load(name)
     found = {each: registry.manifest(each) for each in registry.ancestry([name])}
+    if found[name].stage is Stage.REWARD or found[name].run_id != state.run_id:
+        raise ReleaseRefused(
+            f"adapter {name[:16]} is no policy of this run", remedy="see intraward-server registry list"
+        )
     if not found[name].round:
         raise ReleaseRefused("no hospital has trained the policy", remedy="run the program's rounds first")
     return found
@@ -167,37 +179,69 @@ def _books(manifests: Iterable[AdapterManifest], paths: Sequence[Path]) -> dict[
     return found
 
 
-def _evaluation(home: ServerHome) -> dict[str, Any]:
-    try:
-        value: dict[str, Any] = json.loads(home.evaluation.read_bytes())
-    except (OSError, ValueError):
+def _evaluation(home: ServerHome, state: ProgramState, chosen: str) -> tuple[bytes, dict[str, Any]]:
+    """The run's figures; those of an earlier policy are its own (``concluding.measure``)."""
+    path = home.evaluation if chosen == state.policy else home.earlier_evaluation(chosen)
+    if chosen != state.policy and not path.exists():
         raise ReleaseRefused(
-            f"{home.evaluation}: cannot be read", remedy="restore it, or start the program again"
-        ) from None
-    return value
+            f"{path}: the figures of adapter {chosen[:16]} were never measured, so no gate can be asked",
+            remedy=f"intraward-server measure {chosen[:16]}, then run the command again",
+        )
+    try:
+        data = path.read_bytes()
+        value: dict[str, Any] = json.loads(data)
+    except (OSError, ValueError):
+        raise ReleaseRefused(f"{path}: cannot be read", remedy="restore it, or measure again") from None
+    return data, value
 
 
 def _evidence(
     home: ServerHome,
+    public: str,
     state: ProgramState,
     registry: Registry,
+    chosen: str,
     manifests: Mapping[str, AdapterManifest],
     books: Mapping[str, VerifiedLedger],
     tried: Mapping[str, AttackResult],
 ) -> Files:
-    policy = registry.path(str(state.policy))
+    policy = registry.path(chosen)
     files = {f"{ADAPTER}{path.name}": path.read_bytes() for path in policy.iterdir()}
     for name, manifest in manifests.items():
         files[f"{LINEAGE}{name}.json"] = (registry.path(name) / MANIFEST_FILE).read_bytes()
         for plan in manifest.plans:
-            files[f"{PLANS}{plan}.json"] = _read(home.plan(manifest.round))
+            own = manifest.run_id == state.run_id
+            root = home if own else ServerHome(home.earlier(manifest.run_id))
+            files[f"{PLANS}{plan}.json"] = _read(root.plan(manifest.round))
+        if manifest.run_id != state.run_id:
+            files[f"{EARLIER}{manifest.run_id}.json"] = _earlier(home, public, manifest.run_id, manifests)
     for site, entries in books.items():
         files[f"{LEDGERS}{site}.jsonl"] = _lines(entries)
         for path in sorted(home.receipt(site, 1).parent.glob("*.json")):
             files[f"{RECEIPTS}{site}/{path.name}"] = path.read_bytes()
+        for path in sorted(home.root.glob(f"earlier/*/receipts/{site}/*.json")):
+            files[f"{RECEIPTS}{site}/{path.parents[2].name}-{path.name}"] = path.read_bytes()
     for name, result in tried.items():
         files[f"{ATTACKS}{name}.json"] = _pretty(result.model_dump(mode="json"))
-    return files | {EVALUATION: home.evaluation.read_bytes(), REVOKED: _read(home.revoked)}
+    return files | {REVOKED: _read(home.revoked)}
+
+
+def _earlier(home: ServerHome, public: str, run_id: str, manifests: Mapping[str, AdapterManifest]) -> bytes:
+    """The signed list of the release with which the run after it began."""
+    begun_with = {
+        parent
+        for manifest in manifests.values()
+        for parent in manifest.parents
+        if manifests[parent].run_id != manifest.run_id
+    }
+    for _, folder in reversed(bundles(home)):
+        value = read_release(folder / RELEASE_FILE, public)
+        if value.run_id == run_id and value.adapter in begun_with:
+            return _read(folder / RELEASE_FILE)
+    raise ReleaseRefused(
+        f"no release of run {run_id} is here, from which the policy descends",
+        remedy="restore the releases folder from your backup",
+    )
 
 
 def _site(entries: VerifiedLedger) -> ReleasedSite:

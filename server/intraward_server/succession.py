@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from intraward_server.checkpoint import LedgerHead, ProgramState
+from intraward_server.following import check_start
 from intraward_server.modelcard import Lineage
 from intraward_server.plans import Position
 from intraward_server.session import Session
@@ -83,11 +84,12 @@ class Succession:
         Raises:
             ModelError: score constants cannot be fixed.
             RoundFailed: ppo or rloo is due but every reward round was given up.
+            ReleaseRefused: the policy to begin with is no release in good standing.
         """
         state, stage = self._s.state, at.stage.stage
         if (state.iteration, state.entered) == (at.iteration, stage):
             return state
-        policy = state.policy or self._fresh(at, Stage.SFT)
+        policy = state.policy or self._begun_with() or self._fresh(at, Stage.SFT)
         update: dict[str, Any] = {"policy": policy, "entered": stage, "iteration": at.iteration}
         if stage is not Stage.SFT and state.sft is None:
             update["sft"] = policy
@@ -101,6 +103,13 @@ class Succession:
         if stage in ON_POLICY:
             update["score"] = self._calibrated(at, kept)
         return state.model_copy(update=update)
+
+    def _begun_with(self) -> str | None:
+        """The released policy that the program names as its beginning."""
+        named = self._s.config.program.policy
+        if named is not None:
+            check_start(self._s.home, self._s.key, self._s.registry, named)
+        return named
 
     def _reward(self, at: Position, policy: str) -> str:
         """Where the iteration's reward model starts; the first one has none before it."""

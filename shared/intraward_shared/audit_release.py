@@ -4,10 +4,12 @@ Rules 7 and 9 of DESIGN.md. The coordinator runs the same checks before it signs
 
 1. ``release.json`` is signed by the coordinator, and every file is as signed, none missing, none added.
 2. The adapter is a signed one, and the one that the release names.
-3. Every ancestor's manifest is there and signed, down to adapters that no hospital touched.
+3. Every ancestor's manifest is there and signed, down to adapters that no hospital touched. What comes from
+   an earlier run was released there: that release's signed list is here, and no other adapter of it is used.
 4. Every hospital on the way has its ledger here: whole, under the key and with the head that the release
    names, and each round on the way stands in it as released. No other ledger.
 5. Every round's signed plan is there, fits adapter and ledger, and names these gates: they were fixed before.
+   (The gates of an earlier run's rounds are those of its own release.)
 6. Every receipt is signed and held by its ledger, and each round on the way has one.
 7. Neither the adapter nor an ancestor is revoked.
 8. The privacy report is what ledgers and attack results say, epsilon recomputed.
@@ -39,16 +41,19 @@ from intraward_shared.release import (
     ADAPTER,
     ATTACKS,
     CARD,
+    EARLIER,
     EVALUATION,
     LEDGERS,
     LINEAGE,
     PLANS,
     RECEIPTS,
+    RELEASE_DOMAIN,
     REPORT,
     RESULTS,
     REVOKED,
     RULES,
     Bundle,
+    Release,
     open_bundle,
 )
 from intraward_shared.release_card import release_card
@@ -156,15 +161,31 @@ def _lineage(bundle: Bundle, public: str) -> dict[str, AdapterManifest]:
             raise _refuse(3, f"adapter {name[:16]}: {error.message}") from None
         if manifest.digest != name:
             raise _refuse(3, f"{LINEAGE}{name}.json is the manifest of another adapter")
-        if (manifest.base_model, manifest.run_id, manifest.simulated) != (
-            release.base_model,
-            release.run_id,
-            release.simulated,
-        ):
-            raise _refuse(3, f"adapter {name[:16]}: is of another run, base model or kind than the release")
+        if (manifest.base_model, manifest.simulated) != (release.base_model, release.simulated):
+            raise _refuse(3, f"adapter {name[:16]}: is of another base model or kind than the release")
     if extra := set(found) - {name for name, _ in ancestry([release.adapter], found)}:
         raise _refuse(3, f"{LINEAGE}{min(extra)}.json is no ancestor of the adapter")
+    _earlier_runs(bundle, public, found)
     return found
+
+
+def _earlier_runs(bundle: Bundle, public: str, manifests: Mapping[str, AdapterManifest]) -> None:
+    """Whatever a run took over from another one was released there."""
+    given = {name.removesuffix(".json"): data for name, data in bundle.under(EARLIER)}
+    runs = {manifest.run_id for manifest in manifests.values()} - {bundle.release.run_id}
+    for run in sorted(runs ^ set(given)):
+        what = "missing" if run in runs else "no adapter on the way is of that run"
+        raise _refuse(3, f"{EARLIER}{run}.json: {what}")
+    released = {run: open_signed(data, RELEASE_DOMAIN, Release, public) for run, data in given.items()}
+    for run, value in released.items():
+        made = manifests.get(value.adapter)
+        if value.run_id != run or made is None or made.run_id != run:
+            raise _refuse(3, f"{EARLIER}{run}.json is not the release of an adapter on the way")
+    for name, manifest in manifests.items():
+        for parent in manifest.parents:
+            run = manifests[parent].run_id
+            if run != manifest.run_id and (run not in released or released[run].adapter != parent):
+                raise _refuse(3, f"adapter {name[:16]}: is of another run than its parent, unreleased there")
 
 
 def _ledgers(
@@ -220,7 +241,7 @@ def _plans(
             plan = open_signed(found[name], PLAN_DOMAIN, RoundPlan, public)
             if plan.digest != name or not _fits(plan, manifest):
                 raise _refuse(5, f"{PLANS}{name}.json is not the plan of the adapter's round")
-            if plan.gates != gates:
+            if plan.run_id == bundle.release.run_id and plan.gates != gates:
                 raise _refuse(
                     5, f"{RULES} is not what round {plan.round} was planned under: changed afterwards"
                 )

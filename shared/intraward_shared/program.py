@@ -25,6 +25,7 @@ from intraward_shared.config import Strict, load_toml
 from intraward_shared.errors import ConfigError
 from intraward_shared.protocol import Digest, LoraSpec, Mechanism, Name, Real, Slot, TrainingSpec
 from intraward_shared.release import HubTerms
+from intraward_shared.scalars import unused
 from intraward_shared.shaping import AnswerRule, ShapingTerms
 from intraward_shared.signing import digest
 from intraward_shared.stages import ON_POLICY, Part, Stage
@@ -42,11 +43,13 @@ MOST_SLOTS = 3
 class ProgramTerms(Strict):
     """Who runs when. ``slot_s`` is the length of a slot: replies belong to the slot's end.
 
-    ``seed`` fixes nonces, initial adapters and evaluation, for simulation only.
+    ``policy`` is the released adapter of an earlier program that this one begins with; without it the first
+    stage trains a new one. ``seed`` fixes nonces, initial adapters and evaluation, for simulation only.
     """
 
     name: Name
     simulated: bool = False
+    policy: Digest | None = Field(default=None, exclude_if=unused)
     seed: int | None = Field(default=None, ge=0, lt=2**31)
     iterations: int = Field(default=1, ge=1, le=100, description="how often what follows sft is done")
     quorum: int = Field(default=2, ge=1)

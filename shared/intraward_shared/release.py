@@ -10,6 +10,7 @@ at. Below it::
     ledgers/SITE.jsonl        each hospital's privacy ledger
     receipts/SITE/ROUND.json  countersigned ledger heads
     attacks/NAME.json         results of the attack suite
+    earlier/RUN.json          signed release of each earlier run on the way: where this one began
     evaluation.json  privacy_report.json  gates.toml  gates.json  revoked.json  README.md
 """
 
@@ -34,14 +35,14 @@ from intraward_shared.stages import Stage
 RELEASE_DOMAIN = "intraward/release/v2"
 RELEASE_FILE = "release.json"
 ADAPTER, LINEAGE, PLANS, LEDGERS = "adapter/", "lineage/", "plans/", "ledgers/"
-RECEIPTS, ATTACKS = "receipts/", "attacks/"
+RECEIPTS, ATTACKS, EARLIER = "receipts/", "attacks/", "earlier/"
 EVALUATION, REPORT, RULES, RESULTS = "evaluation.json", "privacy_report.json", "gates.toml", "gates.json"
 CARD, REVOKED = "README.md", "revoked.json"
 SINGLE = (EVALUATION, REPORT, RULES, RESULTS, CARD, REVOKED)
 _NAME = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}"
 _LAYOUT = re.compile(
     rf"{'|'.join(map(re.escape, SINGLE))}|adapter/{_NAME}|(?:lineage|plans)/[0-9a-f]{{64}}\.json"
-    rf"|ledgers/{_NAME}\.jsonl|receipts/{_NAME}/{_NAME}\.json|attacks/{_NAME}\.json"
+    rf"|ledgers/{_NAME}\.jsonl|receipts/{_NAME}/{_NAME}\.json|(?:attacks|earlier)/{_NAME}\.json"
 )
 _AGAIN = "ask the coordinator for the bundle again"
 
