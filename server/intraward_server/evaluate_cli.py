@@ -78,6 +78,41 @@ def evaluate(
         _suites(home, suite or [], data, terms, adapter, of or (), samples, record=record, as_json=as_json)
 
 
+@app.command()
+def blind(
+    out: Annotated[Path, typer.Argument(help="Where the pairs go, for intraward-client label add.")],
+    key: Annotated[Path, typer.Option(help="Where the key goes; keep it until everybody has judged.")],
+    against: Annotated[str, typer.Option(help="sft or base.")] = "sft",
+    data: Annotated[
+        Path | None, typer.Option(help='JSONL of {"prompt"}; else the prompts of \\[evaluation].')
+    ] = None,
+    adapter: Annotated[
+        str | None, typer.Option(metavar="DIGEST", help="Another policy than the newest.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most prompts.")] = 100,
+    home: Home = Path("coordinator"),
+    as_json: Json = False,
+) -> None:
+    """Write blind pairs of answers to public prompts, for clinicians at a hospital's label station.
+
+    Example: intraward-server blind pairs.jsonl --key key.json --home /srv/coordinator
+    """
+    from intraward_server.suites.blind import blind_pairs, check_new, write_pairs
+    from intraward_server.suites.policies import answers_of, open_begun, prompts_of, subjects
+
+    _check_names([against], ("sft", "base"), "--against")
+    check_new(out, key)
+    session = open_begun(home)
+    ours, theirs = subjects(session, adapter, ("policy", against))
+    prompts = prompts_of(session, data, limit)
+    said = [answers_of(session, subject, prompts) for subject in (ours, theirs)]
+    rows, made = blind_pairs(prompts, said[0], said[1], (ours, theirs), session.state.run_id)
+    write_pairs(rows, made, out, key)
+    value = {"pairs": len(rows), "same": made.same, "policy": made.policy, "other": made.other}
+    text = f"{len(rows)} pairs in {out}, key in {key}; to {made.same} prompts both said the same"
+    show(value, as_json=as_json, text=text)
+
+
 def _pairs(home: Path, preferences: Path, as_json: bool) -> None:
     from intraward_server.session import score_preferences
 

@@ -23,6 +23,7 @@ from intraward_client.ward import Ward
 from intraward_simulation.processes import free_port
 
 HOST = "localhost"
+BLIND = "blind-0123456789ab-00001"
 
 
 def station_serves(desk: Desk, line: str) -> bool:
@@ -55,7 +56,17 @@ def adds_answers(desk: Desk, line: str) -> bool:
     """Two answers to a question of a patient whom nobody has to know."""
     row = {"id": "q-1", "prompt": "May I swim?", "patient": "P-1011"}
     row["answers"] = ["Yes, do.", "Not before the wound is closed."]  # type: ignore[assignment]
-    (desk.root / "items.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    rows = [row, row | {"id": BLIND, "patient": BLIND, "prompt": "May I climb?"}]
+    text = "".join(json.dumps(each) + "\n" for each in rows)
+    (desk.root / "items.jsonl").write_text(text, encoding="utf-8")
+    return desk.call(desk.words(line)) == 0
+
+
+def unblinds(desk: Desk, line: str) -> bool:
+    """The key of the blind pair that was added; nobody has judged it yet."""
+    pair = {"id": BLIND, "first": "policy", "words": [2, 6]}
+    key = {"run_id": "r", "policy": "a" * 64, "other": None, "against": "base", "same": 0, "pairs": [pair]}
+    (desk.root / "blind-key.json").write_text(json.dumps(key), encoding="utf-8")
     return desk.call(desk.words(line)) == 0
 
 

@@ -27,6 +27,12 @@ def evaluates(desk: Desk, line: str) -> bool:
     return on_finished(desk, line)
 
 
+def blinds(desk: Desk, line: str) -> bool:
+    """Two prompts are enough; the key lies where a later page has its own."""
+    line = line.replace("blind-key.json", str(desk.root / "keys-of-pairs.json"))
+    return on_finished(desk, f"{line} --limit 2 --against base")
+
+
 def on_released(desk: Desk, line: str) -> bool:
     """The same, once it has released; the digest of its adapter stands in for the page's."""
     bundle = desk.root / "finished" / "releases" / "1"
@@ -58,6 +64,7 @@ def _with_keys(desk: Desk, line: str) -> str:
 AFTERWARDS = {
     "intraward-server skip": on_stopped,
     "intraward-server evaluate": evaluates,
+    "intraward-server blind": blinds,
     "intraward-server release": on_finished,
     "intraward-server registry list": on_released,
     "intraward-server registry show": on_released,

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,11 +27,12 @@ from tests.boundary.pages import Command, commands, subcommand_of
 from tests.boundary.sources import ROOT
 from tests.e2e.consortium import enrolls, inspects, joins, provisions, shows_dashboard, superlink_listens
 from tests.e2e.desk import ALIVE_SECONDS, Desk
-from tests.e2e.label_desk import adds_answers, imports_project, prepares, station_serves
+from tests.e2e.label_desk import adds_answers, imports_project, prepares, station_serves, unblinds
 from tests.e2e.release_desk import AFTERWARDS
 from tests.e2e.study_rows import lay_study
 
 from intraward_client.config import load_policy
+from intraward_client.deid import deidentifier
 from intraward_client.deid.raw import ingest
 from intraward_client.home import SiteHome
 from intraward_client.store.audit import next_audit
@@ -63,6 +65,7 @@ def desk(
         return scenario
 
     with tempfile.TemporaryDirectory(prefix="iw-") as folder:  # not tmp_path: sockets need short paths
+        monkeypatch.setattr(deidentifier, "load_parts", loaded_once(deidentifier.load_parts))
         monkeypatch.setattr(scenarios, "scenario_path", small)
         monkeypatch.setattr(models, "load_smollm2", lambda cache, progress=None: small_model)
         monkeypatch.chdir(folder)
@@ -71,6 +74,20 @@ def desk(
             yield made
         finally:
             made.stop()
+
+
+def loaded_once(load: Callable[..., Any]) -> Callable[..., Any]:
+    """A dozen commands load the same model and rules, which takes seconds; here the first one does."""
+    known: dict[tuple[str, str], Any] = {}
+
+    def parts(model: str, digest: str, stronger: object) -> Any:
+        if stronger is not None:
+            return load(model, digest, stronger)
+        if (model, digest) not in known:
+            known[model, digest] = load(model, digest, None)
+        return known[model, digest]
+
+    return parts
 
 
 def passes(desk: Desk, line: str) -> bool:
@@ -300,6 +317,7 @@ RECIPES: dict[str, Recipe] = {
     "intraward-client label export": passes,
     "intraward-client label import": imports_project,
     "intraward-client label add": adds_answers,
+    "intraward-client label unblind": unblinds,
     "intraward-client pause": passes,
     "intraward-client resume": passes,
     "intraward-client trail": passes,

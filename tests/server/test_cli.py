@@ -114,6 +114,10 @@ def _suites_are_recorded(call: Any, home: Path) -> None:
     ):
         code, _, err = call(*asked, *wrong)
         assert code == 1 and said in err, wrong
+    pairs, key = home / "blind.jsonl", home / "blind-key.json"
+    code, out, _ = call("blind", pairs, "--key", key, "--against", "base", "--home", home, "--json")
+    assert code == 0 and json.loads(out)["pairs"] == len(pairs.read_text().splitlines()) > 0
+    assert call("blind", pairs, "--key", home / "other.json", "--home", home)[0] == 1
     code, _, err = call("evaluate", "--suite", "refusals", "--home", home)
     assert code == 1 and "no prompts of its own" in err
 

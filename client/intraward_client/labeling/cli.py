@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from intraward_client.home import SiteHome
-from intraward_client.labeling import data_cli, intake_cli
+from intraward_client.labeling import data_cli, intake_cli, unblind_cli
 from intraward_client.labeling.terms import Role
 from intraward_shared.command import out, show
 from intraward_shared.errors import LabelError
@@ -29,6 +29,7 @@ user = typer.Typer(
 app.add_typer(user, name="user")
 app.add_typer(data_cli.app)
 app.add_typer(intake_cli.app)
+app.add_typer(unblind_cli.app)
 
 Home = Annotated[Path, typer.Option("--home", help="The site's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for machines.")]

@@ -19,7 +19,7 @@ from intraward_client.store.consent import consenting
 from intraward_client.store.schema import candidates
 from intraward_client.store.vault import Vault
 
-_COUNTED: tuple[Stage, ...] = ("first", "adjudication")
+COUNTED: tuple[Stage, ...] = ("first", "adjudication")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -44,7 +44,7 @@ def compared(book: Book, vault: Vault, adapter: str, against: str) -> tuple[Comp
     wrote = _writers(vault)
     items = {item.item_id: item for item in book.items() if item.gold is None}
     found = []
-    for kept in book.kept_votes(sorted(items), _COUNTED):
+    for kept in book.kept_votes(sorted(items), COUNTED):
         item = items[kept.vote.item_id]
         won = _won(kept.vote, item, wrote, adapter, against)
         if won is not None:

@@ -111,7 +111,7 @@ def _store(
     vault: Vault, task: RawTask, prompt: DeidentifiedNote, answers: Sequence[DeidentifiedNote]
 ) -> Stored:
     unit, prompt_id, note_id = vault.unit_of(task.patient), _prompt_id(vault, task), _note_id(vault, task)
-    names = tuple(vault.tag("candidate", f"{prompt_id}|{GIVEN}|{slot}") for slot in range(len(answers)))
+    names = tuple(_candidate(vault, prompt_id, slot) for slot in range(len(answers)))
     with vault.transaction() as connection:
         put_note(vault, connection, unit, note_id, prompt)
         sealed = vault.seal_field(connection, unit, ("prompts", prompt_id, "prompt"), prompt.text)
@@ -130,6 +130,16 @@ def _store(
                 )
             )
     return Stored(unit, prompt_id, names)
+
+
+def answer_names(vault: Vault, name: str, answers: int) -> tuple[str, ...]:
+    """Candidates that a task of this name has or would have, in the order of its file."""
+    prompt_id = vault.tag("prompt", f"{vault.tag('note', f'{GIVEN}|{name}')}|0")
+    return tuple(_candidate(vault, prompt_id, slot) for slot in range(answers))
+
+
+def _candidate(vault: Vault, prompt_id: str, slot: int) -> str:
+    return vault.tag("candidate", f"{prompt_id}|{GIVEN}|{slot}")
 
 
 def _raw(task: RawTask) -> Iterator[RawNote]:

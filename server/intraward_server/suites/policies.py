@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from intraward_server.checkpoint import load_state
-from intraward_server.evaluation import Limits, reward_scores
+from intraward_server.evaluation import Limits, reward_scores, sample_answers
 from intraward_server.home import ServerHome
 from intraward_server.session import Session, open_session
 from intraward_server.sole import sole_coordinator
 from intraward_server.suites.bench import Bench, Figures, Samples, Subject, Tell
 from intraward_server.suites.comparing import Judge
+from intraward_server.suites.prompts import read_asked
 from intraward_shared.durable import write_durably
 from intraward_shared.errors import ConfigError, RoundFailed
 from intraward_shared.modeling import adapted, initial_state
@@ -105,6 +106,30 @@ def open_bench(
         samples,
         tell,
     )
+
+
+def prompts_of(session: Session, data: Path | None, limit: int) -> list[str]:
+    """Public prompts of a file, or of the program's own.
+
+    Raises:
+        ConfigError, InputError: there is no file, or it is wrong.
+    """
+    named = session.config.evaluation.prompts
+    if data is None and named is None:
+        raise ConfigError(
+            "program.toml", "evaluation.prompts", "is not named", remedy="name it, or give --data"
+        )
+    path = data or session.home.root / str(named)
+    return [one.prompt for one in read_asked(path, limit)]
+
+
+def answers_of(session: Session, subject: Subject, prompts: Sequence[str]) -> tuple[str, ...]:
+    """One answer a prompt, at the lengths and the temperature of the suites."""
+    terms = session.config.evaluation.suites
+    limits = Limits(terms.max_prompt_tokens, terms.max_completion_tokens, terms.temperature, terms.batch)
+    with adapted(session.base, session.config.lora, ("policy",)) as model:
+        model.load("policy", subject.state)
+        return sample_answers(model, "policy", prompts, limits, session.state.public_seed).texts
 
 
 def check_suites(session: Session) -> None:
