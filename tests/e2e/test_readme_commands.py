@@ -32,7 +32,7 @@ from tests.e2e.release_desk import AFTERWARDS
 from tests.e2e.study_rows import lay_study
 
 from intraward_client.config import load_policy
-from intraward_client.deid import deidentifier
+from intraward_client.deid import deidentifier, engine
 from intraward_client.deid.raw import ingest
 from intraward_client.home import SiteHome
 from intraward_client.store.audit import next_audit
@@ -65,7 +65,7 @@ def desk(
         return scenario
 
     with tempfile.TemporaryDirectory(prefix="iw-") as folder:  # not tmp_path: sockets need short paths
-        monkeypatch.setattr(deidentifier, "load_parts", loaded_once(deidentifier.load_parts))
+        monkeypatch.setattr(deidentifier, "load_parts", loaded_once(engine.load_parts))
         monkeypatch.setattr(scenarios, "scenario_path", small)
         monkeypatch.setattr(models, "load_smollm2", lambda cache, progress=None: small_model)
         monkeypatch.chdir(folder)
