@@ -92,6 +92,38 @@ def one_run(epsilon: Epsilon = None, seed: Seed = None, out: Out = None, as_json
     _attack("one-run", run_one_run, epsilon, seed, out, as_json)
 
 
+@app.command()
+def poisoning(seed: Seed = None, out: Out = None, as_json: Json = False) -> None:
+    """What can one hostile hospital of five do, scaled by 100 or just below the norm bound? (3 minutes)
+
+    Its result is of another form than the others' and no part of the auditor's report.
+
+    Example: intraward-simulate attack poisoning --seed 1 --out poisoning.json
+    """
+    import torch
+
+    from intraward_simulation.attacks.poisoning import SEEDS, run_poisoning, table_of
+    from intraward_simulation.attacks.result import write_result
+
+    if out is not None:
+        _check_out(out)
+    torch.set_num_threads(1)
+    with show_progress(quiet=as_json) as tell:
+        result = run_poisoning(
+            tuple(dict.fromkeys(seed)) if seed else SEEDS,
+            lambda share: tell("attack", "poisoning", share),
+        )
+    if out is not None:
+        write_result(out, result)
+    told = {**result.model_dump(mode="json"), "passed": result.passed, "missed": list(result.missed)}
+    show(told, as_json=as_json, text=table_of(result))
+    if not result.passed:
+        err.print(
+            "a scaled update did harm: do not run a program with this installation until it is explained"
+        )
+        raise typer.Exit(1)
+
+
 def _attack(
     name: str,
     run: Callable[..., AttackResult],

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import intraward_client
 from intraward_shared.attack_results import Attack, AttackClaim, AttackFigure, AttackResult, Privacy, judge
+from intraward_shared.config import Strict
 from intraward_shared.errors import ConfigError
 from intraward_shared.source_code import code_digest
 
@@ -62,7 +63,7 @@ def client_code() -> str:
     return code_digest(Path(intraward_client.__file__).parent)
 
 
-def write_result(path: Path, result: AttackResult) -> None:
+def write_result(path: Path, result: Strict) -> None:
     """Write the result whole or not at all.
 
     Raises:
