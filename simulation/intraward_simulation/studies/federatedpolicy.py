@@ -26,7 +26,7 @@ from intraward_shared.adapters import Array, State, state_digest
 from intraward_shared.aggregation_terms import AggregationTerms
 from intraward_shared.config import Strict
 from intraward_shared.modeling import adapted, initial_heads, initial_state
-from intraward_shared.protocol import LoraSpec, TrainingSpec
+from intraward_shared.protocol import LoraSpec, Real, TrainingSpec
 from intraward_shared.reward_heads import RewardHeads
 from intraward_shared.stages import Part, Stage
 from intraward_simulation import corpus
@@ -62,6 +62,8 @@ class FederatedPolicyTerms(FederatedTerms):
     ppo_rounds: int = Field(default=4, ge=1, le=100)
     dpo_rounds: int = Field(default=4, ge=1, le=100)
     dpo_steps: int = Field(default=10, ge=1, le=10_000, description="of a round")
+    dpo_max_grad_norm: Real = Field(default=0.1, ge=1e-6, le=1000)
+    dpo_private_rate: Real | None = Field(default=None, gt=0, le=1, description="learning rate under noise")
 
     @model_validator(mode="after")
     def _no_variants(self) -> Self:
@@ -141,7 +143,16 @@ class _Seed:
 
     def dpo(self, sft: State, privacy: Privacy) -> State:
         """DPO by all hospitals on their patients' comparisons, both factors in turn, plain mean."""
-        terms = self.terms.model_copy(update={"rounds": self.terms.dpo_rounds, "steps": self.terms.dpo_steps})
+        asked = self.terms
+        changed = {
+            "rounds": asked.dpo_rounds,
+            "steps": asked.dpo_steps,
+            "max_grad_norm": asked.dpo_max_grad_norm,
+        }
+        terms = asked.model_copy(update=changed)
+        spec = self.stages.dpo
+        if privacy != "off" and asked.dpo_private_rate is not None:
+            spec = spec.model_copy(update={"learning_rate": asked.dpo_private_rate})
         state: dict[str, Array] = {name: np.array(value) for name, value in sft.items()}
         sites = [self._pairs(site) for site in self.dealt.sites]
         for number in range(1, terms.rounds + 1):
@@ -153,7 +164,7 @@ class _Seed:
                 Stage.DPO,
                 part,
                 {"policy": state, "reference": sft},
-                self.stages.dpo,
+                spec,
                 100 * self.seed + number,
                 mechanism_of(terms, privacy, nominal),
             )
