@@ -27,10 +27,11 @@ from tests.boundary.pages import Command, commands, subcommand_of
 from tests.boundary.sources import ROOT
 from tests.e2e.consortium import enrolls, inspects, joins, provisions, shows_dashboard, superlink_listens
 from tests.e2e.desk import ALIVE_SECONDS, Desk
-from tests.e2e.label_desk import adds_answers, imports_project, prepares, station_serves, unblinds
+from tests.e2e.label_desk import adds_answers, imports_project, station_serves, unblinds
 from tests.e2e.release_desk import AFTERWARDS
 from tests.e2e.study_rows import lay_study
 
+from tests.e2e.watch_desk import WATCHING
 from intraward_client.config import load_policy
 from intraward_client.deid import deidentifier, engine
 from intraward_client.deid.raw import ingest
@@ -311,7 +312,6 @@ RECIPES: dict[str, Recipe] = {
     "intraward-client label user disable": passes,
     "intraward-client label serve": station_serves,
     "intraward-client label verify": passes,
-    "intraward-client label prepare": prepares,
     "intraward-client label collect": passes,
     "intraward-client label agreement": passes,
     "intraward-client label export": passes,
@@ -350,6 +350,7 @@ RECIPES: dict[str, Recipe] = {
 
 def recipe_of(line: str) -> Recipe | None:
     """How a line is tried; None if nothing is written for it."""
+    **WATCHING,
     words = line.split()
     found = subcommand_of(words)
     return RECIPES.get(" ".join(found) if found else words[0])
