@@ -115,8 +115,7 @@ def poisoning(seed: Seed = None, out: Out = None, as_json: Json = False) -> None
         )
     if out is not None:
         write_result(out, result)
-    told = {**result.model_dump(mode="json"), "passed": result.passed, "missed": list(result.missed)}
-    show(told, as_json=as_json, text=table_of(result))
+    show(result.model_dump(mode="json"), as_json=as_json, text=table_of(result))
     if not result.passed:
         err.print(
             "a scaled update did harm: do not run a program with this installation until it is explained"

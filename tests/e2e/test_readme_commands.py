@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ from tests.e2e.desk import ALIVE_SECONDS, Desk
 from tests.e2e.label_desk import adds_answers, imports_project, station_serves, unblinds
 from tests.e2e.release_desk import AFTERWARDS
 from tests.e2e.study_rows import lay_study
-
 from tests.e2e.watch_desk import WATCHING
+
 from intraward_client.config import load_policy
 from intraward_client.deid import deidentifier, engine
 from intraward_client.deid.raw import ingest
@@ -45,6 +46,7 @@ from intraward_shared.ledger import Kind, read_ledger
 from intraward_shared.protocol import RECEIPT_DOMAIN, Receipt, sign_value
 from intraward_simulation import models
 from intraward_simulation import scenario as scenarios
+from intraward_simulation.attacks import poisoning
 from intraward_simulation.processes import free_port
 from intraward_simulation.studies import dealing
 
@@ -224,6 +226,20 @@ def runs(desk: Desk, line: str) -> bool:
     )
 
 
+def poisons(desk: Desk, line: str) -> bool:
+    """One round under one rule, of hospitals with a few patients and the desk's model."""
+    small = partial(poisoning.run_poisoning, rules=("mean",), rounds=1, patients=12)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(poisoning, "run_poisoning", small)
+        patch.setattr(poisoning, "TOLERANCE", 1.0)
+        patch.setattr(poisoning, "PAIRS", 20)
+        patch.setattr(models, "build_tiny", lambda *_: desk.model)
+        words = desk.words(line)
+        good = desk.call(words) == 0
+    found = json.loads(Path(words[words.index("--out") + 1]).read_text())
+    return good and [row["refused"] for row in found["rows"]] == [[], [11], []]
+
+
 def attacks(desk: Desk, line: str) -> bool:
     """At one claim and with one seed, to save time; the result is written and passes."""
     words = [*desk.words(line), *(() if "--seed" in line else ("--epsilon", "8", "--seed", "1"))]
@@ -334,6 +350,7 @@ RECIPES: dict[str, Recipe] = {
     "intraward-server status": passes,
     "intraward-server dashboard": shows_dashboard,
     **AFTERWARDS,
+    **WATCHING,
     "intraward-simulate demo": runs,
     "intraward-simulate run": runs,
     "intraward-simulate report": passes,
@@ -345,12 +362,12 @@ RECIPES: dict[str, Recipe] = {
     "intraward-simulate attack membership": attacks,
     "intraward-simulate attack inversion": attacks,
     "intraward-simulate attack canary": attacks,
+    "intraward-simulate attack poisoning": poisons,
 }
 
 
 def recipe_of(line: str) -> Recipe | None:
     """How a line is tried; None if nothing is written for it."""
-    **WATCHING,
     words = line.split()
     found = subcommand_of(words)
     return RECIPES.get(" ".join(found) if found else words[0])

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from pydantic import computed_field
 
 from intraward_shared.adapters import State, l2_norm
 from intraward_shared.aggregation_terms import AggregationTerms
@@ -106,6 +107,7 @@ class PoisoningResult(Strict):
         """One row."""
         return next(row for row in self.rows if (row.seed, row.rule, row.attack) == (seed, rule, attack))
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def missed(self) -> tuple[str, ...]:
         """What a scaled update did that it must not do, in words."""
@@ -130,6 +132,7 @@ class PoisoningResult(Strict):
         found = [clean - hostile for clean, hostile in pairs if clean is not None and hostile is not None]
         return sum(found) / len(found) if len(found) == len(pairs) else None
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def passed(self) -> bool:
         """Whether a scaled update was refused, and the run without its site as good as the whole one."""
