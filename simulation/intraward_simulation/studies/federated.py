@@ -37,6 +37,7 @@ from intraward_simulation.studies.dealing import (
     deal_synthetic,
 )
 from intraward_simulation.studies.kinds import Setting, StudyKind, seconds_of
+from intraward_simulation.studies.seedpicture import draw_seeds
 from intraward_simulation.studies.seedtable import Runs, as_text, seed_table
 from intraward_simulation.studies.tail import Tail, first_state, states_of, tail_lora
 from intraward_simulation.studies.tailtraining import RoundTerms, Trained, outcomes, train_rounds
@@ -324,4 +325,4 @@ def _files(scenario: FederatedScenario) -> tuple[str, ...]:
     return () if source == "synthetic" else (f"{source}/pairs.jsonl",)
 
 
-STUDY = StudyKind(FederatedScenario, _files, study_federated, as_text)
+STUDY = StudyKind(FederatedScenario, _files, study_federated, as_text, draw_seeds)

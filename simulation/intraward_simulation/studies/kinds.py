@@ -48,13 +48,14 @@ class StudyKind(Generic[Scenario]):
     Args:
         files: what a scenario reads below the data folder; their digests mark the study's folder.
         work: does the study, unit after unit, and gives what ``study.json`` is to hold.
-        text: its table (``sets``) for the terminal.
+        text: its table (``sets``) for the terminal. picture: draws it into a file, ``study.png``.
     """
 
     scenario: type[Scenario]
     files: Callable[[Scenario], tuple[str, ...]]
     work: Callable[[Scenario, Setting], dict[str, Any]]
     text: Callable[[Mapping[str, Any]], str] = _as_json
+    picture: Callable[[Mapping[str, Any], Path], None] | None = None
 
 
 def seconds_of(work: Callable[[], object]) -> float:

@@ -27,6 +27,8 @@ KINDS: dict[str, StudyKind[Any]] = {
     "federated-policy": federatedpolicy.STUDY,
 }
 
+PICTURE = "study.png"
+
 
 def load_study(path: Path) -> StudyScenario:
     """Read and check a study's file, by the keys of its kind.
@@ -81,6 +83,8 @@ def run_study(
     )
     result = {"name": scenario.run.name, "kind": scenario.study.kind, "model": base.digest} | found
     folder.finish(result)
+    if kind.picture is not None:
+        kind.picture(result["sets"], out / PICTURE)
     return result
 
 

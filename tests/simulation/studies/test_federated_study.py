@@ -238,6 +238,7 @@ def test_a_study_runs_without_data_and_goes_on_where_it_was(small_llama: Path, t
     assert set(found["sets"]["study"]["epsilon 3"]) >= {"federated", "local", "local_worst", "pooled"}
     assert found["sets"]["exact"]["product_gap"]["mean"] > 0
     assert "federated_minus_local" in run.study_text(path, found)
+    assert (out / run.PICTURE).read_bytes().startswith(b"\x89PNG")
     written = {unit: unit.stat().st_mtime_ns for unit in (out / "units").iterdir()}
     (out / "units" / "labels-seed-2.json").unlink()
     assert run.run_study(path, out)["sets"] == found["sets"]
