@@ -246,6 +246,18 @@ def attacks(desk: Desk, line: str) -> bool:
     return desk.call(words) == 0 and json.loads(Path(words[words.index("--out") + 1]).read_text())["passed"]
 
 
+def correlates(desk: Desk, line: str) -> bool:
+    """Rated summaries of the fewest dialogues that are enough."""
+    counted = dict.fromkeys(("factual_precision", "hallucination_rate", "factual_recall", "score"), 0.5)
+    rows = [
+        {"id": f"d{n}", "prompt": f"Patient: I am {n}.", "answers": [counted | {"text": f"Aged {n % 7}."}]}
+        for n in range(20)
+    ]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (desk.root / "ranked.jsonl").write_text(text, encoding="utf-8")
+    return desk.call(desk.words(line)) == 0
+
+
 def ward_serves(desk: Desk, line: str) -> bool:
     """The ward answers on its socket."""
     return desk.start(desk.words(line), desk.ward_answers)
@@ -356,6 +368,7 @@ RECIPES: dict[str, Recipe] = {
     "intraward-simulate report": passes,
     "intraward-simulate score": passes,
     "intraward-simulate critique": passes,
+    "intraward-simulate faithfulness": correlates,
     "intraward-simulate notes": passes,
     "intraward-simulate attack gauge": attacks,
     "intraward-simulate attack one-run": attacks,
