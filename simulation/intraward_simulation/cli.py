@@ -138,6 +138,19 @@ def critique_command(
     show(critique_file(answers, shaping), as_json=True, text="")
 
 
+@app.command(name="faithfulness")
+def faithfulness_command(
+    rated: Annotated[Path, typer.Argument(help="ranked.jsonl of mts_summary_ratings.")],
+) -> None:
+    """Hold the metrics of suite faithfulness against people who counted facts; prints figures as JSON.
+
+    Example: intraward-simulate faithfulness DIR/mts_summary_ratings/ranked.jsonl
+    """
+    from intraward_simulation.faithfulness import validate
+
+    show(validate(rated), as_json=True, text="")
+
+
 @app.command(name="notes")
 def notes_command(
     output: Annotated[Path, typer.Option("--output", help="Where the gold rows go (JSONL).")],
