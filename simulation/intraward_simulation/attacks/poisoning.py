@@ -64,7 +64,7 @@ SHAPE = Mechanism(
     sample_rate=0.15,
     noise_multiplier=1.0,
     max_grad_norm=1.0,
-    steps=6,
+    steps=8,
     nominal_batch=22,
     max_records_per_unit=4,
 )
