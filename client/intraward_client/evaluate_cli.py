@@ -124,6 +124,9 @@ def figure(
     max_error: Annotated[
         float, typer.Option(min=0.01, max=0.5, help="A value less certain than this (95 %) is not told.")
     ] = 0.1,
+    first: Annotated[
+        bool, typer.Option("--first", help="Although no program was charged yet; it fixes the budget gate.")
+    ] = False,
     max_prompt_tokens: PromptTokens = 512,
     max_new_tokens: NewTokens = 256,
     home: Home = Path("site"),
@@ -148,7 +151,7 @@ def figure(
     public = SigningKey.load(site.signing_key).public
     named = (name, source.adapter, source.against, epsilon, max_error)
     terms = make_terms(policy, public, *named, datetime.now(UTC))
-    made, path = release_figure(site, terms, source.read)
+    made, path = release_figure(site, terms, source.read, first=first)
     cost = events_to_epsilon([terms.mechanism], policy.privacy.delta)
     value: dict[str, Any] = {"file": str(path), "value": made.value, "epsilon": cost, "name": name.value}
     said = f"{made.value:.3f}" if made.value is not None else "not told, it would be too uncertain"

@@ -131,13 +131,17 @@ def make_terms(
     )
 
 
-def release_figure(home: SiteHome, terms: FigureTerms, read: Callable[[], Shares]) -> tuple[Figure, Path]:
+def release_figure(
+    home: SiteHome, terms: FigureTerms, read: Callable[[], Shares], *, first: bool = False
+) -> tuple[Figure, Path]:
     """Charge a figure, compute it, and leave the signed file in the site's folder.
 
     Args:
         home: the site; its ward must be stopped, because the ledger has one writer.
         terms: as ``make_terms``.
         read: reads the patients' shares; called once, after the charge is on disk.
+        first: let it be the first charge of the ledger, which fixes how the gate counts for ever
+            (``intraward_shared.gate``): a program that comes later then fits less often.
 
     Raises:
         PlanRefused, ConfigError, LedgerError: nothing was charged, no row was read.
@@ -147,6 +151,14 @@ def release_figure(home: SiteHome, terms: FigureTerms, read: Callable[[], Shares
     check_member(home, key.public)
     with closing(open_ledger(home, policy, key)) as ledger:
         _settle(home, ledger, key)
+        if not (first or ledger.charges()):
+            raise ConfigError(
+                "--first",
+                "",
+                "is missing: nothing was charged yet, and what is charged first fixes how the budget gate "
+                "counts for ever",
+                remedy="let the first program's schedule be charged before, or add --first knowingly",
+            )
         _check_allowance(policy, ledger, terms)
         Budget(ledger, policy.privacy.lifetime_epsilon, policy.privacy.delta).admit(terms)
         entry = ledger.reserve(terms)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.client.conftest import HOSPITAL
 
 import intraward_client.figures as figures_module
 from intraward_client.config import load_policy
-from intraward_client.figures import make_terms, noise_for, patient_sums, release_figure
+from intraward_client.figures import make_terms, noise_for, patient_sums
 from intraward_client.home import SiteHome
 from intraward_client.participation import pause
 from intraward_client.site_ledger import open_ledger
@@ -37,6 +38,7 @@ from intraward_shared.ledger_entry import FigureName
 from intraward_shared.privacy import events_to_epsilon
 from intraward_shared.protocol import open_signed
 
+release_figure = partial(figures_module.release_figure, first=True)
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 ALLOWED = {"figures": {"epsilon": 2.0}}
 MANY = {f"u{number:04}": (1.0,) if number % 4 else (0.0, 0.0) for number in range(400)}
@@ -111,6 +113,8 @@ def test_a_site_that_did_not_allow_it_a_paused_one_and_a_spent_one_read_nothing(
     with pytest.raises(ConfigError, match=r"figures\.epsilon"):
         terms_of(home)
     home = make_site(name="allowed", more=ALLOWED)
+    with pytest.raises(ConfigError, match="nothing was charged yet"):
+        figures_module.release_figure(home, terms_of(home), unread)
     entries = len(read_ledger(home.ledger))
     for epsilon in (2.5, 0.5):
         if epsilon == 0.5:

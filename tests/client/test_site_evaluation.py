@@ -248,6 +248,8 @@ def test_a_judged_win_rate_is_released_by_command_once_the_ward_has_stopped(
         code, out = call(*words)
         assert code == 1 and len(read_ledger(home.ledger)) == 1
     code, out = call(*words)
+    assert code == 1 and "nothing was charged yet" in out and len(read_ledger(home.ledger)) == 1
+    code, out = call(*words, "--first")
     assert code == 0 and "not told, it would be too uncertain" in out  # nine patients at most
     (path,) = (home.root / "figures").iterdir()
     made = open_signed(path.read_bytes(), FIGURE_DOMAIN, Figure, HOSPITAL.public)

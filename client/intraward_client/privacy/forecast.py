@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from intraward_client.privacy.budget import fits
 from intraward_client.privacy.planning import most_that_fit, retries_that_fit
 from intraward_shared.gate import Gate, read_book
+from intraward_shared.ledger_chain import charged_for
 from intraward_shared.ledger_entry import Kind, LedgerEntry
 from intraward_shared.protocol import Mechanism
 
@@ -68,9 +69,9 @@ def forecast(entries: Sequence[LedgerEntry], cap: float) -> Forecast:
 
 
 def last_settings(entries: Sequence[LedgerEntry]) -> dict[str, Mechanism]:
-    """The mechanism that each stage was charged last, in the order of first appearance; burns have none."""
+    """What each stage, or figures, were charged last, in the order of first appearance; burns have none."""
     return {
-        slot.stage.value: slot.mechanism
+        charged_for(entry, slot): slot.mechanism
         for entry in entries
         if entry.kind is Kind.RESERVE
         for slot in entry.charges
