@@ -103,7 +103,7 @@ def test_heads_of_sites_serve_the_site_that_disagrees(tmp_path: Path) -> None:
             ("per_site", RewardHeads(head="per_site", members=3, start="zero")),
         ):
             lora = LORA.model_copy(update={"reward": heads})
-            mechanism: Mechanism = SHAPE.model_copy(update={"noise_multiplier": 1.0})
+            mechanism: Mechanism = SHAPE.model_copy(update={"noise_multiplier": 1.0, "steps": 6})
             made = Consortium(base, lora, TRAINING, mechanism, tables, seed)
             state: Any = initial_state(base, lora, Stage.REWARD, seed)
             for number in (1, 2):
