@@ -68,6 +68,10 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     ),
     "per-record gradients by hooks, averaged per patient, clipped once over all that trains together": (
         f"{SENSITIVITY}::test_clipped_sum_is_that_of_single_backward_passes",
+        "client/training/test_site_heads.py"
+        "::test_a_patient_moves_its_own_sites_row_only_and_all_tensors_together_by_the_bound",
+        "client/training/test_site_heads.py"
+        "::test_every_row_that_leaves_is_noised_and_the_bound_of_admission_holds",
         f"{SHAPES}::test_several_criteria_share_one_clip_with_the_body",
         f"{SHAPES}::test_the_bound_holds_in_bfloat16",
     ),
