@@ -13,6 +13,7 @@ from tests.shared.release.consortium import COORDINATOR, Finished, finish, signe
 
 from intraward_server import cli
 from intraward_server.checkpoint import load_state
+from intraward_server.dashboard.view import read_view
 from intraward_server.decisions import decisions
 from intraward_server.home import ServerHome
 from intraward_server.revocations import in_force, rollback
@@ -84,6 +85,10 @@ def test_a_stop_bars_the_release_until_the_same_hospital_keeps_it(
     assert not ServerHome(mine.home).release.exists()
     assert f"decided: beta stop, adapter {adapter[:16]} (flags-rose)" in call("status")[1]
     assert "beta: stop" in call("registry", "show", adapter)[1]
+    shown = {each.name: each.decisions for each in read_view(mine.home, COORDINATOR.public).adapters}
+    assert shown[adapter] == ("beta: stop (flags-rose), 2026-02-01T00:00:00Z",)
+    report = mine.home.parent / "report.html"
+    assert call("dashboard", "--report", report)[0] == 0 and shown[adapter][0] in report.read_text()
     call("decision", write(tmp_path, "alpha", adapter, Verdict.KEEP))  # another hospital's word lifts nothing
     with pytest.raises(ReleaseRefused, match="veto of beta"):
         signed(mine)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from intraward_server.decisions import decisions
 from intraward_server.home import ServerHome
 from intraward_shared.errors import IntrawardError
 from intraward_shared.release import RELEASE_FILE, RESULTS, read_release
@@ -65,6 +66,18 @@ def revoked_adapters(home: ServerHome, public: str, problems: list[str]) -> dict
         problems.append(error.message)
         return {}
     return {each.adapter: f"{each.time}: {each.reason}" for each in listed.revoked}
+
+
+def decided_on(home: ServerHome, public: str, problems: list[str]) -> dict[str, tuple[str, ...]]:
+    """What hospitals decided, by digest of the adapter; a kept file that was changed is a problem."""
+    found: dict[str, tuple[str, ...]] = {}
+    try:
+        for each in decisions(home, public):
+            said = f"{each.site}: {each.verdict.value} ({each.reason.value}), {each.time}"
+            found[each.adapter] = (*found.get(each.adapter, ()), said)
+    except IntrawardError as error:
+        problems.append(error.message)
+    return found
 
 
 def _release(folder: Path, public: str, current: bytes) -> ReleaseView:

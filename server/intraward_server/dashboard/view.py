@@ -16,7 +16,13 @@ from typing import Any
 
 from intraward_server.authority import expiries
 from intraward_server.checkpoint import ProgramState, load_state, read_history
-from intraward_server.dashboard.releases import GateView, ReleaseView, read_releases, revoked_adapters
+from intraward_server.dashboard.releases import (
+    GateView,
+    ReleaseView,
+    decided_on,
+    read_releases,
+    revoked_adapters,
+)
 from intraward_server.home import ServerHome
 from intraward_server.members import read_members
 from intraward_server.plans import Position, positions
@@ -93,7 +99,10 @@ class SiteView:
 
 @dataclass(frozen=True)
 class AdapterView:
-    """A signed adapter; ``roles`` are what it is used as now, ``problem`` why it is not shown."""
+    """A signed adapter; ``roles`` are what it is used as now, ``problem`` why it is not shown.
+
+    ``decisions``: what hospitals decided about it, one line each.
+    """
 
     name: str
     stage: str = ""
@@ -103,6 +112,7 @@ class AdapterView:
     sites: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     revoked: str = ""
+    decisions: tuple[str, ...] = ()
     problem: str = ""
 
 
@@ -269,6 +279,7 @@ def _adapters(
     """Newest first; those of one round in the order of their digests."""
     named = {"policy": state.policy, "reward model": state.reward, "sft policy": state.sft} if state else {}
     revoked = revoked_adapters(home, public, problems)
+    decided = decided_on(home, public, problems)
     found = []
     for path in sorted(home.adapters.glob(f"*/{MANIFEST_FILE}")):
         try:
@@ -286,6 +297,7 @@ def _adapters(
                 sites=tuple(sorted(manifest.ledger_heads)),
                 roles=tuple(role for role, name in named.items() if name == manifest.digest),
                 revoked=revoked.get(manifest.digest, ""),
+                decisions=decided.get(manifest.digest, ()),
             )
         )
     return tuple(sorted(found, key=lambda each: -each.round))
