@@ -122,8 +122,17 @@ def _pairs(home: Path, preferences: Path, as_json: bool) -> None:
         figures,
         as_json=as_json,
         text=f"reward model {figures['accuracy']:.3f} ({low:.3f} to {high:.3f}), "
-        f"longer wins {figures['length_baseline']:.3f}, {_words_alone(figures)}{figures['pairs']} pairs",
+        f"longer wins {figures['length_baseline']:.3f}, {_words_alone(figures)}{_worst_site(figures)}"
+        f"{figures['pairs']} pairs",
     )
+
+
+def _worst_site(figures: Mapping[str, Any]) -> str:
+    """The site that the reward model serves worst, where pairs name sites."""
+    value, mean = figures.get("worst_site_accuracy"), figures.get("mean_site_accuracy")
+    if value is None:
+        return ""
+    return f"worst site {value:.3f} ({figures['worst_site_accuracy_of']}), mean of sites {mean:.3f}, "
 
 
 def _words_alone(figures: Mapping[str, Any]) -> str:

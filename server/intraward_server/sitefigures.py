@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intraward_server.publicdata import Record, numbered_objects
-from intraward_server.statistics import Rate, wilson
+from intraward_server.statistics import grouped_rate
 from intraward_shared.errors import InputError
 from intraward_shared.reward_heads import RewardHeads
 
@@ -58,20 +58,24 @@ def site_figures(
     out: dict[str, Any] = {}
     own = {s: np.array([not named or p.get(SITE) == s for p in pairs], dtype=bool) for s in sorted(cohort)}
     if named:
-        out["by_site"] = {site: _rate(members[rows].mean(1)) for site, rows in own.items()}
+        out["by_site"] = {site: _rate(pairs, rows, members.mean(1)) for site, rows in own.items()}
         out |= _over_sites(out["by_site"], "site_accuracy")
     if heads.per_site:
         out["own_heads"] = {
-            site: _rate(members[rows, heads.member_of(site, cohort)]) for site, rows in own.items()
+            site: _rate(pairs, rows, members[:, sorted(cohort).index(site)]) for site, rows in own.items()
         }
         out |= _over_sites(out["own_heads"], "own_head")
     return out
 
 
-def _rate(differences: NDArray[np.float64]) -> dict[str, Any]:
-    if not len(differences):
+def _rate(
+    pairs: Sequence[Record], rows: NDArray[np.bool_], differences: NDArray[np.float64]
+) -> dict[str, Any]:
+    """Accuracy on those ``rows``, ties half; the interval counts prompts, as everywhere."""
+    if not rows.any():
         return {"pairs": 0, "accuracy": None, "accuracy_interval": None}
-    rate: Rate = wilson(float((np.sign(differences) / 2 + 0.5).sum()), len(differences))
+    won = (np.sign(differences[rows]) / 2 + 0.5).tolist()
+    rate = grouped_rate(won, [pair["prompt"] for pair, kept in zip(pairs, rows, strict=True) if kept])
     return {"pairs": rate.total, "accuracy": rate.value, "accuracy_interval": rate.interval}
 
 

@@ -21,7 +21,8 @@ COHORT = ("alpha", "beta")
 OWN = RewardHeads(head="per_site", members=2)
 MEMBERS = np.array([[1.0, -3.0], [1.0, -0.5], [-1.0, 2.0], [0.0, 4.0]])
 """By pair: alpha's head is right, right, wrong, tied; beta's wrong, wrong, right, right."""
-SITED = [{"site": site} for site in ("alpha", "alpha", "beta", "beta")]
+PAIRS = [{"prompt": f"w{n}"} for n in range(4)]
+SITED = [pair | {"site": site} for pair, site in zip(PAIRS, ("alpha", "alpha", "beta", "beta"), strict=True)]
 GATE = b"""
 [[gates]]
 name = "worst-site"
@@ -41,11 +42,18 @@ def test_figures_by_hand_and_the_worst_site_by_name() -> None:
     assert found["mean_site_accuracy"] == 0.75 and found["mean_own_head"] == 1.0
 
 
+def test_intervals_count_prompts_and_not_pairs() -> None:
+    alike = [pair | {"prompt": "w0"} for pair in SITED]
+    one, other = (site_figures(pairs, MEMBERS, OWN, COHORT)["by_site"]["beta"] for pairs in (SITED, alike))
+    assert one["accuracy"] == other["accuracy"] == 1.0
+    assert other["accuracy_interval"][0] < one["accuracy_interval"][0]
+
+
 def test_without_sites_of_pairs_every_head_is_measured_on_all_and_a_shared_one_has_no_sites() -> None:
-    found = site_figures([{}] * 4, MEMBERS, OWN, COHORT)
+    found = site_figures(PAIRS, MEMBERS, OWN, COHORT)
     assert [found["own_heads"][site]["accuracy"] for site in COHORT] == [0.625, 0.5]
     assert found["worst_own_head_of"] == "beta" and "worst_site_accuracy" not in found
-    assert site_figures([{}] * 4, MEMBERS, RewardHeads(members=2), COHORT) == {}
+    assert site_figures(PAIRS, MEMBERS, RewardHeads(members=2), COHORT) == {}
     shared = site_figures(SITED, MEMBERS, RewardHeads(members=2), COHORT)
     assert shared["worst_site_accuracy"] == 0.5 and "own_heads" not in shared
 
