@@ -15,13 +15,13 @@ app = typer.Typer()
 
 @app.command()
 def follow(
-    program: Annotated[Path, typer.Argument(help="The new program; its [program] policy names a release.")],
+    program: Annotated[Path, typer.Argument(help="The new program; its program.policy names a release.")],
     home: Annotated[Path, typer.Option("--home", help="The coordinator's folder.")] = Path("coordinator"),
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for machines.")] = False,
 ) -> None:
     """Put the finished run aside, and begin a further program with a policy that was released.
 
-    Keys, members, adapters and releases stay; without [[sites]] the members take part again.
+    Keys, members, adapters and releases stay; where it names no sites, the members take part again.
 
     Example: intraward-server follow next/program.toml --home /srv/coordinator
     """
