@@ -59,8 +59,10 @@ def evaluates(desk: Desk, line: str) -> bool:
     with closing(Vault.open(home.vault, home.vault_keys)) as vault:
         for number in range(12):
             texts = ("My knee hurts.", f"Rest it, {number} days.", "I do not know.")
-            notes = [seal_note(f"held-{number}", f"P-2{number:03}", text, receipt) for text in texts]
-            add_preference(vault, f"held-{number}", *notes)
+            one, two, three = (
+                seal_note(f"held-{number}", f"P-2{number:03}", text, receipt) for text in texts
+            )
+            add_preference(vault, f"held-{number}", one, two, three)
     short = ["--max-prompt-tokens", "8", "--max-new-tokens", "8"]
     good = desk.call([*desk.words(line.replace(NAMED, str(state.reward))), *short]) == 0
     return good and len(list((home.root / "evaluation").iterdir())) == 1
