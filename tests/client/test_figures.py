@@ -33,7 +33,7 @@ from intraward_shared.figure import (
     figure_mechanism,
     figure_value,
 )
-from intraward_shared.ledger import Kind, read_ledger
+from intraward_shared.ledger import Kind, Ledger, read_ledger
 from intraward_shared.ledger_entry import FigureName
 from intraward_shared.privacy import events_to_epsilon
 from intraward_shared.protocol import open_signed
@@ -168,7 +168,7 @@ def test_a_crash_between_file_and_release_sends_the_same_bytes_and_charges_no_mo
     home: SiteHome = make_site(more=ALLOWED)
     terms = terms_of(home)
     with monkeypatch.context() as patch, pytest.raises(Died):
-        patch.setattr(figures_module.Ledger, "release", lambda *_: (_ for _ in ()).throw(Died))
+        patch.setattr(Ledger, "release", lambda *_: (_ for _ in ()).throw(Died))
         release_figure(home, terms, lambda: MANY)
     written = home.figure(terms.digest).read_bytes()
     release_figure(home, terms_of(home), lambda: MANY)
