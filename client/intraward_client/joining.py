@@ -17,7 +17,7 @@ from cryptography import x509
 from intraward_client.config import SitePolicy, load_policy
 from intraward_client.home import SiteHome
 from intraward_client.releases import take_revocations
-from intraward_shared.config import parse
+from intraward_shared.config import parse, toml_table
 from intraward_shared.durable import write_durably
 from intraward_shared.enrolment import MEMBERSHIP_DOMAIN, Membership, SiteKeys
 from intraward_shared.errors import ConfigError, ContractError, EnrolmentRefused
@@ -171,14 +171,13 @@ def _check_authority(data: bytes, folder: Path, now: datetime) -> None:
 
 
 def _program(data: bytes, folder: Path) -> ProgramConfig:
-    import tomllib
-
     try:
-        return parse(tomllib.loads(data.decode("utf-8")), ProgramConfig, folder / PROGRAM)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
+        table = toml_table(data, folder / PROGRAM)
+    except ConfigError:
         raise EnrolmentRefused(
             f"{folder / PROGRAM}: not valid TOML", remedy="ask the coordinator for a new kit"
         ) from None
+    return parse(table, ProgramConfig, folder / PROGRAM)
 
 
 def _check_membership(home: SiteHome, policy: SitePolicy, data: bytes, folder: Path) -> None:

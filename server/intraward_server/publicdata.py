@@ -85,6 +85,8 @@ def _row(path: Path, number: int, line: bytes, fields: tuple[str, ...]) -> dict[
             raise InputError(
                 path, number, f"field {name!r} is missing or not text", remedy="add it, or drop the line"
             )
+        if not _whole(row[name]):
+            raise InputError(path, number, f"field {name!r} holds half a character", remedy="mend the text")
         if not row[name].strip():
             raise InputError(path, number, f"field {name!r} is empty", remedy="fill it, or drop the line")
     return row
@@ -98,3 +100,12 @@ def encode_records(rows: list[Record]) -> bytes:
 def decode_records(data: bytes) -> list[Record]:
     """Inverse of ``encode_records`` for our own snapshot."""
     return [dict(row) for row in json.loads(data)]
+
+
+def _whole(text: str) -> bool:
+    """Whether a text can be written down; JSON can name one half of a character outside the first plane."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

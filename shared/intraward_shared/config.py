@@ -38,18 +38,30 @@ def load_toml(path: Path | str, model: type[Model]) -> Model:
     """
     path = Path(path)
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
     except FileNotFoundError:
         raise ConfigError(
             path, "", "no such file", remedy="check the path, or make one with the init command"
         ) from None
-    except (OSError, UnicodeDecodeError):
-        raise ConfigError(
-            path, "", "cannot be read as UTF-8 text", remedy="check permissions and encoding"
-        ) from None
+    except OSError:
+        raise ConfigError(path, "", "cannot be read", remedy="check permissions") from None
+    return parse(toml_table(data, path), model, path)
+
+
+def toml_table(data: bytes, source: object) -> dict[str, Any]:
+    """The table in a TOML file's bytes; ``source`` names it in errors.
+
+    Raises:
+        ConfigError: it is not UTF-8, not TOML, or nested deeper than anybody would write it.
+    """
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise ConfigError(source, "", "cannot be read as UTF-8 text", remedy="save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(path, "", f"not valid TOML: {error}", remedy="mend the line named") from None
-    return parse(raw, model, path)
+        raise ConfigError(source, "", f"not valid TOML: {error}", remedy="mend the line named") from None
+    except RecursionError:
+        raise ConfigError(source, "", "not valid TOML: nested too deeply", remedy="mend it") from None
 
 
 def parse(raw: dict[str, Any], model: type[Model], source: Path | str) -> Model:

@@ -9,13 +9,12 @@ another kind fails its gate. Safety can veto: a gate with ``veto`` cannot be mad
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from intraward_shared.config import Strict, parse
+from intraward_shared.config import Strict, parse, toml_table
 from intraward_shared.errors import ConfigError
 from intraward_shared.protocol import Name
 
@@ -142,15 +141,9 @@ def read_gates(data: bytes, place: object) -> Gates:
     Raises:
         ConfigError: names the key.
     """
-    try:
-        raw = tomllib.loads(data[: MAX_GATES_BYTES + 1].decode("utf-8"))
-    except UnicodeDecodeError:
-        raise ConfigError(place, "", "cannot be read as UTF-8 text", remedy="check the encoding") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(place, "", f"not valid TOML: {error}", remedy="mend the line named") from None
     if len(data) > MAX_GATES_BYTES:
         raise ConfigError(place, "", "too long for a gates file", remedy="ask for less")
-    return parse(raw, Gates, str(place))
+    return parse(toml_table(data, place), Gates, str(place))
 
 
 def judge_release(gates: Gates, figures: Mapping[str, Mapping[str, Any]]) -> tuple[GateResult, ...]:

@@ -110,6 +110,7 @@ def _check_program(path: Path, scenario: Scenario) -> ProgramConfig:
         "model": {"path": scenario.run.model},
         "lora": scenario.lora.model_dump(mode="json", exclude_none=True),
         "stages": [dict(stage) for stage in scenario.stages],
+        "aggregation": scenario.aggregation.model_dump(mode="json", exclude_unset=True),
         "evaluation": {"prompts": "prompts"},
     }
     return parse(table, ProgramConfig, path)

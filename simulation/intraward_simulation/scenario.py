@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from intraward_client.config import TrackingTerms
+from intraward_shared.aggregation_terms import AggregationTerms
 from intraward_shared.config import Strict, load_toml
 from intraward_shared.errors import ConfigError
 from intraward_shared.program import GoldTerms
@@ -104,6 +105,7 @@ class Scenario(Strict):
     privacy: SitePrivacy
     lora: LoraSpec
     stages: tuple[dict[str, Any], ...] = Field(min_length=1)
+    aggregation: AggregationTerms = AggregationTerms()
     evaluation: EvaluationTerms = EvaluationTerms()
     tracking: TrackingTerms = TrackingTerms()
     gates: str | None = Field(default=None, description="release gates; the shipped ones if left out")

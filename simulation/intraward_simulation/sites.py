@@ -133,6 +133,7 @@ def program_table(scenario: Scenario, world: World, model: Path, keys: Mapping[s
         "lora": scenario.lora.model_dump(mode="json", exclude_none=True),
         "sites": [{"name": name, "public_key": keys[name]} for name in sorted(keys)],
         "stages": stages,
+        "aggregation": scenario.aggregation.model_dump(mode="json", exclude_unset=True),
         "evaluation": evaluation,
         "release": {} if scenario.gates is None else {"gates": str(Path(scenario.gates).resolve())},
     }

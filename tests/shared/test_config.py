@@ -85,3 +85,11 @@ def test_unknown_keys_come_first_and_all_is_told(tmp_path: Path) -> None:
     assert "privacy.lifetime_epsilon: is missing" in text
     assert "rows.0.step: unknown key; did you mean steps?" in text
     assert refused.value.key == "privacy.lifetime_epsilom" and "spelling" in refused.value.remedy
+
+
+@pytest.mark.parametrize("data", [b"x = " + b"[" * 5000, b"x = \xff", b"x = "])
+def test_what_is_no_toml_is_said(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_bytes(data)
+    with pytest.raises(ConfigError, match=r"policy\.toml"):
+        load_toml(path, Outer)

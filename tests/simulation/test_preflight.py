@@ -50,6 +50,7 @@ def test_shipped_scenarios_are_right(name: str) -> None:
         (lambda t: t["privacy"].update(declared_max_patients=20_000), "mine.toml: privacy.delta"),
         (lambda t: t["stages"][0].update(public="notes"), "mine.toml: stages.0.public"),
         (lambda t: t["run"].update(model="nowhere"), "mine.toml: run.model"),
+        (lambda t: t.update(aggregation={"trim": 1}), "mine.toml: aggregation: trim belongs to"),
         (lambda t: t["hospitals"]["sites"][1].update(case_mix="x"), "hospitals.sites.case_mix"),
         (lambda t: t.update(evaluation={"preferences": "nowhere.jsonl"}), "nowhere.jsonl"),
         (lambda t: (t.pop("hospitals"), t.update(files={"reader": "clinical"})), "--data"),

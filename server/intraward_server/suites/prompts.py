@@ -5,7 +5,6 @@ Prompts here are public. Errors name file and line all the same, never what stan
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -15,7 +14,7 @@ from typing import Annotated, Self, TypeVar
 from pydantic import Field, StringConstraints, model_validator
 
 from intraward_server.publicdata import numbered_objects
-from intraward_shared.config import Strict, parse
+from intraward_shared.config import Strict, parse, toml_table
 from intraward_shared.errors import ConfigError, InputError
 from intraward_shared.protocol import Name
 from intraward_shared.shaping import (
@@ -189,11 +188,7 @@ def read_pack(path: Path | None) -> Pack:
             data = path.read_bytes()
         except OSError:
             raise ConfigError(path, "", "cannot be read", remedy="name a red-team pack (TOML)") from None
-    try:
-        raw = tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(place, "", f"not valid TOML: {type(error).__name__}", remedy="mend it") from None
-    return parse(raw, Pack, str(place))
+    return parse(toml_table(data, place), Pack, str(place))
 
 
 def spread(rows: Sequence[Row], most: int) -> tuple[Row, ...]:
