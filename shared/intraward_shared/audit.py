@@ -282,10 +282,15 @@ def _recomputed(entries: tuple[LedgerEntry, ...], accountants: dict[str, Account
 def _recompute_text(row: dict[str, Any]) -> str:
     cap = f"{row['lifetime_epsilon']:g} at delta {row['delta']:g}"
     head = f"{row['site']}: epsilon {row['epsilon']:.4f} of {cap}"
-    lines = [f"{head}, per {row['unit']}, {row['adjacency']} ({row['epsilon_replace_one']:.4f} replace-one)"]
+    tight = f"{row['epsilon_if_fixed']:.4f} {row['adjacency']}, {row['epsilon_replace_one']:.4f} replace-one"
+    lines = [f"{head}, per {row['unit']}, {row['adjacency']}"]
     if row["epsilon"] > row["epsilon_if_fixed"]:
-        tight = row["epsilon_if_fixed"]
-        lines.append(f"  plans were chosen after results; had they been fixed beforehand: {tight:.4f}")
+        lines.append(
+            "  plans were chosen after results, so the gate's figure stands; by PLD, had they been "
+            f"fixed beforehand: {tight}"
+        )
+    else:
+        lines.append(f"  by PLD: {tight}")
     seconds = row["accountants"]
     for stage in row["stages"]:
         beside = "".join(f", {name} {parts[stage['stage']]:.4f}" for name, parts in seconds.items())
@@ -293,7 +298,7 @@ def _recompute_text(row: dict[str, Any]) -> str:
     lines += [f"  total by {name}: {parts['total']:.4f}" for name, parts in seconds.items()]
     sites = ", ".join(f"{item['sites']}: {item['epsilon']:.4f}" for item in row["several_hospitals"])
     lines += [
-        f"  gate: {row['gate']}, {row['gate_epsilon']:.4f}",
+        f"  what the gate counts ({row['gate']}): {row['gate_epsilon']:.4f}",
         f"  a patient of so many hospitals like this: {sites}",
     ]
     if not row["within_cap"]:

@@ -109,8 +109,7 @@ def _cards(report: AuditReport) -> list[Markup]:
             "Privacy spent, nearest to its cap",
             f"ε {numerals.epsilon(worst.epsilon)}",
             f"of a cap of {numerals.cap(worst.lifetime_epsilon)} per {worst.unit}, {worst.site}",
-            f"δ {numerals.small(worst.delta)}, {adjacency(worst)}; replace-one "
-            f"{numerals.epsilon(worst.epsilon_replace_one)}",
+            f"δ {numerals.small(worst.delta)}, {adjacency(worst)}; {sections.tight(worst)}",
             ("over the cap", "bad") if over else ("within the cap", "good"),
             drawing,
         ),

@@ -203,7 +203,8 @@ def deployment(report: PrivacyReport) -> dict[str, str]:
         "Privacy unit": f"{first.unit}: {first.unit_meaning}",
         "Flavour": f"{first.flavour}, adjacency {first.adjacency}",
         "Parameters": f"epsilon at most {most.epsilon:.4f} ({most.site}) at delta {most.delta:g}; "
-        f"replace-one {most.epsilon_replace_one:.4f}; a patient of all these hospitals "
+        f"by PLD {most.epsilon_if_fixed:.4f}, replace-one {most.epsilon_replace_one:.4f}; a patient of all "
+        "these hospitals "
         f"{report.all_sites_epsilon:.4f} at delta {report.delta:g}",
         "Model": first.trust_model,
         "Mechanism": first.mechanism,

@@ -28,16 +28,19 @@ def spending(report: AuditReport) -> Markup:
         steps = [Step(s.stage, s.epsilon, s.cap, s.outcome == "released") for s in site.spending]
         label = (
             f"{site.site}: epsilon after each of {site.rounds} charged rounds, "
-            f"{numerals.epsilon(certificate.epsilon_if_fixed)} at the end, cap "
-            f"{numerals.cap(certificate.lifetime_epsilon)}"
+            f"{numerals.epsilon(certificate.epsilon_if_fixed)} by PLD at the end, the gate counts "
+            f"{numerals.epsilon(certificate.epsilon)}, cap {numerals.cap(certificate.lifetime_epsilon)}"
         )
-        drawn = charts.steps_chart(label, steps, certificate.lifetime_epsilon)
+        counted = certificate.epsilon if certificate.chosen else None
+        drawn = charts.steps_chart(label, steps, certificate.lifetime_epsilon, counted)
         figures.append(
             tag("figure", tag("h3", site.site), drawn, tag("figcaption", _spent(site, certificate)))
         )
     text = (
         "One bar a charged round, as high as everything charged up to it; its own share is the strong part "
-        "on top. Hollow: charged, and its update never left, or has not yet. A charge is never given back."
+        "on top. Hollow: charged, and its update never left, or has not yet. A charge is never given back. "
+        "Bars are by PLD, as if every round had been fixed beforehand; where rounds were chosen after "
+        "results, a line shows what the gate counts, and that is what is held under the cap."
     )
     return html.section(
         "spending", "What was spent", tag("p", text), tag("div", *figures, class_="two plots")
@@ -53,12 +56,23 @@ def _spent(site: SiteAudit, certificate: PrivacyCertificate) -> str:
     )
 
 
+def tight(certificate: PrivacyCertificate) -> str:
+    """Replace-one in words, beside the figure that it is a neighbour of."""
+    both = numerals.epsilon(certificate.epsilon_replace_one)
+    if not certificate.chosen:
+        return f"replace-one {both}"
+    return (
+        f"counted by the gate; by PLD, had all been fixed beforehand: "
+        f"{numerals.epsilon(certificate.epsilon_if_fixed)}, replace-one {both}"
+    )
+
+
 def figures(report: AuditReport) -> Markup:
     """Epsilon by site and stage, the gate, and a patient of several hospitals."""
     names = sorted({name for site in report.sites for name in site.accountants})
     head: list[Cell] = ["Site and stage", "Events", ("PLD", "n")]
     head += [(name.upper(), "n") for name in names]
-    head += [("Replace-one", "n"), ("Cap", "n"), ("Left", "n"), ("Delta", "n")]
+    head += [("PLD, replace-one", "n"), ("Cap", "n"), ("Left", "n"), ("Delta", "n")]
     rows: list[list[Cell]] = []
     for site, certificate in zip(report.sites, report.certificates, strict=True):
         rows += _stage_rows(site, certificate, names)
@@ -102,7 +116,7 @@ def _stage_rows(site: SiteAudit, certificate: PrivacyCertificate, names: list[st
 
 def _gates(report: AuditReport) -> tuple[list[Cell], list[list[Cell]]]:
     most = max(len(item.several_hospitals) for item in report.certificates)
-    head: list[Cell] = ["Site", "Gate", ("Its figure", "n"), "Within the cap"]
+    head: list[Cell] = ["Site", "Gate", ("What it counts", "n"), "Within the cap"]
     head += [(f"{count} site{'s' if count > 1 else ''}", "n") for count in range(1, most + 1)]
     rows: list[list[Cell]] = [
         [

@@ -69,7 +69,7 @@ class PrivacyCertificate(Strict):
 
     Where plans were chosen after results, ``epsilon`` is the gate's figure, which stays valid then;
     ``epsilon_if_fixed`` is what tight accounting would say had all of them been fixed beforehand, and so
-    are the replace-one figure and those of single stages.
+    are those of single stages and ``epsilon_replace_one``, which never stands beside the gate's figure.
     """
 
     product: str = "intraward"
@@ -104,6 +104,11 @@ class PrivacyCertificate(Strict):
     budget_renewal: str = "never: the cap is for the life of the site"
     policy_changes: int
     limits: tuple[str, ...] = LIMITS
+
+    @property
+    def chosen(self) -> bool:
+        """Whether the gate's figure is above the tight one: something was chosen after results."""
+        return self.epsilon > self.epsilon_if_fixed
 
 
 class PrivacyReport(Strict):

@@ -39,8 +39,8 @@ METRICS = (
 )
 """Path and key in ``evaluation.json``, the Hub's name of the metric, and ours."""
 _PRIVACY_HEAD = (
-    "| hospital | epsilon | replace-one | cap | delta | unit, adjacency |",
-    "|---|---|---|---|---|---|",
+    "| hospital | epsilon, as gated | by PLD | by PLD, replace-one | cap | delta | unit, adjacency |",
+    "|---|---|---|---|---|---|---|",
 )
 DATASET = "held-out data of the coordinator"
 
@@ -152,7 +152,8 @@ def _measured(evaluation: Mapping[str, Any]) -> list[tuple[str, str, float]]:
 
 def _privacy(report: Mapping[str, Any]) -> str:
     rows = [
-        f"| {c['site']} | {c['epsilon']:.2f} | {c['epsilon_replace_one']:.2f} | {c['lifetime_epsilon']:g} "
+        f"| {c['site']} | {c['epsilon']:.2f} | {c['epsilon_if_fixed']:.2f} | {c['epsilon_replace_one']:.2f} "
+        f"| {c['lifetime_epsilon']:g} "
         f"| {c['delta']:g} | {c['unit']}, {c['adjacency']} |"
         for c in report["certificates"]
     ]

@@ -262,15 +262,18 @@ class Step:
     whole: bool = True
 
 
-def steps_chart(label: str, steps: Sequence[Step], limit: float, height: int = 230) -> Markup:
+def steps_chart(
+    label: str, steps: Sequence[Step], limit: float, counted: float | None = None, height: int = 230
+) -> Markup:
     """What was spent after each charged round, against the cap: one bar each, its own share dark on top.
 
     Args:
         label: what a screen reader says.
         steps: in the order of the ledger.
         limit: the cap in force now, drawn to the end.
+        counted: what the gate counts at the end, a line of its own where that is not the last bar.
     """
-    high = max([limit, *(max(step.epsilon, step.limit) for step in steps)])
+    high = max([limit, counted or 0.0, *(max(step.epsilon, step.limit) for step in steps)])
     ticks = svg.nice_ticks(0.0, high)
     right, bottom = CHART_WIDTH - 12, height - BOTTOM
     pitch = (right - LEFT) / max(len(steps), 1)
@@ -288,6 +291,10 @@ def steps_chart(label: str, steps: Sequence[Step], limit: float, height: int = 2
         marks.append(svg.rect(x, at(step.epsilon), wide, at(before) - at(step.epsilon), own))
         before = step.epsilon
     marks += _limits(steps, limit, pitch, right, at)
+    if counted is not None:
+        name = f"the gate counts {numerals.epsilon(counted)}"
+        marks.append(svg.line(LEFT, at(counted), right, at(counted), "level"))
+        marks.append(svg.text(LEFT + 4, at(counted) - 5, name, "s b"))
     marks += _stage_names(steps, pitch, bottom)
     x, y, text = (LEFT + right) / 2, (TOP + bottom) / 2, "nothing is charged yet"
     if steps:

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from intraward_shared import audit
-from intraward_shared.ledger import read_ledger
+from intraward_shared.certificates import certify
+from intraward_shared.ledger import Ledger, read_ledger
 from intraward_shared.ledger_entry import Kind
+from intraward_shared.pages import numerals
 from intraward_shared.protocol import RECEIPT_DOMAIN, sign_value
 from intraward_shared.signing import SigningKey
 
@@ -123,7 +125,7 @@ def test_recompute_prints_epsilon_with_its_meaning(call: Any, spent_file: Path) 
         "add_remove",
         "replace-one",
         "reward:",
-        "gate:",
+        "what the gate counts (filter):",
     ):
         assert part in text
     assert code == 0
@@ -131,6 +133,28 @@ def test_recompute_prints_epsilon_with_its_meaning(call: Any, spent_file: Path) 
     value = json.loads(out)
     assert code == 0 and value["agrees_and_within_cap"] and "accountants_differ_by" not in value
     assert value["ledgers"][0]["epsilon"] == pytest.approx(3.0, abs=1.0)
+
+
+def test_replace_one_stands_beside_pld_and_never_beside_what_the_gate_counts(
+    call: Any, ledger: Ledger, tmp_path: Path, round_of: Any, mechanism_of: Any
+) -> None:
+    for number in (1, 2):
+        ledger.reserve(round_of(number, mechanism_of(100)))
+    value = certify(ledger.entries)
+    assert value.chosen and value.epsilon_if_fixed < value.epsilon_replace_one
+    ledger.close()
+    _, out, _ = call("recompute", tmp_path / "ledger.jsonl")
+    first, second = " ".join(out.split()).split(" plans were chosen after results")
+    assert f"epsilon {value.epsilon:.4f} of 8" in first and "replace-one" not in first
+    assert f"{value.epsilon_if_fixed:.4f} add_remove, {value.epsilon_replace_one:.4f} replace-one" in second
+    assert f"what the gate counts (filter): {value.gate_epsilon:.4f}" in second
+    page = tmp_path / "page.html"
+    assert call("report", tmp_path / "ledger.jsonl", "--out", page)[0] == 0
+    tight, gated = numerals.epsilon(value.epsilon_if_fixed), numerals.epsilon(value.epsilon)
+    assert (
+        f"beforehand: {tight}, replace-one {numerals.epsilon(value.epsilon_replace_one)}" in page.read_text()
+    )
+    assert f"the gate counts {gated}</text>" in page.read_text()  # a line over the bars, which end lower
 
 
 def test_recompute_holds_a_second_accountant_beside_its_own(
