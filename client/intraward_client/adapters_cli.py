@@ -14,7 +14,7 @@ from intraward_client.installed import Installed, check_release, find, shelf
 from intraward_client.installed import install as take_in
 from intraward_client.installed import rollback as go_back
 from intraward_client.releases import read_list, take_revocations
-from intraward_shared.command import show
+from intraward_shared.command import finite, show
 from intraward_shared.signed_adapter import AdapterManifest
 
 app = typer.Typer(
@@ -92,7 +92,9 @@ def try_prompt(
     max_new_tokens: Annotated[
         int, typer.Option(min=1, max=4096, help="Most tokens of the answer (at most half the context).")
     ] = 256,
-    temperature: Annotated[float, typer.Option(min=0, max=2, help="0: the likeliest tokens.")] = 0.0,
+    temperature: Annotated[
+        float, typer.Option(min=0, max=2, callback=finite, help="0: the likeliest tokens.")
+    ] = 0.0,
     home: Home = Path("site"),
     as_json: Json = False,
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from intraward_client.drawing import check_format
 from intraward_client.home import SiteHome
 from intraward_client.progress import bar
 from intraward_client.site_ledger import read_site
-from intraward_shared.command import show
+from intraward_shared.command import finite, show
 from intraward_shared.config import load_toml
 from intraward_shared.errors import ConfigError, IntrawardError, LedgerError
 from intraward_shared.ledger_chain import VerifiedLedger, policy_entry
@@ -74,9 +73,12 @@ def budget(
 def plan(
     program: Annotated[Path, typer.Argument(help="program.toml, as a coordinator proposes it.")],
     epsilon: Annotated[
-        float | None, typer.Option(help="Find the least noise at which all charged stages cost so much.")
+        float | None,
+        typer.Option(callback=finite, help="Find the least noise at which all charged stages cost so much."),
     ] = None,
-    delta: Annotated[float, typer.Option(help="Lifetime delta; with --home the site's own.")] = DELTA,
+    delta: Annotated[
+        float, typer.Option(callback=finite, help="Lifetime delta; with --home the site's own.")
+    ] = DELTA,
     home: Annotated[
         Path | None, typer.Option("--home", help="A site's folder: would it take this program?")
     ] = None,
@@ -135,7 +137,7 @@ def _lock_lines(refused: IntrawardError | None) -> list[str]:
 
 
 def _delta(delta: float) -> float:
-    if not (math.isfinite(delta) and 0 < delta <= DELTA):
+    if not 0 < delta <= DELTA:
         raise ConfigError(
             "--delta", "", "is not between 0 and 1e-5", remedy="give a delta that a site's policy may have"
         )

@@ -15,7 +15,7 @@ import typer
 
 from intraward_client.config import load_policy
 from intraward_client.home import SiteHome
-from intraward_shared.command import show
+from intraward_shared.command import finite, show
 from intraward_shared.ledger_entry import FigureName
 
 app = typer.Typer()
@@ -118,11 +118,14 @@ def drift(
 @app.command()
 def figure(
     name: Annotated[FigureName, typer.Argument(help="Which figure.")],
-    epsilon: Annotated[float, typer.Option(min=0.001, max=10, help="What it may cost.")],
+    epsilon: Annotated[float, typer.Option(min=0.001, max=10, callback=finite, help="What it may cost.")],
     adapter: Adapter = None,
     against: Against = None,
     max_error: Annotated[
-        float, typer.Option(min=0.01, max=0.5, help="A value less certain than this (95 %) is not told.")
+        float,
+        typer.Option(
+            min=0.01, max=0.5, callback=finite, help="A value less certain than this (95 %) is not told."
+        ),
     ] = 0.1,
     first: Annotated[
         bool, typer.Option("--first", help="Although no program was charged yet; it fixes the budget gate.")

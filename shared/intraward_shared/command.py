@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import signal
 import sys
 import traceback
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import typer
@@ -22,6 +23,8 @@ from intraward_shared.errors import IntrawardError
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 out = Console(highlight=False, soft_wrap=True)
+
+Number = TypeVar("Number", bound=float | list[float] | None)
 
 
 def run(app: typer.Typer) -> None:
@@ -75,6 +78,18 @@ def show(value: Mapping[str, Any], *, as_json: bool, text: str) -> None:
         sys.stdout.flush()
     else:
         out.print(text)
+
+
+def finite(value: Number) -> Number:
+    """Callback of every option that is a float: ``min`` and ``max`` let NaN through.
+
+    Raises:
+        click.BadParameter: a number is not finite; exit code 2.
+    """
+    given = value if isinstance(value, list) else [value]
+    if not all(math.isfinite(each) for each in given if each is not None):
+        raise click.BadParameter("is not a finite number")
+    return value
 
 
 def _plain(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from intraward_shared.attack_results import AttackFigure, AttackResult
-from intraward_shared.command import err, show
+from intraward_shared.command import err, finite, show
 from intraward_shared.errors import ConfigError
 from intraward_simulation.progress import show_progress
 
@@ -27,7 +27,7 @@ app = typer.Typer(
 
 Epsilon = Annotated[
     list[float] | None,
-    typer.Option("--epsilon", min=0.1, max=8.0, help="Claim to attack; repeat for several."),
+    typer.Option("--epsilon", min=0.1, max=8.0, callback=finite, help="Claim to attack; repeat for several."),
 ]
 Seed = Annotated[
     list[int] | None, typer.Option("--seed", min=0, max=2**32 - 1, help="Of one run; repeat for several.")

@@ -1,4 +1,4 @@
-"""Every ``--help`` of the four commands shows each word of its source, brackets too, and an example."""
+"""Every ``--help`` of the four commands shows each word of its source; every number asked is finite."""
 
 from __future__ import annotations
 
@@ -59,6 +59,21 @@ def test_help_loses_no_word_and_has_an_example(
     texts = [command.help or "", *(getattr(parameter, "help", None) or "" for parameter in command.params)]
     assert words_of(" ".join(texts)) <= words_of(told.output)
     assert f"Example: {' '.join(words)}" in " ".join(told.output.split())
+
+
+def test_no_option_takes_a_number_that_is_not_finite() -> None:
+    """``min`` and ``max`` let NaN through, so each option that is a float has ``finite`` as its callback."""
+    asked = []
+    for words, command in every_command():
+        context = click.Context(command)
+        for option in command.params:
+            if not isinstance(option.type, click.types.FloatParamType):
+                continue
+            asked.append((*words, option.name))
+            for text in ("nan", "inf", "-inf"):
+                with pytest.raises(click.BadParameter):
+                    option.process_value(context, [text] if option.multiple else text)
+    assert ("intraward-client", "figure", "max_error") in asked and len(asked) >= 10
 
 
 def test_bracketed_keys_are_shown(shown: CliRunner) -> None:

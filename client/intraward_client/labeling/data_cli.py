@@ -10,7 +10,7 @@ import typer
 
 from intraward_client.config import load_policy
 from intraward_client.home import SiteHome
-from intraward_shared.command import show
+from intraward_shared.command import finite, show
 
 app = typer.Typer()
 
@@ -35,7 +35,9 @@ def prepare(
     ] = None,
     max_prompt_tokens: Annotated[int, typer.Option(min=1, help="Of a prompt, its last ones.")] = 512,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Of an answer.")] = 256,
-    temperature: Annotated[float, typer.Option(min=0.01, max=10, help="Of the sampling.")] = 1.0,
+    temperature: Annotated[
+        float, typer.Option(min=0.01, max=10, callback=finite, help="Of the sampling.")
+    ] = 1.0,
     home: Home = Path("site"),
     as_json: Json = False,
 ) -> None:
