@@ -13,8 +13,9 @@ from intraward_client.home import SiteHome
 from intraward_client.installed import Installed, check_release, find, shelf
 from intraward_client.installed import install as take_in
 from intraward_client.installed import rollback as go_back
-from intraward_client.releases import read_list, take_revocations
+from intraward_client.releases import take_revocations
 from intraward_shared.command import finite, show
+from intraward_shared.revocation import read_list
 from intraward_shared.signed_adapter import AdapterManifest
 
 app = typer.Typer(

@@ -12,7 +12,7 @@ from intraward_client.config import SitePolicy
 from intraward_client.home import SiteHome
 from intraward_shared.audit_release import verify_release
 from intraward_shared.durable import write_durably
-from intraward_shared.errors import ConfigError, ReleaseRefused
+from intraward_shared.errors import ReleaseRefused
 from intraward_shared.ledger_chain import read_ledger
 from intraward_shared.lineage import check_paid
 from intraward_shared.release import ADAPTER, RELEASE_FILE, REVOKED, read_release
@@ -49,18 +49,6 @@ def take_revocations(home: SiteHome, public: str, data: bytes, place: object) ->
         f"{place}: is not the list that this site has seen before, and not a longer one",
         remedy="ask the coordinator why there are two; the list of before stays in force",
     )
-
-
-def read_list(path: Path) -> bytes:
-    """Bytes of a list that somebody brought.
-
-    Raises:
-        ConfigError: the file cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except OSError:
-        raise ConfigError(path, "", "cannot be read", remedy="give the coordinator's revoked.json") from None
 
 
 def is_bundle(folder: Path) -> bool:

@@ -205,17 +205,21 @@ def bundle(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A release bundle, with release.json.")],
     public_key: Annotated[str, typer.Option(metavar="HEX", help="Public key of the coordinator.")],
     site_key: SiteKeys = None,
+    revoked: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The coordinator's newest list, revoked.json.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Verify a release bundle alone: signatures, digests, lineage, ledgers, epsilon, and every gate anew.
 
-    Without --site-key the hospitals' keys are the coordinator's word.
+    Without --site-key the hospitals' keys are the coordinator's word; without --revoked the list of revoked
+    adapters is as old as the bundle.
 
     Example: intraward-audit bundle releases/1 --public-key 3b6a27bc...
     """
     _check_key("--public-key", public_key)
     keys = _site_keys(site_key or [])
-    found = verify_release(folder, public_key, keys)
+    found = verify_release(folder, public_key, keys, revoked)
     show(release_table(found, keys), as_json=as_json, text=release_text(found, keys))
 
 

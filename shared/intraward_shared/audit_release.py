@@ -11,7 +11,7 @@ Rules 7 and 9 of DESIGN.md. The coordinator runs the same checks before it signs
 5. Every round's signed plan is there, fits adapter and ledger, and names these gates: they were fixed before.
    (The gates of an earlier run's rounds are those of its own release.)
 6. Every receipt is signed and held by its ledger, and each round on the way has one.
-7. Neither the adapter nor an ancestor is revoked.
+7. Neither the adapter nor an ancestor is revoked, by the bundle's list or by a newer one that continues it.
 8. The privacy report is what ledgers and attack results say, epsilon recomputed.
 9. Evaluation is of this run and adapter; every gate, judged anew, passes, and says what the bundle says.
 10. The card is what evaluation, report and gates say.
@@ -58,7 +58,7 @@ from intraward_shared.release import (
 )
 from intraward_shared.release_card import release_card
 from intraward_shared.release_gates import GateResult, judge_release, read_gates
-from intraward_shared.revocation import read_revocations
+from intraward_shared.revocation import RevocationList, newer_list, read_list, read_revocations
 from intraward_shared.signed_adapter import MANIFEST_FILE, AdapterManifest, open_manifest, tensors_of
 from intraward_shared.signing import digest
 
@@ -77,28 +77,33 @@ class VerifiedRelease:
     tensors: int
 
 
-def verify_release(folder: Path, public: str, site_keys: Mapping[str, str] | None = None) -> VerifiedRelease:
+def verify_release(
+    folder: Path, public: str, site_keys: Mapping[str, str] | None = None, revoked: Path | None = None
+) -> VerifiedRelease:
     """Run every check on a bundle.
 
     Args:
         folder: the bundle.
         public: public key (hex) of the coordinator.
         site_keys: public key by site, where they are known from elsewhere.
+        revoked: a newer list of revoked adapters than the bundle's.
 
     Raises:
         IntrawardError: the first check that fails; names it and the file.
     """
-    return verify_bundle(open_bundle(folder, public), public, site_keys or {})
+    return verify_bundle(open_bundle(folder, public), public, site_keys or {}, revoked)
 
 
-def verify_bundle(bundle: Bundle, public: str, site_keys: Mapping[str, str]) -> VerifiedRelease:
+def verify_bundle(
+    bundle: Bundle, public: str, site_keys: Mapping[str, str], revoked: Path | None = None
+) -> VerifiedRelease:
     """Checks 2 to 10 on a bundle whose signature and digests are right; as ``verify_release``."""
     tensors = _adapter(bundle, public)
     manifests = _lineage(bundle, public)
     ledgers = _ledgers(bundle, manifests, site_keys)
     _plans(bundle, public, manifests, ledgers)
     _receipts(bundle, public, manifests, ledgers)
-    read_revocations(_file(bundle, REVOKED), public, REVOKED).refuse(manifests)
+    _revocations(bundle, public, revoked).refuse(manifests)
     report, attacks = _privacy(bundle, ledgers)
     evaluation = _evaluation(bundle)
     gates = judge_bundle(bundle.files, evaluation, report, attacks)
@@ -285,6 +290,14 @@ def _receipts(
         for site, head in manifest.ledger_heads.items():
             if (site, *head) not in heads:
                 raise _refuse(6, f"receipt of {site} for round {manifest.round}: missing")
+
+
+def _revocations(bundle: Bundle, public: str, newer: Path | None) -> RevocationList:
+    """The bundle's list, or the newer one that was brought."""
+    own = read_revocations(_file(bundle, REVOKED), public, REVOKED)
+    if newer is None:
+        return own
+    return newer_list(own, read_revocations(read_list(newer), public, newer), newer)
 
 
 def _privacy(

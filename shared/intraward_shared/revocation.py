@@ -7,12 +7,13 @@ takes no shorter or other one in its place, so nobody can bring a revoked adapte
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from intraward_shared.config import Strict
-from intraward_shared.errors import ContractError, ReleaseRefused
+from intraward_shared.errors import ConfigError, ContractError, ReleaseRefused
 from intraward_shared.protocol import Digest, open_signed
 
 REVOCATION_DOMAIN = "intraward/revocations/v1"
@@ -60,6 +61,37 @@ class RevocationList(Strict):
                     f"adapter {each.adapter[:16]} was revoked on {each.time}: {each.reason}",
                     remedy="do not use it or what descends from it; ask the coordinator for a newer release",
                 )
+
+
+def newer_list(bundled: RevocationList, given: RevocationList, place: object) -> RevocationList:
+    """The list that somebody brought in place of a bundle's own: as long as that one, or longer.
+
+    Raises:
+        ReleaseRefused: it is older, or another list; ``place`` names it.
+    """
+    if given.continues(bundled):
+        return given
+    if bundled.continues(given):
+        raise ReleaseRefused(
+            f"{place}: is older than the list of revoked adapters in the bundle",
+            remedy="leave it out, or ask the coordinator for its newest revoked.json",
+        )
+    raise ReleaseRefused(
+        f"{place}: is not the list of revoked adapters that the bundle holds, and not a longer one",
+        remedy="ask the coordinator why there are two; use neither the list nor the bundle until then",
+    )
+
+
+def read_list(path: Path) -> bytes:
+    """Bytes of a list that somebody brought.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise ConfigError(path, "", "cannot be read", remedy="give the coordinator's revoked.json") from None
 
 
 def read_revocations(data: bytes, public: str, place: object) -> RevocationList:

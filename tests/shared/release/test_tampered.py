@@ -317,6 +317,40 @@ def test_a_hospitals_key_that_was_pinned_counts(bundle: Path, call: Any) -> None
     assert call(bundle)[0] == 2
 
 
+def test_a_newer_list_of_revoked_adapters_counts(bundle: Path, call: Any, tmp_path: Path) -> None:
+    made = open_bundle(bundle, COORDINATOR.public)
+    names = [name.removesuffix(".json") for name, _ in made.under("lineage/")]
+    ancestor = next(name for name in names if name != made.release.adapter)
+
+    def listed(*adapters: str, key: SigningKey = COORDINATOR) -> Path:
+        time = "2026-03-01T12:00:00Z"
+        entries = tuple(Revoked(adapter=each, time=time, reason="unsafe") for each in adapters)
+        data = sign_value(RevocationList(revoked=entries), REVOCATION_DOMAIN, key)
+        (tmp_path / "revoked.json").write_bytes(data)
+        return tmp_path / "revoked.json"
+
+    def tried(path: Path) -> tuple[int, str]:
+        code, _, err = call(bundle, "--public-key", COORDINATOR.public, "--revoked", path)
+        return code, err
+
+    assert tried(listed("0" * 64)) == (0, "")
+    for each in (made.release.adapter, ancestor):
+        code, err = tried(listed("0" * 64, each))
+        assert code == 1 and f"adapter {each[:16]} was revoked on 2026-03-01" in err
+    code, err = tried(listed(key=STRANGER))
+    assert code == 1 and "trusted" in err and "revoked.json" in err
+    assert "cannot be read" in tried(tmp_path / "none.json")[1]
+    longer = sign_value(
+        RevocationList(revoked=(Revoked(adapter="1" * 64, time="2026-03-01T12:00:00Z", reason="x"),)),
+        REVOCATION_DOMAIN,
+        COORDINATOR,
+    )
+    (bundle / "revoked.json").write_bytes(longer)
+    resign(bundle)
+    assert "is older than the list" in tried(listed())[1]
+    assert "is not the list of revoked adapters" in tried(listed("0" * 64))[1]
+
+
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     def run(*arguments: object) -> tuple[int, str, str]:
