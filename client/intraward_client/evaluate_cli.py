@@ -6,17 +6,22 @@ The first two show figures of private data to whoever may run them: it takes the
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from intraward_client.config import load_policy
 from intraward_client.home import SiteHome
-from intraward_shared.command import finite, show
+from intraward_shared.command import err, finite, show
+from intraward_shared.errors import ConfigError
 from intraward_shared.ledger_entry import FigureName
+
+if TYPE_CHECKING:
+    from intraward_client.figures import Price
 
 app = typer.Typer()
 
@@ -130,6 +135,7 @@ def figure(
     first: Annotated[
         bool, typer.Option("--first", help="Although no program was charged yet; it fixes the budget gate.")
     ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Charge it without asking.")] = False,
     max_prompt_tokens: PromptTokens = 512,
     max_new_tokens: NewTokens = 256,
     home: Home = Path("site"),
@@ -137,7 +143,8 @@ def figure(
 ) -> None:
     """Release one noised figure for the coordinator: charged to the ledger first, bounded by the policy.
 
-    The policy's figures.epsilon must allow it, and the ward must be stopped. It cannot be undone.
+    The policy's figures.epsilon must allow it, and the ward must be stopped. It cannot be undone: you are
+    told what is left before and after, and asked.
 
     Example: intraward-client figure judged-win-rate --epsilon 0.5 --against 3fa2b1c09d77 --home site
     """
@@ -154,13 +161,43 @@ def figure(
     public = SigningKey.load(site.signing_key).public
     named = (name, source.adapter, source.against, epsilon, max_error)
     terms = make_terms(policy, public, *named, datetime.now(UTC))
-    made, path = release_figure(site, terms, source.read, first=first)
+    made, path = release_figure(
+        site, terms, source.read, agree=lambda price: _agree(price, yes=yes), first=first
+    )
     cost = events_to_epsilon([terms.mechanism], policy.privacy.delta)
     value: dict[str, Any] = {"file": str(path), "value": made.value, "epsilon": cost, "name": name.value}
     said = f"{made.value:.3f}" if made.value is not None else "not told, it would be too uncertain"
     text = f"{name.value}: {said}; charged epsilon {cost:.3f}, ledger entry {made.entry.sequence}\n"
     text += f"give the coordinator this file: {path}"
     show(value | {"ledger_sequence": made.entry.sequence}, as_json=as_json, text=text)
+
+
+def _agree(price: Price, *, yes: bool) -> None:
+    """Say what it costs; go on after a yes only.
+
+    Raises:
+        ConfigError: there is nobody to ask, and no ``--yes``. typer.Exit: a no.
+    """
+    (allowed, spent), (before, after) = price.figures, price.left
+    lines = [
+        f"it costs epsilon {price.epsilon:.3f} alone; of figures.epsilon {allowed:g}, {spent:.3f} is spent",
+        f"left under the lifetime cap, as the gate counts: {before:.3f} before, {after:.3f} after",
+    ]
+    if price.turns:
+        lines.append(
+            "  from now on the gate counts by its filter, everything so far included, and so for ever"
+        )
+    lines.append(f"a value can be told from about {price.patients} patients on; with fewer it is charged too")
+    err.print("\n".join(lines))
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            "--yes", "", "is missing, and nobody is there to ask", remedy="add --yes to charge it"
+        )
+    if not typer.confirm("charge it?", err=True):
+        err.print("nothing was charged")
+        raise typer.Exit(1)
 
 
 def _line(words: str, told: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ import math
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import numpy as np
 from intraward_client.config import SitePolicy, load_policy
 from intraward_client.home import SiteHome
 from intraward_client.participation import check_member
-from intraward_client.privacy.budget import Budget
+from intraward_client.privacy.budget import Budget, prv_epsilon
 from intraward_client.privacy.noise import NoiseSource
 from intraward_client.privacy.week import check_week
 from intraward_client.site_ledger import open_ledger
@@ -34,9 +35,11 @@ from intraward_shared.figure import (
     FIGURE_DOMAIN,
     Figure,
     FigureTerms,
+    fewest_patients,
     figure_mechanism,
     figure_value,
 )
+from intraward_shared.gate import read_book
 from intraward_shared.ledger import Ledger, LedgerEntry
 from intraward_shared.ledger_entry import FigureName, Kind
 from intraward_shared.privacy import events_to_epsilon
@@ -48,6 +51,26 @@ Shares = Mapping[str, Sequence[float]]
 _GRID = 1000.0
 """Noise multipliers are whole thousandths."""
 _MOST_NOISE = 1000.0
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a person should know before a figure is charged; nothing of it depends on a row.
+
+    Attributes:
+        epsilon: of this figure by itself.
+        left: under the lifetime cap, as the gate counts, before and after.
+        turns: it is the first charge by somebody who may have seen results, so that from now on the gate
+            counts by its filter, everything so far included.
+        figures: what all figures may cost together, and what those before have cost.
+        patients: from about so many on a value can be told.
+    """
+
+    epsilon: float
+    left: tuple[float, float]
+    turns: bool
+    figures: tuple[float, float]
+    patients: int
 
 
 def patient_sums(shares: Shares, records: int) -> tuple[float, float]:
@@ -132,7 +155,12 @@ def make_terms(
 
 
 def release_figure(
-    home: SiteHome, terms: FigureTerms, read: Callable[[], Shares], *, first: bool = False
+    home: SiteHome,
+    terms: FigureTerms,
+    read: Callable[[], Shares],
+    *,
+    agree: Callable[[Price], None],
+    first: bool = False,
 ) -> tuple[Figure, Path]:
     """Charge a figure, compute it, and leave the signed file in the site's folder.
 
@@ -140,11 +168,12 @@ def release_figure(
         home: the site; its ward must be stopped, because the ledger has one writer.
         terms: as ``make_terms``.
         read: reads the patients' shares; called once, after the charge is on disk.
+        agree: told what it costs once everything allows it; raises where a person does not want it.
         first: let it be the first charge of the ledger, which fixes how the gate counts for ever
             (``intraward_shared.gate``): a program that comes later then fits less often.
 
     Raises:
-        PlanRefused, ConfigError, LedgerError: nothing was charged, no row was read.
+        PlanRefused, ConfigError, LedgerError, or what ``agree`` raises: nothing was charged, nothing read.
         TrainingAborted: something failed after the charge, which stays.
     """
     policy, key = load_policy(home.policy), SigningKey.load(home.signing_key)
@@ -161,6 +190,7 @@ def release_figure(
             )
         _check_allowance(policy, ledger, terms)
         Budget(ledger, policy.privacy.lifetime_epsilon, policy.privacy.delta).admit(terms)
+        agree(_price(policy, ledger, terms))
         entry = ledger.reserve(terms)
         try:
             figure = Figure(terms=terms, entry=entry, value=_noised(entry, terms, read()))
@@ -197,12 +227,28 @@ def _settle(home: SiteHome, ledger: Ledger, key: SigningKey) -> None:
         ledger.abort_dead_attempt(plan)
 
 
+def _price(policy: SitePolicy, ledger: Ledger, terms: FigureTerms) -> Price:
+    delta, cap = policy.privacy.delta, policy.privacy.lifetime_epsilon
+    book = read_book(ledger.entries)
+    after = book.with_plan(*ledger.pending_charges(terms))
+    return Price(
+        epsilon=events_to_epsilon([terms.mechanism], delta),
+        left=(cap - book.figure(prv_epsilon), cap - after.figure(prv_epsilon)),
+        turns=not book.chosen,
+        figures=(policy.figures.epsilon, figures_spent(ledger.entries, delta)),
+        patients=fewest_patients(terms.mechanism.noise_multiplier, terms.max_error),
+    )
+
+
 def _check_allowance(policy: SitePolicy, ledger: Ledger, terms: FigureTerms) -> None:
     delta, now = policy.privacy.delta, datetime.strptime(terms.time + "+0000", "%Y-%m-%dT%H:%M:%SZ%z")
-    spent = figures_spent(ledger.entries, delta)
-    if spent + events_to_epsilon([terms.mechanism], delta) > policy.figures.epsilon:
+    spent, cost = figures_spent(ledger.entries, delta), events_to_epsilon([terms.mechanism], delta)
+    if spent + cost > policy.figures.epsilon:
+        left = max(0.0, policy.figures.epsilon - spent)
         raise BudgetExhausted(
-            "the figure would pass what all figures of this site may cost (policy.toml, figures.epsilon)",
+            f"the figure costs epsilon {cost:.3f} and would pass what all figures may cost: of "
+            f"figures.epsilon = {policy.figures.epsilon:g} in policy.toml {spent:.3f} is spent, "
+            f"{left:.3f} left",
             remedy="ask with a smaller --epsilon, or have the hospital raise figures.epsilon",
         )
     new = ledger.pending_charges(terms)

@@ -72,13 +72,15 @@ def source_of(
     Raises:
         ConfigError, ContractError, ModelError: what it needs is not there.
     """
-    if (name is FigureName.WIN_RATE) != (against is not None):
+    if name is FigureName.WIN_RATE and against is None:
         raise ConfigError(
             "--against",
             "",
-            "names the older version of a win rate, and goes with no other figure",
-            remedy="intraward-client adapter list",
+            "is missing: a win rate is over an older installed adapter, and this names it",
+            remedy="intraward-client adapter list shows them",
         )
+    if name is not FigureName.WIN_RATE and against is not None:
+        raise ConfigError("--against", "", "goes with judged-win-rate alone", remedy="leave it out")
     model = installed_model(home, policy, adapter, reward=name is FigureName.REWARD_ACCURACY)
     if name is FigureName.WIN_RATE:
         older = installed_model(home, policy, against).name

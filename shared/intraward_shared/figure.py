@@ -117,6 +117,15 @@ def figure_value(excess: float, halves: float, noise_multiplier: float, max_erro
     return round(min(1.0, max(0.0, 0.5 + offset)), _DIGITS)
 
 
+def fewest_patients(noise_multiplier: float, max_error: float) -> int:
+    """From how many patients on ``figure_value`` says any rate, did noise leave their number as it is.
+
+    Of public terms alone: the root of ``figure_value``'s bound at a rate of 0 or 1, where noise weighs most.
+    """
+    noise, bound = noise_multiplier * BOUND, (max_error / _Z95) ** 2
+    return math.ceil((0.25 + math.sqrt(0.0625 + 8 * bound * noise**2)) / (2 * bound))
+
+
 def check_figure(figure: Figure) -> None:
     """Hold a figure, whose own signature was verified, against the ledger entry that it brings.
 

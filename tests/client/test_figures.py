@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
@@ -13,13 +14,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.client.conftest import HOSPITAL
+from tests.client.conftest import HOSPITAL, MECHANISM
 
 import intraward_client.figures as figures_module
 from intraward_client.config import load_policy
-from intraward_client.figures import make_terms, noise_for, patient_sums
+from intraward_client.figures import Price, make_terms, noise_for, patient_sums
 from intraward_client.home import SiteHome
 from intraward_client.participation import pause
+from intraward_client.privacy.budget import Budget, prv_epsilon
 from intraward_client.site_ledger import open_ledger
 from intraward_client.trail import Action, read_trail
 from intraward_shared.certificates import certify
@@ -30,15 +32,18 @@ from intraward_shared.figure import (
     Figure,
     FigureTerms,
     check_figure,
+    fewest_patients,
     figure_mechanism,
     figure_value,
 )
+from intraward_shared.gate import read_book
 from intraward_shared.ledger import Kind, Ledger, read_ledger
 from intraward_shared.ledger_entry import FigureName
 from intraward_shared.privacy import events_to_epsilon
-from intraward_shared.protocol import open_signed
+from intraward_shared.protocol import ProgramSchedule, Slot, open_signed
+from intraward_shared.stages import Stage
 
-release_figure = partial(figures_module.release_figure, first=True)
+release_figure = partial(figures_module.release_figure, agree=lambda price: None, first=True)
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 ALLOWED = {"figures": {"epsilon": 2.0}}
 MANY = {f"u{number:04}": (1.0,) if number % 4 else (0.0, 0.0) for number in range(400)}
@@ -105,7 +110,7 @@ def test_it_is_charged_on_disk_before_a_row_is_read_and_an_auditor_counts_it(mak
     assert stage.stage == "figure" and 0.45 < stage.epsilon <= 0.5
     assert read_trail(home, HOSPITAL.public)[-1].action is Action.FIGURE
     text = path.read_text()
-    assert not any(key in text for key in ("excess", "halves", "patients", "400"))
+    assert not re.search(r'excess|halves|patients|[:"\\]400[,"}\\]', text)  # digests may hold 400, too
 
 
 def test_a_site_that_did_not_allow_it_a_paused_one_and_a_spent_one_read_nothing(make_site: Any) -> None:
@@ -114,7 +119,9 @@ def test_a_site_that_did_not_allow_it_a_paused_one_and_a_spent_one_read_nothing(
         terms_of(home)
     home = make_site(name="allowed", more=ALLOWED)
     with pytest.raises(ConfigError, match="nothing was charged yet"):
-        figures_module.release_figure(home, terms_of(home), unread)
+        figures_module.release_figure(
+            home, terms_of(home), unread, agree=lambda price: pytest.fail("was asked")
+        )
     entries = len(read_ledger(home.ledger))
     for epsilon in (2.5, 0.5):
         if epsilon == 0.5:
@@ -134,8 +141,45 @@ def test_the_allowance_counts_every_figure_that_was_charged(make_site: Any) -> N
     home: SiteHome = make_site(more={"figures": {"epsilon": 1.2}})
     release_figure(home, terms_of(home), lambda: MANY)
     release_figure(home, terms_of(home), lambda: MANY)
-    with pytest.raises(BudgetExhausted, match="all figures of this site"):
+    spent = r"costs epsilon 0\.500 .* figures\.epsilon = 1\.2 .* 1\.000 is spent, 0\.200 left"
+    with pytest.raises(BudgetExhausted, match=spent):
         release_figure(home, terms_of(home), unread)
+
+
+def test_a_person_is_told_what_is_left_before_and_after_and_a_no_charges_nothing(make_site: Any) -> None:
+    home: SiteHome = make_site(more=ALLOWED, lifetime_epsilon=8.0)
+    asked: list[Price] = []
+
+    def refuses(price: Price) -> None:
+        asked.append(price)
+        raise Died
+
+    for _ in range(2):
+        with pytest.raises(Died):
+            release_figure(home, terms_of(home), unread, agree=refuses)
+    assert [entry.kind for entry in read_ledger(home.ledger)] == [Kind.POLICY]
+    with closing(open_ledger(home, load_policy(home.policy), HOSPITAL)) as ledger:
+        event = MECHANISM.model_copy(update={"noise_multiplier": 3.0})
+        slots = tuple(Slot(round=each, stage=Stage.REWARD, mechanism=event) for each in (1, 2, 3, 4))
+        schedule = ProgramSchedule(run_id="run1", slots=slots)
+        Budget(ledger, 8.0, 1e-5).admit_schedule(schedule, "2029-01-01T00:00:00Z")
+    release_figure(home, terms_of(home), lambda: MANY, agree=asked.append)
+    entries = read_ledger(home.ledger)
+    before, after = (read_book(entries[:number]).figure(prv_epsilon) for number in (2, 3))
+    assert asked[0] == asked[1] and asked[0].left[0] == 8.0 and asked[0].figures == (2.0, 0.0)
+    assert asked[2].left == (8.0 - before, 8.0 - after) and asked[2].turns
+    assert after - before > asked[2].epsilon  # it costs more of the lifetime than by itself
+    release_figure(home, terms_of(home), lambda: MANY, agree=asked.append)
+    assert asked[3].left[0] == asked[2].left[1] and not asked[3].turns
+
+
+@given(st.floats(0.5, 50), st.floats(0.02, 0.5))
+def test_from_how_many_patients_on_a_value_is_told(noise: float, error: float) -> None:
+    fewest = fewest_patients(noise, error)
+    for count, rate in ((fewest, 1.0), (2 * fewest, 0.3)):
+        assert figure_value(count * (rate - 0.5), count / 2, noise, error) == rate
+    assert figure_value((fewest - 1) / 2, (fewest - 1) / 2, noise, error) is None
+    assert fewest_patients(7.3, 0.1) == 199
 
 
 def test_a_crash_wastes_the_charge_and_the_next_try_has_other_noise(

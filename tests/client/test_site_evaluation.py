@@ -250,11 +250,15 @@ def test_a_judged_win_rate_is_released_by_command_once_the_ward_has_stopped(
     code, out = call(*words)
     assert code == 1 and "nothing was charged yet" in out and len(read_ledger(home.ledger)) == 1
     code, out = call(*words, "--first")
+    assert code == 1 and "50.000 before" in out and "--yes" in out and len(read_ledger(home.ledger)) == 1
+    code, out = call(*words, "--first", "--yes")
     assert code == 0 and "not told, it would be too uncertain" in out  # nine patients at most
     (path,) = (home.root / "figures").iterdir()
     made = open_signed(path.read_bytes(), FIGURE_DOMAIN, Figure, HOSPITAL.public)
     check_figure(made)
     assert (made.terms.adapter, made.terms.against, made.value) == (newer, older, None)
     assert [entry.kind for entry in read_ledger(home.ledger)][1:] == [Kind.RESERVE, Kind.RELEASE]
+    code, out = call("figure", "judged-win-rate", "--epsilon", 1, "--home", home.root)
+    assert code == 1 and "--against: is missing" in out
     code, out = call("figure", "reward-accuracy", "--epsilon", 1, "--home", home.root)
     assert code == 1 and "is not a reward model" in out and len(read_ledger(home.ledger)) == 3

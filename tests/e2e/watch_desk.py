@@ -89,7 +89,7 @@ def releases_figure(desk: Desk, line: str) -> bool:
     """Once the site's policy allows it; no program was charged here before."""
     state = _installs(desk)
     _sets(desk, "[figures]\nepsilon = 0.0", "[figures]\nepsilon = 1.0")
-    good = desk.call([*desk.words(line.replace(NAMED, str(state.sft))), "--first"]) == 0
+    good = desk.call([*desk.words(line.replace(NAMED, str(state.sft))), "--first", "--yes"]) == 0
     return good and len(list((desk.root / "site" / "figures").iterdir())) == 1
 
 
