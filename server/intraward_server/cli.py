@@ -26,6 +26,7 @@ from intraward_server.home import ServerHome
 from intraward_server.members import excluded, read_members
 from intraward_server.plans import positions
 from intraward_server.sole import sole_coordinator
+from intraward_shared.attacked_code import release_lines
 from intraward_shared.command import err, run, show
 from intraward_shared.config import load_toml
 from intraward_shared.durable import write_durably
@@ -33,6 +34,7 @@ from intraward_shared.errors import ConfigError, RoundFailed
 from intraward_shared.expiry import Expiry, end_of, warnings
 from intraward_shared.program import ProgramConfig, load_program
 from intraward_shared.protocol import PLAN_DOMAIN, RoundPlan, open_signed
+from intraward_shared.release_gates import GateResult
 from intraward_shared.signing import SigningKey
 
 app = typer.Typer(
@@ -258,14 +260,27 @@ def release(
 
     Example: intraward-server release ledgers/*.jsonl --attacks attacks/ --home /srv/coordinator
     """
+    from intraward_server.release import GatesFailed
     from intraward_server.release import release as sign_release
 
-    made = sign_release(home, ledgers or [], attacks or [], datetime.now(UTC), adapter)
-    value = {"release": made.release.number, "adapter": made.release.adapter, "folder": str(made.folder)}
-    value |= {"gates": [result.model_dump(mode="json") for result in made.gates]}
+    try:
+        made = sign_release(home, ledgers or [], attacks or [], datetime.now(UTC), adapter)
+    except GatesFailed as refused:
+        if as_json:
+            told = {"gates": [_gate(result) for result in refused.gates], "stopped": list(refused.stopped)}
+            show({"release": None, **told}, as_json=True, text="")
+        raise
+    value: dict[str, Any] = {"release": made.release.number, "adapter": made.release.adapter}
+    value |= {"folder": str(made.folder), "gates": [_gate(result) for result in made.gates]}
+    value |= {"attacked_code": dict(made.attacked_code)}
     lines = [f"  {result.status:<12} {result.name}: {result.asked}" for result in made.gates]
+    lines += [f"  {line}" for line in release_lines(made.attacked_code)]
     text = f"release {made.release.number}: {made.release.adapter[:16]} in {made.folder}"
     show(value, as_json=as_json, text="\n".join([text, *lines]))
+
+
+def _gate(result: GateResult) -> dict[str, Any]:
+    return result.model_dump(mode="json") | {"passed": result.passed}
 
 
 def main() -> None:

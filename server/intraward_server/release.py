@@ -23,6 +23,7 @@ from intraward_server.home import ServerHome
 from intraward_server.registry import Registry, server_code
 from intraward_server.revocations import revocations
 from intraward_shared.attack_results import AttackResult, read_attacks
+from intraward_shared.attacked_code import Standing, against_release, attacked
 from intraward_shared.audit_release import gate_table, judge_bundle, verify_release
 from intraward_shared.certificates import privacy_report
 from intraward_shared.durable import sync_folder, write_durably
@@ -58,15 +59,32 @@ from intraward_shared.signing import SigningKey, digest
 from intraward_shared.stages import Stage
 
 Files = dict[str, bytes]
+_REVOKED = "release an earlier policy that does not descend from it (--adapter), or run a further program"
 
 
 @dataclass(frozen=True)
 class Released:
-    """What was signed, where it lies, and what the gates said."""
+    """What was signed, where it lies, what the gates said, and whether attacks were run on this code."""
 
     release: Release
     folder: Path
     gates: tuple[GateResult, ...]
+    attacked_code: Mapping[str, Standing]
+
+
+class GatesFailed(ReleaseRefused):
+    """A gate failed, or a hospital stopped the adapter; every gate's result is at hand."""
+
+    def __init__(self, gates: Sequence[GateResult], stopped: Sequence[str]) -> None:
+        failed = [result for result in gates if not result.passed]
+        said = [f"{len(failed)} of {len(gates)} release gates failed"] if failed else []
+        said += [f"{len(stopped)} of the hospitals stopped this adapter"] if stopped else []
+        lines = [*stopped, *(f"{result.status:<12} {result.reason}" for result in gates)]
+        super().__init__(
+            "; ".join(said) + ":\n- " + "\n- ".join(lines),
+            remedy="nothing was signed; mend what is named and run the command again",
+        )
+        self.gates, self.stopped = tuple(gates), tuple(stopped)
 
 
 def release(
@@ -84,7 +102,8 @@ def release(
     Raises:
         ConfigError: no adapter of this name.
         RoundFailed: the program is not finished.
-        ReleaseRefused: a gate failed, or a check of the bundle; names every gate that failed.
+        GatesFailed: a gate failed, or a hospital stopped the adapter; names every gate.
+        ReleaseRefused: an adapter on the way was revoked, or a check of the bundle failed.
         IntrawardError: a ledger, adapter, receipt or result is missing or was altered; names it.
     """
     home = ServerHome(root)
@@ -94,7 +113,7 @@ def release(
     registry = Registry(home.adapters, key, config.lora, config.release)
     chosen = state.policy if adapter is None else registry.find(adapter)
     manifests = _lineage(registry, chosen, state)
-    revocations(home, key).refuse(manifests)
+    revocations(home, key).refuse(manifests, remedy=_REVOKED)
     books = _books(manifests.values(), ledgers)
     tried: dict[str, AttackResult] = {each.attack: each for each in read_attacks(attacks)}
     report = privacy_report([books[s] for s in sorted(books)], [tried[n] for n in sorted(tried)])
@@ -124,7 +143,8 @@ def release(
     )
     files[CARD] = release_card(value, evaluation, figures, gates).encode()
     value = value.model_copy(update={"files": {name: digest(data) for name, data in files.items()}})
-    return Released(value, _write(home, value, files, key), gates)
+    standing = against_release(attacked(tried.values()), value)
+    return Released(value, _write(home, value, files, key), gates, standing)
 
 
 def bundles(home: ServerHome) -> list[tuple[int, Path]]:
@@ -135,16 +155,9 @@ def bundles(home: ServerHome) -> list[tuple[int, Path]]:
 
 
 def _refuse_failed(gates: Sequence[GateResult], stopped: Sequence[str]) -> None:
-    """Name every gate that failed, and every hospital that stopped the adapter, at once."""
-    failed = [result.reason for result in gates if not result.passed]
-    if not failed and not stopped:
-        return
-    said = [f"{len(failed)} of {len(gates)} release gates failed"] if failed else []
-    said += [f"{len(stopped)} of the hospitals stopped this adapter"] if stopped else []
-    raise ReleaseRefused(
-        "; ".join(said) + ":\n- " + "\n- ".join([*stopped, *failed]),
-        remedy="nothing was signed; mend what is named and run the command again",
-    )
+    """Name every gate, and every hospital that stopped the adapter, at once."""
+    if stopped or not all(result.passed for result in gates):
+        raise GatesFailed(gates, stopped)
 
 
 def _lineage(registry: Registry, name: str, state: ProgramState) -> dict[str, AdapterManifest]:

@@ -42,11 +42,19 @@ def revoke(
     if adapter in {each.adapter for each in before.revoked}:
         return adapter
     if not 1 <= len(reason) <= 300 or not reason.isprintable():
-        raise ConfigError("--reason", "", "is not one line of at most 300 characters", remedy="shorten it")
+        what = "is not one line of 1 to 300 printable characters"
+        raise ConfigError("--reason", "", what, remedy=f"give one; this has {_wrong(reason)}")
     entry = Revoked(adapter=adapter, time=now.strftime("%Y-%m-%dT%H:%M:%SZ"), reason=reason)
     value = RevocationList(revoked=(*before.revoked, entry))
     write_durably(home.revoked, sign_value(value, REVOCATION_DOMAIN, key))
     return adapter
+
+
+def _wrong(reason: str) -> str:
+    """What keeps a text from being a reason."""
+    if not reason.isprintable():
+        return "a line break, a tab or another control character"
+    return f"{len(reason)} characters"
 
 
 def rollback(home: ServerHome, key: SigningKey) -> Release | None:

@@ -19,13 +19,14 @@ from typing import Annotated, Any
 import typer
 
 from intraward_shared.attack_results import read_attacks
+from intraward_shared.attacked_code import release_lines, report_lines
 from intraward_shared.audit_adapter import trace, trace_text
 from intraward_shared.audit_page import headline, render
 from intraward_shared.audit_release import verify_release
 from intraward_shared.audit_release_text import release_table, release_text
-from intraward_shared.audit_report import Accountant, asked, audit_report
+from intraward_shared.audit_report import Accountant, AuditReport, asked, audit_report
 from intraward_shared.audit_verify import verify_ledgers, verify_text
-from intraward_shared.certificates import PrivacyCertificate, PrivacyReport, certify
+from intraward_shared.certificates import PrivacyCertificate, certify
 from intraward_shared.command import run, show
 from intraward_shared.errors import ConfigError
 from intraward_shared.ledger_chain import read_ledger
@@ -241,13 +242,17 @@ def _check_key(option: str, key: str) -> None:
         raise typer.BadParameter(f"{option} takes a public key: 64 lower-case hexadecimal digits")
 
 
-def _attack_lines(report: PrivacyReport) -> str:
+def _attack_lines(report: AuditReport) -> str:
     lines = []
     for result in report.attacks:
         verdict = "passed" if result.passed else "FAILED"
         source = f"seeds {', '.join(map(str, result.seeds))}; code {result.client_code[:16]}"
         lines.append(f"  attack {result.attack}: {verdict} ({source})")
         lines += [f"    {'passed' if gate.passed else 'MISSED'}  {gate.text}" for gate in result.gates]
+    lines += [f"  {line}" for line in report_lines(report.attacked_code)]
+    lines += [
+        f"  {item.folder}: {line}" for item in report.releases for line in release_lines(item.attacked_code)
+    ]
     return "\n".join([*lines, *(f"  attack {name}: not given" for name in report.attacks_not_given)])
 
 

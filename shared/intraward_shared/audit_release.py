@@ -16,13 +16,15 @@ Rules 7 and 9 of DESIGN.md. The coordinator runs the same checks before it signs
 9. Evaluation is of this run and adapter; every gate, judged anew, passes, and says what the bundle says.
 10. The card is what evaluation, report and gates say.
 
-What no check can see: that evaluation and attacks were measured as they say.
+What no check can see: that evaluation and attacks were measured as they say; that ``code`` in the release and
+the accountant's version in the report are those that ran.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +64,7 @@ from intraward_shared.revocation import RevocationList, newer_list, read_list, r
 from intraward_shared.signed_adapter import MANIFEST_FILE, AdapterManifest, open_manifest, tensors_of
 from intraward_shared.signing import digest
 
+_ACCOUNTING = re.compile(r"dp-accounting [0-9][0-9a-z.+-]{0,31}, privacy loss distribution")
 _REMEDY = "do not use it; ask the coordinator for a bundle that intraward-audit passes"
 
 
@@ -328,12 +331,18 @@ def _evaluation(bundle: Bundle) -> dict[str, Any]:
 def _same(told: Any, made: Any) -> bool:
     """Equal but for the last digits of an epsilon and the accountant's version."""
     if isinstance(told, dict) and isinstance(made, dict):
-        return told.keys() == made.keys() and all(k == "accounting" or _same(told[k], made[k]) for k in made)
+        return told.keys() == made.keys() and all(
+            _accounting(told[k]) if k == "accounting" else _same(told[k], made[k]) for k in made
+        )
     if isinstance(told, list) and isinstance(made, list):
         return len(told) == len(made) and all(map(_same, told, made))
     if isinstance(told, float) and isinstance(made, float):
         return math.isclose(told, made, rel_tol=0.0, abs_tol=TOLERANCE)
     return type(told) is type(made) and bool(told == made)
+
+
+def _accounting(told: Any) -> bool:
+    return isinstance(told, str) and _ACCOUNTING.fullmatch(told) is not None
 
 
 def _json(bundle: Bundle, name: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from intraward_shared.attacked_code import Attacked, Standing, against_release, release_lines
 from intraward_shared.audit_release import VerifiedRelease
 from intraward_shared.ledger_burn import burned_ranges
 
@@ -40,7 +41,15 @@ def release_table(found: VerifiedRelease, site_keys: Mapping[str, str]) -> dict[
             for each in rows
         ],
         "gates": [result.model_dump(mode="json") for result in found.gates],
+        "attacked_code": attacked_standing(found),
     }
+
+
+def attacked_standing(found: VerifiedRelease) -> dict[str, Standing]:
+    """How the code of each attack in the bundle stands to the release's."""
+    keys = ("attack", "code_version", "client_code")
+    tried = [Attacked(*(each[key] for key in keys)) for each in found.report["attacks"]]
+    return against_release(tried, found.bundle.release)
 
 
 def release_text(found: VerifiedRelease, site_keys: Mapping[str, str]) -> str:
@@ -57,5 +66,9 @@ def release_text(found: VerifiedRelease, site_keys: Mapping[str, str]) -> str:
         f"  lineage: {len(found.manifests)} signed adapters, each round paid for in the ledgers above"
     )
     lines += [f"  {result.status:<12} {result.reason.partition('; see ')[0]}" for result in found.gates]
-    lines.append("  not shown by any bundle: that evaluation and attacks were measured as they say")
+    lines += [f"  {line}" for line in release_lines(table["attacked_code"])]
+    lines.append(
+        "  not shown by any bundle: that evaluation and attacks were measured as they say, nor that the code "
+        "and the accountant's version that are named were the ones that ran"
+    )
     return "\n".join(lines)

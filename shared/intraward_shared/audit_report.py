@@ -16,8 +16,10 @@ from pydantic import Field
 
 from intraward_shared import __version__
 from intraward_shared.attack_results import AttackResult
+from intraward_shared.attacked_code import Standing, against_installed, attacked
 from intraward_shared.audit_adapter import trace
 from intraward_shared.audit_release import verify_release
+from intraward_shared.audit_release_text import attacked_standing
 from intraward_shared.audit_verify import burn_text, verify_ledgers
 from intraward_shared.certificates import PrivacyCertificate, PrivacyReport, privacy_report
 from intraward_shared.config import Strict
@@ -97,7 +99,10 @@ class AdapterAudit(Strict):
 
 
 class ReleaseAudit(Strict):
-    """One release bundle, with every gate as it was recomputed; ``problem`` is empty where it verifies."""
+    """One release bundle, with every gate as it was recomputed; ``problem`` is empty where it verifies.
+
+    ``attacked_code``: whether each attack in it was run on this release's code.
+    """
 
     folder: str
     number: int = 0
@@ -105,10 +110,14 @@ class ReleaseAudit(Strict):
     adapter: str = ""
     problem: str = ""
     gates: tuple[GateResult, ...] = ()
+    attacked_code: dict[str, Standing] = Field(default={})
 
 
 class AuditReport(PrivacyReport):
-    """The certificates with everything that was checked. ``passed`` is the exit code's word."""
+    """The certificates with everything that was checked. ``passed`` is the exit code's word.
+
+    ``attacked_code``: how the code of each attack that was given stands to the code installed here.
+    """
 
     made_by: str = f"intraward {__version__}"
     sites: tuple[SiteAudit, ...]
@@ -118,6 +127,7 @@ class AuditReport(PrivacyReport):
     releases: tuple[ReleaseAudit, ...] = ()
     deployment: dict[str, str]
     nist_sp_800_226: dict[str, str]
+    attacked_code: dict[str, Standing] = Field(default={})
     not_promised: tuple[str, ...] = NOT_PROMISED
     passed: bool
 
@@ -175,6 +185,7 @@ def audit_report(
         releases=bundles,
         deployment=deployment(told),
         nist_sp_800_226=nist(told),
+        attacked_code=against_installed(attacked(attacks)),
         passed=good,
     )
 
@@ -291,5 +302,10 @@ def _release(folder: Path, public: str, keys: Mapping[str, str]) -> ReleaseAudit
         return ReleaseAudit(folder=folder.name, problem=error.message)
     value = found.bundle.release
     return ReleaseAudit(
-        folder=folder.name, number=value.number, time=value.time, adapter=value.adapter, gates=found.gates
+        folder=folder.name,
+        number=value.number,
+        time=value.time,
+        adapter=value.adapter,
+        gates=found.gates,
+        attacked_code=attacked_standing(found),
     )

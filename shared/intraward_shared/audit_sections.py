@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from markupsafe import Markup
 
 from intraward_shared.attack_results import AttackFigure, AttackResult
+from intraward_shared.attacked_code import release_lines, report_lines
 from intraward_shared.audit_report import AdapterAudit, AuditReport, ReleaseAudit, SiteAudit
 from intraward_shared.certificates import PrivacyCertificate
 from intraward_shared.pages import charts, html, numerals
@@ -236,7 +237,13 @@ def _bundle(item: ReleaseAudit) -> Markup:
         for gate in item.gates
     ]
     name = f"Release {item.number} of {item.time}, adapter {item.adapter[:16]}"
-    return html.table(name, ["Gate", "Asked", "Measured", "Result", "Figure of"], rows)
+    table = html.table(name, ["Gate", "Asked", "Measured", "Result", "Figure of"], rows)
+    return table + _said(release_lines(item.attacked_code))
+
+
+def _said(lines: Iterable[str]) -> Markup:
+    """Each line as a paragraph of its own."""
+    return Markup("").join(tag("p", f"{line[0].upper()}{line[1:]}.", class_="muted") for line in lines)
 
 
 def _measured(value: float | bool | str, item: str | None) -> str:
@@ -265,6 +272,7 @@ def attacks(report: AuditReport) -> Markup:
     ]
     for result in report.attacks:
         parts.append(_attack(result))
+    parts.append(_said(report_lines(report.attacked_code)))
     if report.attacks_not_given:
         parts.append(tag("p", f"Not given: {', '.join(report.attacks_not_given)}.", class_="muted"))
     return html.section("attacks", "What attacks found", *parts)

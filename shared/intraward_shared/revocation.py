@@ -19,6 +19,7 @@ from intraward_shared.protocol import Digest, open_signed
 REVOCATION_DOMAIN = "intraward/revocations/v1"
 REVOCATION_FILE = "revoked.json"
 MAX_LIST_BYTES = 10_000_000
+_NEWER = "do not use it or what descends from it; ask the coordinator for a newer release"
 
 Time = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
 Reason = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,300}$")]
@@ -48,8 +49,12 @@ class RevocationList(Strict):
         """Whether ``older`` is the beginning of this list."""
         return self.revoked[: len(older.revoked)] == older.revoked
 
-    def refuse(self, adapters: Iterable[str]) -> None:
+    def refuse(self, adapters: Iterable[str], remedy: str = _NEWER) -> None:
         """Refuse adapters of which one is revoked.
+
+        Args:
+            adapters: what is to be used, and what it descends from.
+            remedy: what the reader can do; without it, what a hospital or an auditor can.
 
         Raises:
             ReleaseRefused: names it, with time and reason.
@@ -59,7 +64,7 @@ class RevocationList(Strict):
             if each.adapter in named:
                 raise ReleaseRefused(
                     f"adapter {each.adapter[:16]} was revoked on {each.time}: {each.reason}",
-                    remedy="do not use it or what descends from it; ask the coordinator for a newer release",
+                    remedy=remedy,
                 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ from intraward_server.release import bundles, release
 from intraward_server.revocations import in_force
 from intraward_shared.attack_results import GATES
 from intraward_shared.audit_release import verify_release
+from intraward_shared.audit_release_text import release_table, release_text
 from intraward_shared.config import parse
 from intraward_shared.errors import ConfigError, ReleaseRefused, RoundFailed, SignatureError
 from intraward_shared.program import ProgramConfig
 from intraward_shared.release import read_release
 from intraward_shared.release_gates import read_gates
 from intraward_shared.signing import SigningKey
+from intraward_shared.source_code import installed_code
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +112,38 @@ def test_each_failed_gate_is_named_with_what_was_asked_and_measured(
     assert not (mine.home / "release.json").exists() and bundles(ServerHome(mine.home)) == []
 
 
+def test_a_refusal_shows_every_gate_to_people_and_to_machines(mine: Finished, call: Any) -> None:
+    (mine.attacks / "canary.json").unlink()
+    words = ("release", *mine.ledgers, "--attacks", mine.attacks, "--home", mine.home)
+    code, out, err = call(*words, "--json")
+    told = json.loads(out)
+    assert code == 1 and told["release"] is None and told["stopped"] == [] and "gates failed" in err
+    states = {gate["name"]: (gate["status"], gate["passed"], gate["measured"]) for gate in told["gates"]}
+    assert len(states) == 5 and states["canary"] == ("missing", False, None)
+    assert states["near"][:2] == ("passed", True) and isinstance(states["near"][2], float)
+    code, out, err = call(*words)
+    assert code == 1 and out == "" and "- missing veto canary: asked" in err
+    assert "- passed gate near: asked policy.kl at most 25; measured" in err
+
+
+def test_attacks_on_other_code_are_said_to_be(
+    mine: Finished, call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("release", *mine.ledgers, "--attacks", mine.attacks, "--home", mine.home)
+    code, out, _ = call(*words)
+    assert code == 0 and "attacked code is not this release's: canary" in out
+    for path in mine.attacks.iterdir():
+        told = json.loads(path.read_text()) | {"code_version": version("intraward")}
+        path.write_text(json.dumps(told | {"client_code": installed_code("intraward_client")}))
+    code, out, _ = call(*words, "--json")
+    assert code == 0 and set(json.loads(out)["attacked_code"].values()) == {"same"}
+    found = verify_release(mine.home / "releases" / "2", COORDINATOR.public)
+    assert "attacked code" not in release_text(found, {})
+    monkeypatch.setattr("intraward_shared.attacked_code.installed_code", lambda package: "0" * 64)
+    assert "attacked code is not shown to be this release's: canary" in release_text(found, {})
+    assert set(release_table(found, {})["attacked_code"].values()) == {"unknown"}
+
+
 def test_gates_that_were_changed_since_the_run_began_are_refused(mine: Finished) -> None:
     path = ServerHome(mine.home).gates
     path.write_text(path.read_text().replace("at_most = 25.0", "at_most = 250.0"))
@@ -183,13 +218,14 @@ def test_a_revoked_adapter_is_released_no_more_and_the_earlier_one_comes_back(
     assert code == 0 and "ledger entries: alpha" in " ".join(out.split())
     assert call("registry", "show", "0000", "--home", mine.home)[0] == 1
     code, _, err = call("registry", "revoke", name[:10], "--reason", "a\nb", "--home", mine.home)
-    assert code == 1 and "one line" in err
+    assert code == 1 and "one line" in err and "has a line break" in err
     words_revoke = ("registry", "revoke", name[:10], "--reason", "unsafe doses", "--home", mine.home)
     code, out, _ = call(*words_revoke, "--json")
     assert code == 0 and json.loads(out)["revoked"] == name and json.loads(out)["released"]
     assert call(*words_revoke)[0] == 0  # again: nothing to do
     code, _, err = call(*words)
     assert code == 1 and "was revoked on" in err and "unsafe doses" in err
+    assert "release an earlier policy" in err and "ask the coordinator" not in err
     code, out, _ = call("registry", "rollback", "--home", mine.home, "--json")
     assert code == 0 and json.loads(out)["released"] is None and not (mine.home / "release.json").exists()
     assert call("registry", "rollback", "--home", mine.home)[0] == 1

@@ -71,6 +71,8 @@ def test_a_result_stands_in_the_report_and_in_its_text(report: Any, tmp_path: Pa
     assert code == 0 and AttackResult.model_validate(written["attacks"][0]) == inversion()
     assert "attack inversion: passed (seeds 1; code 0000000000000000)" in text
     assert "passed tokens_recovered with privacy off: 1, at least 0.8" in text
+    assert "attacked code is not the code installed here: inversion; no ledger names" in text
+    assert written["attacked_code"] == {"inversion": "other"}
     assert "inversion" not in written["attacks_not_given"] and "attack gauge: not given" in text
 
 

@@ -257,6 +257,10 @@ INSIDER: dict[str, tuple[Change, str]] = {
     "list of revoked adapters by a stranger": (forge("revoked.json", REVOCATION_DOMAIN), "trusted"),
     "list of revoked adapters missing": (drop("revoked.json"), "not in the bundle"),
     "epsilon made smaller": (edit("privacy_report.json", number("epsilon", "0.5")), "check 8"),
+    "another accounting named": (
+        edit("privacy_report.json", lambda d: d.replace(b"privacy loss distribution", b"moments", 1)),
+        "check 8",
+    ),
     "attack not told of": (drop("attacks/canary.json"), "check 8"),
     "attack's figure changed": (edit("attacks/canary.json", number("value", "0.5")), "attacks/canary.json"),
     "attack under another name": (
