@@ -15,12 +15,13 @@ from intraward_client.config import PrivacyTerms, SitePolicy, load_policy
 from intraward_client.home import SiteHome
 from intraward_client.initialise import policy_digest
 from intraward_client.site_ledger import check_constants
+from intraward_shared.brought import read_brought
 from intraward_shared.errors import ConfigError, ContractError, LedgerError
 from intraward_shared.ledger import Ledger, LedgerEntry, SitePrivacy
 from intraward_shared.ledger_burn import charge_for
 from intraward_shared.ledger_entry import Burn
 from intraward_shared.ledger_head import HeadState, read_head, state_of
-from intraward_shared.ledger_receipts import check_receipt, lost_by
+from intraward_shared.ledger_receipts import MAX_RECEIPT_BYTES, check_receipt, lost_by
 from intraward_shared.protocol import RECEIPT_DOMAIN, Mechanism, Receipt, open_signed
 from intraward_shared.signing import SigningKey
 
@@ -195,8 +196,9 @@ def _needs_officer(recorded: SitePrivacy) -> LedgerError:
 
 
 def _receipt(path: Path, policy: SitePolicy) -> Receipt:
+    public = policy.coordinator.public_key
     try:
-        return open_signed(path.read_bytes(), RECEIPT_DOMAIN, Receipt, policy.coordinator.public_key)
+        return open_signed(read_brought(path, MAX_RECEIPT_BYTES), RECEIPT_DOMAIN, Receipt, public)
     except OSError:
         raise ConfigError(path, "", "cannot be read", remedy="check path and permissions") from None
     except ContractError:

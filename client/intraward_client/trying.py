@@ -11,6 +11,7 @@ from pathlib import Path
 
 from intraward_client.memory import keep_memory_private
 from intraward_shared.adapters import Array
+from intraward_shared.brought import read_brought
 from intraward_shared.errors import ContractError, InputError
 from intraward_shared.signed_adapter import AdapterManifest
 from intraward_shared.stages import Stage
@@ -26,7 +27,7 @@ def read_prompt(path: Path | None) -> str:
     """
     name = path.name if path is not None else "standard input"
     try:
-        data = path.read_bytes() if path is not None else sys.stdin.buffer.read(MOST_BYTES + 1)
+        data = read_brought(path, MOST_BYTES) if path is not None else sys.stdin.buffer.read(MOST_BYTES + 1)
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise InputError(name, 0, "is not UTF-8", remedy="save it as UTF-8") from None

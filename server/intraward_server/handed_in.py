@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar, cast
 
 from intraward_server.home import ServerHome
 from intraward_server.members import read_members
+from intraward_shared.brought import read_brought
 from intraward_shared.config import Strict, load_toml
 from intraward_shared.errors import ConfigError, ContractError, SignatureError
 from intraward_shared.program import ProgramConfig
@@ -82,9 +83,9 @@ def read_statement(file: Path) -> bytes:
     """The bytes that somebody brought.
 
     Raises:
-        ConfigError: the file cannot be read.
+        ConfigError: the file cannot be read, is no plain one, or longer than any statement.
     """
     try:
-        return file.read_bytes().rstrip(b"\n")
+        return read_brought(file, MAX_BYTES + 1).rstrip(b"\n")
     except OSError:
         raise ConfigError(file, "", "cannot be read", remedy=_AGAIN) from None

@@ -29,18 +29,22 @@ def decision(
 
     Example: intraward-server decision decision.json --home /srv/coordinator
     """
-    from intraward_server.decisions import take_decision
+    from intraward_server.decisions import decisions, take_decision
 
     made = ServerHome(home)
     key, registry = open_registry(made)
     said = take_decision(made, key, registry, file)
     text = f"{said.site} decided on {said.time}: {said.verdict.value}, adapter {said.adapter[:16]}"
     text += f" ({said.reason.value})"
-    if said.verdict is Verdict.STOP:
+    about = (said.site, said.adapter)
+    stands = next(each for each in decisions(made, key.public) if (each.site, each.adapter) == about)
+    if stands != said:
+        text += f"\nit is older than decision {stands.number}, {stands.verdict.value}, which stands"
+    elif said.verdict is Verdict.STOP:
         text += "\nit is released no more; to take it back from everybody: intraward-server registry revoke"
     elif said.verdict is Verdict.LABEL_AGAIN:
         text += "\na further program begins where this run ended: intraward-server follow"
-    show(said.model_dump(mode="json"), as_json=as_json, text=text)
+    show(said.model_dump(mode="json") | {"stands": stands.number}, as_json=as_json, text=text)
 
 
 @app.command()

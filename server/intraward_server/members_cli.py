@@ -11,10 +11,11 @@ import typer
 from intraward_server.checkpoint import load_state
 from intraward_server.home import ServerHome
 from intraward_server.members import MemberList, enrolled, left, read_members, revoked, save_members
+from intraward_shared.brought import read_brought
 from intraward_shared.command import show
 from intraward_shared.config import load_toml, parse
 from intraward_shared.durable import write_durably
-from intraward_shared.enrolment import SiteKeys, open_request
+from intraward_shared.enrolment import MAX_REQUEST_BYTES, SiteKeys, open_request
 from intraward_shared.errors import ConfigError
 from intraward_shared.program import ProgramConfig
 from intraward_shared.signing import SigningKey, key_id
@@ -130,7 +131,7 @@ def revoke(
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_brought(path, MAX_REQUEST_BYTES)
     except OSError:
         raise ConfigError(path, "", "cannot be read", remedy="check the path") from None
 

@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from intraward_shared.brought import read_brought
 from intraward_shared.config import Strict
 from intraward_shared.errors import ConfigError
 from intraward_shared.privacy import TOLERANCE, events_to_epsilon
@@ -204,8 +205,7 @@ def _judge(rule: GateRule, figures: Sequence[AttackFigure]) -> AttackGate:
 
 def _read(path: Path) -> AttackResult:
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = read_brought(path, MAX_BYTES)
     except OSError:
         raise ConfigError(path, "", "cannot be read", remedy="check the path") from None
     return open_attack(raw, path)

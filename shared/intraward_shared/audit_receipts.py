@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from intraward_shared.brought import read_brought
 from intraward_shared.errors import ConfigError, ContractError, LedgerError
 from intraward_shared.ledger_entry import Kind, LedgerEntry
-from intraward_shared.ledger_receipts import check_receipt
+from intraward_shared.ledger_receipts import MAX_RECEIPT_BYTES, check_receipt
 from intraward_shared.protocol import RECEIPT_DOMAIN, Receipt, open_signed
 
 _ASK_SITE = "ask the site for its newest ledger; if that is lost, its privacy officer must sign a burn"
@@ -95,7 +96,7 @@ def _released(entries: Sequence[LedgerEntry]) -> list[tuple[int, str]]:
 
 def _read(path: Path, public: str) -> Receipt:
     try:
-        return open_signed(path.read_bytes(), RECEIPT_DOMAIN, Receipt, public)
+        return open_signed(read_brought(path, MAX_RECEIPT_BYTES), RECEIPT_DOMAIN, Receipt, public)
     except OSError:
         raise ConfigError(path, "", "cannot be read", remedy="check permissions") from None
     except ContractError as error:

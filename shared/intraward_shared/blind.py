@@ -17,12 +17,14 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import Field, StringConstraints, model_validator
 
+from intraward_shared.brought import read_brought
 from intraward_shared.config import Strict, parse
 from intraward_shared.errors import ConfigError
 from intraward_shared.protocol import Digest
 from intraward_shared.winrates import win_rate
 
 FEWEST_PAIRS = 5
+MAX_KEY_BYTES = 10_000_000
 """Of fewer judged pairs there is no interval worth the name, and none is given."""
 _SEED = 20_260_101
 _ID = r"^blind-[0-9a-f]{12}-[0-9]{5}$"
@@ -64,7 +66,7 @@ def read_key(path: Path) -> BlindKey:
         ConfigError: it cannot be read, or is no such key; names the field.
     """
     try:
-        raw = json.loads(path.read_bytes())
+        raw = json.loads(read_brought(path, MAX_KEY_BYTES))
     except OSError:
         raise ConfigError(path, "", "cannot be read", remedy="ask the coordinator for the key") from None
     except (ValueError, RecursionError):

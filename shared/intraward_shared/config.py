@@ -18,6 +18,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from intraward_shared.brought import read_brought
 from intraward_shared.errors import ConfigError
 
 
@@ -28,6 +29,7 @@ class Strict(BaseModel):
 
 
 Model = TypeVar("Model", bound=BaseModel)
+MAX_TOML_BYTES = 10_000_000
 
 
 def load_toml(path: Path | str, model: type[Model]) -> Model:
@@ -38,7 +40,7 @@ def load_toml(path: Path | str, model: type[Model]) -> Model:
     """
     path = Path(path)
     try:
-        data = path.read_bytes()
+        data = read_brought(path, MAX_TOML_BYTES)
     except FileNotFoundError:
         raise ConfigError(
             path, "", "no such file", remedy="check the path, or make one with the init command"

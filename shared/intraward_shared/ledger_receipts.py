@@ -19,6 +19,7 @@ from intraward_shared.ledger_entry import Kind, LedgerEntry
 from intraward_shared.ledger_head import entry_at, is_burned
 from intraward_shared.protocol import Receipt
 
+MAX_RECEIPT_BYTES = 10_000
 _WAY_OUT = (
     "restore the newest ledger; if it is lost, the privacy officer signs: "
     "intraward-client officer burn --receipt FILE; until then the site cannot train"

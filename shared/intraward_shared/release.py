@@ -24,6 +24,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from intraward_shared.brought import read_brought
 from intraward_shared.config import Strict
 from intraward_shared.errors import ConfigError, ContractError, DigestError, SignatureError
 from intraward_shared.protocol import Digest, Name, open_signed
@@ -45,6 +46,7 @@ _LAYOUT = re.compile(
     rf"|ledgers/{_NAME}\.jsonl|receipts/{_NAME}/{_NAME}\.json|(?:attacks|earlier)/{_NAME}\.json"
 )
 _AGAIN = "ask the coordinator for the bundle again"
+_RELEASE_BYTES = 10_000_000
 
 BundlePath = Annotated[str, StringConstraints(pattern=rf"^(?:{_LAYOUT.pattern})$")]
 License = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
@@ -109,7 +111,7 @@ def read_release(path: Path, public: str) -> Release:
         ContractError, SignatureError: not a release, or not signed by that coordinator; names the file.
     """
     try:
-        data = path.read_bytes()
+        data = read_brought(path, _RELEASE_BYTES)
     except OSError:
         raise SignatureError(f"{path}: no signed release is here", remedy="name a release bundle") from None
     try:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from intraward_shared.brought import read_brought
 from intraward_shared.config import Strict
 from intraward_shared.errors import ConfigError, ContractError, ReleaseRefused
 from intraward_shared.protocol import Digest, open_signed
@@ -91,10 +92,10 @@ def read_list(path: Path) -> bytes:
     """Bytes of a list that somebody brought.
 
     Raises:
-        ConfigError: the file cannot be read.
+        ConfigError: the file cannot be read, is no plain one, or too long.
     """
     try:
-        return path.read_bytes()
+        return read_brought(path, MAX_LIST_BYTES)
     except OSError:
         raise ConfigError(path, "", "cannot be read", remedy="give the coordinator's revoked.json") from None
 

@@ -92,7 +92,11 @@ def test_a_stop_bars_the_release_until_the_same_hospital_keeps_it(
     call("decision", write(tmp_path, "alpha", adapter, Verdict.KEEP))  # another hospital's word lifts nothing
     with pytest.raises(ReleaseRefused, match="veto of beta"):
         signed(mine)
-    call("decision", write(tmp_path, "beta", adapter, Verdict.KEEP, number=2))
+    kept = write(tmp_path, "beta", adapter, Verdict.KEEP, number=2)
+    (tmp_path / "link.json").symlink_to(kept)
+    assert "which stands" not in call("decision", tmp_path / "link.json")[1]
+    out = call("decision", tmp_path / "beta-1.json")[1]
+    assert "older than decision 2, keep, which stands" in out and "released no more" not in out
     assert signed(mine).release.adapter == adapter
 
 
@@ -101,7 +105,9 @@ def test_an_older_decision_that_comes_late_does_not_lift_a_newer_stop(
 ) -> None:
     adapter = policy_of(mine)
     assert call("decision", write(tmp_path, "beta", adapter, Verdict.STOP, number=2))[0] == 0
-    assert call("decision", write(tmp_path, "beta", adapter, Verdict.KEEP, number=1))[0] == 0
+    late = write(tmp_path, "beta", adapter, Verdict.KEEP, number=1)
+    code, out, _ = call("decision", late)
+    assert code == 0 and "older than decision 2, stop, which stands" in out
     with pytest.raises(ReleaseRefused, match="veto of beta"):
         signed(mine)
 
