@@ -17,6 +17,7 @@ from intraward_client.releases import take_revocations
 from intraward_shared.command import finite, show
 from intraward_shared.revocation import read_list
 from intraward_shared.signed_adapter import AdapterManifest
+from intraward_shared.stages import Stage
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,15 +54,17 @@ def verify(
 def install(
     folder: Folder, home: Home = Path("site"), ancestors: Ancestors = None, as_json: Json = False
 ) -> None:
-    """Verify an adapter, keep a copy under the site's own adapters, and put it in use for `try`.
+    """Verify an adapter and keep a copy under the site's own adapters; a policy is then in use.
 
     Example: intraward-client adapter install release/ --home /srv/intraward
     """
     site = SiteHome(home)
     manifest = take_in(folder, site, load_policy(site.policy), ancestors)
     target = site.adapters / manifest.digest[:16]
-    text = f"installed in {target}, and in use: {_name(manifest)}"
-    show({"installed": str(target), "digest": manifest.digest}, as_json=as_json, text=text)
+    policy = manifest.stage is not Stage.REWARD
+    said = "and in use" if policy else "a reward model, so what is in use stays"
+    text = f"installed in {target}, {said}: {_name(manifest)}"
+    show({"installed": str(target), "digest": manifest.digest, "in_use": policy}, as_json=as_json, text=text)
 
 
 @app.command(name="list")

@@ -34,6 +34,9 @@ Against = Annotated[str | None, typer.Option(help="Older installed adapter.")]
 Reward = Annotated[str | None, typer.Option(help="Installed reward adapter.")]
 PromptTokens = Annotated[int, typer.Option(min=1, help="Of a prompt, its last ones.")]
 NewTokens = Annotated[int, typer.Option(min=1, help="Of an answer.")]
+_NOTHING = """nothing was counted yet, so nothing can be said of drift
+  count flags: intraward-client flags add FILE --answers NUMBER
+  or compare versions: intraward-client label prepare --against DIGEST, judge, drift --against DIGEST"""
 _WORDS = {
     "loss": "loss a token, nats",
     "loss_against": "loss of the other",
@@ -113,7 +116,7 @@ def drift(
         from intraward_client.drift_picture import draw_drift
 
         draw_drift(seen, policy.site, plot)
-    lines = [monitor.sentence for monitor in seen.monitors] or ["nothing was counted yet"]
+    lines = [monitor.sentence for monitor in seen.monitors] or [_NOTHING]
     lines += [f"  {advice}" for advice in seen.advice]
     value = {"adapter": name, "against": older, "monitors": [each.row for each in seen.monitors]}
     show(value, as_json=as_json, text="\n".join(lines))

@@ -3,7 +3,8 @@
 Rule 9 of DESIGN.md. An adapter is taken only if the pinned coordinator signed it, every file is as signed,
 it is of the pinned base model, and its lineage holds: untouched or paid for, and where this site took part,
 released by this very ledger. The copy is what is verified, again at each use. Which one is in use is what
-the audit trail says: installing puts one on top, rolling back takes it off. Training never looks here.
+the audit trail says: installing a policy puts it on top, rolling back takes it off; a reward model is kept
+beside and never in use. Training never looks here.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from intraward_shared.durable import sync_folder, write_durably
 from intraward_shared.errors import ConfigError, ContractError
 from intraward_shared.signed_adapter import AdapterManifest, read_signed_adapter
 from intraward_shared.signing import SigningKey
+from intraward_shared.stages import Stage
 
 _DRAFT = ".part"
+_TAKEN = (Action.INSTALL, Action.SHELVE)
 _SHORTEST = 6
 
 
@@ -72,7 +75,9 @@ def check_release(
 def install(
     folder: Path, home: SiteHome, policy: SitePolicy, ancestors: Path | None = None
 ) -> AdapterManifest:
-    """Copy an adapter to the site's shelf, verify the copy, and put it in use. Repeating changes nothing.
+    """Copy an adapter to the site's shelf, verify the copy, and put it in use if it is a policy.
+
+    A reward model is kept and answers nothing, so it is never in use. Repeating changes nothing.
 
     Raises:
         ContractError and its kin: as ``check_release``; nothing was taken in.
@@ -103,7 +108,11 @@ def install(
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     key = SigningKey.load(home.signing_key)
-    if in_use(read_trail(home, key.public)) != manifest.digest:
+    entries = read_trail(home, key.public)
+    if manifest.stage is Stage.REWARD:
+        if not any(each.action is Action.SHELVE and each.subject == manifest.digest for each in entries):
+            record(home, key, Action.SHELVE, manifest.digest)
+    elif in_use(entries) != manifest.digest:
         record(home, key, Action.INSTALL, manifest.digest)
     return manifest
 
@@ -120,7 +129,7 @@ def shelf(home: SiteHome, policy: SitePolicy) -> list[Installed]:
     for folder in sorted(home.adapters.iterdir()):
         if folder.is_dir() and folder.suffix != _DRAFT:
             manifest, _ = read_signed_adapter(folder, policy.coordinator.public_key)
-            times = [e.time for e in entries if e.action is Action.INSTALL and e.subject == manifest.digest]
+            times = [e.time for e in entries if e.action in _TAKEN and e.subject == manifest.digest]
             since = times[-1] if times else ""
             found.append(Installed(manifest, folder, manifest.digest == now, since, manifest.digest in taken))
     return found

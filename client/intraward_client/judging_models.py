@@ -42,9 +42,10 @@ def installed_model(home: SiteHome, policy: SitePolicy, name: str | None, *, rew
     """
     manifest, state = find(home, policy, name)
     if (manifest.stage is Stage.REWARD) != reward:
-        wanted = "a reward model" if reward else "a policy, not a reward model"
+        wanted, own = ("a reward model", "a policy") if reward else ("a policy", "a reward model")
         raise ContractError(
-            f"adapter {manifest.digest[:16]} is not {wanted}", remedy="intraward-client adapter list"
+            f"adapter {manifest.digest[:16]} is {own}, and this needs {wanted}",
+            remedy="name another one: intraward-client adapter list shows them",
         )
     return Model(manifest.digest, manifest.lora, state)
 
@@ -81,6 +82,13 @@ def source_of(
         )
     if name is not FigureName.WIN_RATE and against is not None:
         raise ConfigError("--against", "", "goes with judged-win-rate alone", remedy="leave it out")
+    if name is FigureName.REWARD_ACCURACY and adapter is None:
+        raise ConfigError(
+            "--adapter",
+            "",
+            "is missing: it names the reward adapter, which is never the one in use",
+            remedy="intraward-client adapter list shows them",
+        )
     model = installed_model(home, policy, adapter, reward=name is FigureName.REWARD_ACCURACY)
     if name is FigureName.WIN_RATE:
         older = installed_model(home, policy, against).name

@@ -40,6 +40,7 @@ class Action(StrEnum):
     RESUME = "resume"
     LEAVE = "leave"
     INSTALL = "adapter-install"
+    SHELVE = "adapter-shelve"
     ROLLBACK = "adapter-rollback"
     ROTATE = "keys-rotate"
     DECIDE = "decide"

@@ -14,7 +14,7 @@ import pytest
 import intraward_client.installed as installed_module
 from intraward_client.config import load_policy
 from intraward_client.home import SiteHome
-from intraward_client.installed import install, rollback, shelf
+from intraward_client.installed import find, install, rollback, shelf
 from intraward_client.trail import Action, read_trail
 from intraward_shared.errors import ConfigError, ContractError, DigestError, SignatureError
 from intraward_shared.signed_adapter import MANIFEST_FILE
@@ -52,6 +52,20 @@ def test_install_use_and_rollback_each_leave_a_line(make_site: Any, release: Any
     with pytest.raises(ConfigError, match="no adapter is in use"):
         rollback(home, policy)
     assert actions(home) == [Action.INSTALL] * 3 + [Action.ROLLBACK] * 3
+
+
+def test_a_reward_model_is_kept_and_never_in_use(make_site: Any, release: Any) -> None:
+    home = make_site(0)
+    policy = load_policy(home.policy)
+    first = install(release(1), home, policy)
+    folder = release(2, stage=Stage.REWARD)
+    install(folder, home, policy)
+    judge = install(folder, home, policy)
+    here = {one.manifest.digest: one for one in shelf(home, policy)}
+    assert here[first.digest].in_use and not here[judge.digest].in_use and here[judge.digest].since
+    assert find(home, policy, None)[0] == first and find(home, policy, judge.digest)[0] == judge
+    assert actions(home) == [Action.INSTALL, Action.SHELVE]
+    assert rollback(home, policy) is None
 
 
 def test_installing_the_same_again_changes_nothing(make_site: Any, release: Any) -> None:
@@ -179,9 +193,13 @@ def test_try_refuses_without_a_word_of_the_prompt(
     make_site: Any, release: Any, call: Any, tmp_path: Path
 ) -> None:
     home = make_site(0)
-    assert call("adapter", "install", release(1, stage=Stage.REWARD), "--home", home.root)[0] == 0
+    code, told = call("adapter", "install", release(1, stage=Stage.REWARD), "--home", home.root)
+    assert code == 0 and "a reward model, so what is in use stays" in told
+    (judge,) = shelf(home, load_policy(home.policy))
     prompt = tmp_path / "prompt.txt"
     for text, why in ((PROMPT.encode(), "reward model"), (b"", "no prompt"), (b"\xffw1", "not UTF-8")):
         prompt.write_bytes(text)
-        code, told = call("adapter", "try", "--prompt-file", prompt, "--home", home.root)
+        named = ("--adapter", judge.manifest.digest, "--home", home.root)
+        code, told = call("adapter", "try", "--prompt-file", prompt, *named)
         assert code == 1 and why in told and "w1" not in told
+    assert "no adapter is in use" in call("adapter", "try", "--prompt-file", prompt, "--home", home.root)[1]

@@ -227,7 +227,7 @@ def test_losing_comparisons_alarms_and_the_alarm_says_what_to_do(
     assert (tmp_path / "drift.svg").stat().st_mode & 0o777 == 0o600
     rollback(home, load_policy(home.policy))
     code, out = call("drift", "--home", home.root)
-    assert code == 0 and "nothing was counted yet" in out
+    assert code == 0 and "nothing was counted yet" in out and "intraward-client flags add" in out
 
 
 def test_how_many_comparisons_an_alarm_takes_at_the_defaults() -> None:
@@ -260,5 +260,8 @@ def test_a_judged_win_rate_is_released_by_command_once_the_ward_has_stopped(
     assert [entry.kind for entry in read_ledger(home.ledger)][1:] == [Kind.RESERVE, Kind.RELEASE]
     code, out = call("figure", "judged-win-rate", "--epsilon", 1, "--home", home.root)
     assert code == 1 and "--against: is missing" in out
-    code, out = call("figure", "reward-accuracy", "--epsilon", 1, "--home", home.root)
-    assert code == 1 and "is not a reward model" in out and len(read_ledger(home.ledger)) == 3
+    other = ("figure", "reward-accuracy", "--epsilon", 1, "--home", home.root)
+    assert "--adapter: is missing" in call(*other)[1]
+    code, out = call(*other, "--adapter", newer[:12])
+    assert code == 1 and "is a policy, and this needs a reward model" in out
+    assert len(read_ledger(home.ledger)) == 3
