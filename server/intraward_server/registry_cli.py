@@ -57,7 +57,7 @@ def show_adapter(adapter: Adapter, home: Home = _DEFAULT, as_json: Json = False)
     parents = ", ".join(each[:16] for each in manifest.parents) or "none"
     heads = ", ".join(f"{site} {head[0]}" for site, head in sorted(manifest.ledger_heads.items())) or "none"
     card = registry.path(name) / "README.md"
-    text = f"{_line(row)}\n  parents: {parents}\n  ledger entries: {heads}\n  card: {card}"
+    text = f"{_line(row)}\n  digest: {name}\n  parents: {parents}\n  ledger entries: {heads}\n  card: {card}"
     show(value, as_json=as_json, text=text)
 
 

@@ -13,12 +13,13 @@ protocol's ``Real``. Relative paths stand beside the file.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from intraward_shared.aggregation_terms import AggregationTerms
 from intraward_shared.config import Strict, load_toml
@@ -60,6 +61,13 @@ class ProgramTerms(Strict):
     resend_s: Real = Field(default=15.0, gt=0)
     slot_s: int = Field(default=3600, ge=1)
     starts_at: Instant
+
+    @field_validator("policy", mode="before")
+    @classmethod
+    def _policy_in_full(cls, value: Any) -> Any:
+        if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{6,63}", value):
+            raise ValueError("is the beginning of a digest; intraward-server registry show has all 64 digits")
+        return value
 
     @model_validator(mode="after")
     def _seed_is_simulation(self) -> Self:

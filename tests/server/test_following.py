@@ -147,6 +147,7 @@ def _set(section: str, key: str, value: Any) -> Callable[[Table], object]:
     [
         (lambda t: t["program"].pop("policy"), ConfigError, r"program\.policy: is missing"),
         (_set("program", "policy", "0" * 64), Exception, "no such adapter"),
+        (_set("program", "policy", "0" * 16), ConfigError, r"program\.policy: .* registry show has all 64"),
         (_set("program", "seed", 5), ConfigError, r"program\.seed"),
         (_set("lora", "r", 4), ConfigError, "lora: is not that of the run before"),
         (_set("model", "sha256", "0" * 64), ConfigError, r"model\.sha256"),
