@@ -21,6 +21,7 @@ from intraward_server.home import ServerHome
 from intraward_server.release import bundles, release
 from intraward_server.revocations import in_force
 from intraward_shared.attack_results import GATES
+from intraward_shared.attacked_code import Attacked, against_release
 from intraward_shared.audit_release import verify_release
 from intraward_shared.audit_release_text import release_table, release_text
 from intraward_shared.config import parse
@@ -138,6 +139,8 @@ def test_attacks_on_other_code_are_said_to_be(
     code, out, _ = call(*words, "--json")
     assert code == 0 and set(json.loads(out)["attacked_code"].values()) == {"same"}
     found = verify_release(mine.home / "releases" / "2", COORDINATOR.public)
+    older = Attacked("gauge", "0.0.9", installed_code("intraward_client") or "")
+    assert against_release([older], found.bundle.release) == {"gauge": "other"}
     assert "attacked code" not in release_text(found, {})
     monkeypatch.setattr("intraward_shared.attacked_code.installed_code", lambda package: "0" * 64)
     assert "attacked code is not shown to be this release's: canary" in release_text(found, {})
