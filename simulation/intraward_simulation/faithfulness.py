@@ -37,7 +37,8 @@ def validate(path: Path, seed: int = 0) -> dict[str, Any]:
 
     Returns:
         ``summaries``, ``dialogues``, and by metric and count ``spearman`` with its interval, ``kendall``
-        (tau-b), ``beyond_length`` (partial Spearman) with its interval, ``summaries`` it could be taken of.
+        (tau-b), ``beyond_length`` (partial Spearman) with its interval, ``summaries`` it could be taken of;
+        the last alone where these are of fewer than two dialogues.
 
     Raises:
         ConfigError, InputError: the file is missing or a line is wrong.
@@ -84,6 +85,8 @@ def _correlations(
     names = sorted({name for name, keep in zip(dialogues, kept, strict=True) if keep})
     place = {name: number for number, name in enumerate(names)}
     where = np.array([place[name] for name, keep in zip(dialogues, kept, strict=True) if keep])
+    if len(names) < 2:
+        return {"summaries": len(metric)}
     rows = [np.flatnonzero(where == number) for number in range(len(names))]
     draw, plain, partial = np.random.default_rng(seed), list[float](), list[float]()
     for _ in range(DRAWS):

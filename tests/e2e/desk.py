@@ -211,8 +211,9 @@ class Desk:
         flag = {"patient": "P-1004", "prompt": QUESTION, "answer": ANSWERS[1], "reason": "wrong"}
         self._write("flags", [flag])
         self._exports()
-        shaping = blocks("server/README.md", "toml")[1].replace("[stages.training.shaping]\n", "")
-        shaping = shaping.replace("stages.training.shaping.", "")
+        heading = "[stages.training.shaping]\n"
+        (shaping,) = (text for text in blocks("server/README.md", "toml") if text.startswith(heading))
+        shaping = shaping.removeprefix(heading).replace("stages.training.shaping.", "")
         (self.root / "shaping.toml").write_text(shaping, encoding="utf-8")
         self._write("prompts", [{"prompt": QUESTION}])
         self._write("held-out-prompts", [{"prompt": "My ear hurts."}])

@@ -43,3 +43,17 @@ def test_a_metric_that_counts_what_people_counted_correlates(
 def test_too_few_dialogues_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="fewer than 20"):
         faithfulness.validate(_rated(tmp_path / "ranked.jsonl", 3))
+
+
+def test_a_metric_that_no_summary_has_says_so_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faithfulness, "DRAWS", 20)
+    counted = {"factual_precision": 1.0, "hallucination_rate": 0.0, "factual_recall": 1.0, "score": 1.0}
+    rows = [
+        {"id": f"d{n}", "prompt": "Patient: fever.", "answers": [counted | {"text": "Fever."}]}
+        for n in range(24)
+    ]
+    path = tmp_path / "ranked.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert faithfulness.validate(path)["metrics"]["numbers"]["precision"] == {"summaries": 0}

@@ -99,7 +99,7 @@ def named_tokens(target: Target, update: State, tokens: int) -> Tensor:
     """The token named at each place ``(ranks, tokens)``, for every rank at which the space may be cut."""
     name = next(name for name in update if name.endswith(LAYER))
     factor = torch.from_numpy(target.initial["policy"][name.replace("lora_B", "lora_A")]).double()
-    _, _, space = torch.linalg.svd(torch.from_numpy(update[name]).double(), full_matrices=False)
+    _, _, space = torch.linalg.svd(torch.tensor(update[name]).double(), full_matrices=False)
     named = []
     for place in range(tokens):
         candidates = _first_inputs(target, place) @ factor.T
