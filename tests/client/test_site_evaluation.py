@@ -196,7 +196,7 @@ def test_comparisons_are_counted_by_version_and_a_forgotten_patient_leaves_them(
 ) -> None:
     home, newer, older = site
     items = prepared(home, newer, older)
-    assert items > 5
+    assert items > 2  # a prompt that both answer alike makes none
     judged(home, "ann", (1, 2))
     judged(home, "bob", (1, 1))
     with open_book(home) as book, opened(home) as vault:

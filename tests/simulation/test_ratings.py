@@ -65,7 +65,7 @@ def test_only_what_the_heads_ask_for_is_marked() -> None:
 
 
 def scenario_with(heads: dict[str, Any]) -> dict[str, Any]:
-    table = load_scenario(scenario_path("demo")).model_dump(mode="json", exclude_none=True)
+    table = load_scenario(scenario_path("demo")).model_dump(mode="json", exclude_unset=True)
     table["lora"]["reward"] = heads
     return table
 

@@ -14,7 +14,7 @@ from intraward_client.config import load_policy
 from intraward_client.deid.note import DeidReceipt, seal_note
 from intraward_client.desksocket import ask, desk
 from intraward_client.home import SiteHome
-from intraward_client.installed import install, rollback, shelf
+from intraward_client.installed import install, shelf
 from intraward_client.labeling.events import Actor
 from intraward_client.labeling.opening import open_book
 from intraward_client.labeling.preparation import prepare
@@ -89,7 +89,6 @@ def test_an_ensemble_gives_the_chance_that_is_stored(site: SiteHome, release: An
     chosen = shelf(site, policy)[0].manifest.digest
     lora = lora_of("llama").model_copy(update={"reward": RewardHeads(members=3)})
     ensemble = install(release(3, stage=Stage.REWARD, lora=lora), site, policy)
-    rollback(site, policy)
     with closing(Ward(site)) as ward:
         made, items = _prepared(site, ward, reward=ensemble.digest)
         again, same = _prepared(site, ward, reward=ensemble.digest)
@@ -101,7 +100,6 @@ def test_an_ensemble_gives_the_chance_that_is_stored(site: SiteHome, release: An
 def test_a_reward_model_that_cannot_disagree_is_refused(site: SiteHome, release: Any) -> None:
     policy = load_policy(site.policy)
     single = install(release(3, stage=Stage.REWARD), site, policy)
-    rollback(site, policy)
     with closing(Ward(site)) as ward:
         for adapter in (single.digest, shelf(site, policy)[0].manifest.digest):
             with pytest.raises(IntrawardError, match="no reward model with several members"):

@@ -46,7 +46,7 @@ def result(**changes: Any) -> PoisoningResult:
         "epsilon": 8.0,
         "delta": 1e-5,
     }
-    return PoisoningResult(seeds=(1,), rows=rows, delta=1e-5, **terms)
+    return PoisoningResult(seeds=(1,), rows=rows, **terms)
 
 
 def test_what_hostile_sites_send() -> None:

@@ -122,7 +122,7 @@ def test_what_is_no_result_is_refused(content: bytes, tmp_path: Path) -> None:
 def test_a_file_that_is_far_too_large_is_not_parsed(tmp_path: Path) -> None:
     path = tmp_path / "large.json"
     path.write_text(result().model_dump_json() + " " * 1_000_000)
-    with pytest.raises(ConfigError, match="too large"):
+    with pytest.raises(ConfigError, match="is longer than 1,000,000 bytes"):
         read_attacks([path])
 
 
